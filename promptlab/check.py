@@ -1,0 +1,49 @@
+"""Checking a configuration as far as that is possible without loading a backbone or opening a dataset."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from promptlab.build import NAMES_FOR_PEOPLE, check, signature_of, suggest, target_of
+from promptlab.config import ConfigError, check_choices
+
+
+def check_config(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration, checked as far as that is possible without loading anything.
+
+    Raises:
+        ConfigError: naming the key, what is wrong, and what is allowed.
+    """
+    check_choices(cfg)
+    try:
+        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except Exception as error:
+        raise ConfigError(f"the configuration can't be resolved: {error}") from error
+    learner = target_of(settings["learner"], "learner")
+    from promptlab.learners.base import PromptLearner
+
+    if not (inspect.isclass(learner) and issubclass(learner, PromptLearner)):
+        raise ConfigError(f"learner._target_={settings['learner']['_target_']}: a PromptLearner is needed")
+    for group in ("backbone", "dataset"):
+        check(settings[group], group)
+    for group in ("protocol", "learner"):
+        check(settings[group], group, drop=NAMES_FOR_PEOPLE)
+    if settings["logger"]:
+        check(settings["logger"], "logger")
+    _check_trainer(settings["trainer"])
+    return dict(settings)
+
+
+def _check_trainer(options: dict[str, Any]) -> None:
+    import lightning
+
+    allowed = signature_of(lightning.Trainer)
+    for key in options:
+        if key not in allowed:
+            raise ConfigError(f"unknown key trainer.{key}{suggest(key, allowed)}; lightning.Trainer takes: "
+                              f"{', '.join(allowed)}")  # fmt: skip
+        if key in ("max_epochs", "min_epochs"):
+            raise ConfigError(f"trainer.{key}: epochs belong to the learner (learner.optim.epochs)")

@@ -1,0 +1,199 @@
+"""Image features, each distinct image encoded once per backbone, transform and view, whatever lists it appears in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptlab.data.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
+from promptlab.data.feature_files import FeatureRows
+from promptlab.data.items import ImageSource, Items
+from promptlab.data.progress import image_progress
+from promptlab.data.store import BoolArray, Collection, FeatureStore, FloatArray
+from promptlab.data.transforms import (
+    TrainingTransform,
+    evaluation_transform_id,
+    require_preprocess,
+    training_transform,
+)
+
+log = logging.getLogger(__name__)
+
+_COMMIT_SECONDS = 0.5
+_SEGMENT_BATCHES = 8
+_ATTEMPTS = 3
+
+
+class FeatureBank:
+    """Features of images, kept in a database that all runs and processes of this machine share.
+
+    Args:
+        path: the database file; ``cache_dir()/features.sqlite`` if None.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.store = FeatureStore(path)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.store.path
+
+    def features(
+        self,
+        clip: ImageEncoder,
+        items: Items,
+        *,
+        views: int = 0,
+        crop_scale: tuple[float, float] = (0.08, 1.0),
+        batch_size: int = 64,
+        progress: bool = True,
+    ) -> Tensor:
+        """Features of items, in their order; what the bank has not seen is encoded first, and kept.
+
+        A killed call resumes where it stood. Items of a user's own features return those, whatever ``views`` says.
+
+        Args:
+            clip: the backbone.
+            items: N items; the same image may appear more than once.
+            views: 0 for the evaluation transform, K for K random training views.
+            crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
+            batch_size: pictures per batch; part of what makes features bit-equal on one machine.
+            progress: whether to show a bar while encoding.
+
+        Returns:
+            (N, D) float32 if ``views`` is 0, else (N, K, D); L2-normalised.
+
+        Raises:
+            DatasetError: if images are missing or can't be read; those are named.
+            ValueError: if an argument is out of range, or the backbone has no image transform.
+            CacheError: if the database can't be used.
+        """
+        if views < 0 or batch_size < 1:
+            raise ValueError(f"views={views} must be 0 or more and batch_size={batch_size} at least 1")
+        if isinstance(items.source, FeatureRows):
+            rows = items.source.take(items.indices, dim=clip.dim)  # (N, D)
+            return rows if views == 0 else rows[:, None].expand(-1, views, -1)
+        content_ids = items.content_ids()
+        first = {content: position for position, content in reversed(list(enumerate(content_ids)))}
+        contents = list(dict.fromkeys(content_ids))
+        work = _Work(
+            clip=clip,
+            source=items.source,
+            indices={content: int(items.indices[first[content]]) for content in contents},
+            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
+            collections=_collections(clip, views, crop_scale),
+            batch_size=batch_size,
+        )
+        distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
+        place = {content: row for row, content in enumerate(contents)}
+        gathered = distinct
+        if len(contents) < len(content_ids):
+            gathered = distinct[[place[content] for content in content_ids]]
+        tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
+        return tensor if views else tensor[:, 0]
+
+    def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
+        for _ in range(_ATTEMPTS):  # the second finds everything, unless somebody prunes the cache meanwhile
+            features, present = self._read(work, contents)
+            if present.all():
+                self.store.touch(work.collections)
+                return features
+            missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
+            self._encode(work, missing, progress)
+        raise RuntimeError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
+
+    def _read(self, work: _Work, contents: Sequence[str]) -> tuple[FloatArray, BoolArray]:
+        """(U, V, D) features and (U, V) whether each is there, over the V collections."""
+        if len(work.collections) == 1:
+            features, present = self.store.read(work.collections[0], contents)
+            return features[:, None], present[:, None]
+        shape = (len(contents), len(work.collections))
+        features = np.zeros((*shape, work.clip.dim), dtype=np.float32)
+        present = np.zeros(shape, dtype=np.bool_)
+        for view, collection in enumerate(work.collections):
+            features[:, view], present[:, view] = self.store.read(collection, contents)
+        return features, present
+
+    def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
+        """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""
+        unreadable = Unreadable()
+        writer = _Writer(self.store, work.collections)
+        pictures = len(missing) * len(work.collections)
+        log.info("encoding up to %d pictures with %s", pictures, work.clip.name)
+        with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
+            for piece in _pieces(missing, work.batch_size, len(work.collections)):
+                _, present = self._read(work, piece)
+                jobs = work.jobs(piece, present)
+                batches = encode_jobs(
+                    work.clip, work.source, jobs, work.transform, unreadable, batch_size=work.batch_size
+                )
+                for rows in batches:
+                    writer.add(rows)
+                    advance(len(rows))
+                advance(int(present.sum()))
+            writer.flush()
+        unreadable.refuse()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One call's images and how they are encoded."""
+
+    clip: ImageEncoder
+    source: ImageSource
+    indices: dict[str, int]
+    transform: Callable[[Image.Image], Tensor] | TrainingTransform
+    collections: tuple[Collection, ...]
+    batch_size: int
+
+    def jobs(self, contents: Sequence[str], present: BoolArray) -> list[Job]:
+        """What is left to do of some images: ``present`` is (U, V)."""
+        left = ((content, np.flatnonzero(~row).tolist()) for content, row in zip(contents, present, strict=True))
+        return [Job(self.indices[content], content, tuple(views)) for content, views in left if views]
+
+
+class _Writer:
+    """Commits rows every half second: little is lost to a kill, and the disk is spared."""
+
+    def __init__(self, store: FeatureStore, collections: Sequence[Collection]) -> None:
+        self.store = store
+        self.collections = collections
+        self.rows: list[Row] = []
+        self.written = time.monotonic()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self.rows.extend(rows)
+        if time.monotonic() - self.written >= _COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        for view, collection in enumerate(self.collections):
+            self.store.write(collection, [(row.content, row.feature) for row in self.rows if row.view == view])
+        self.rows = []
+        self.written = time.monotonic()
+
+
+def _collections(clip: ImageEncoder, views: int, crop_scale: tuple[float, float]) -> tuple[Collection, ...]:
+    if views == 0:
+        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip), 0, clip.dim),)
+    transform = training_transform(clip, crop_scale).id
+    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
+
+
+def _pieces(contents: Sequence[str], batch_size: int, views: int) -> list[Sequence[str]]:
+    """Whole numbers of batches, in an order of this process's own: processes with the same list share the work."""
+    size = batch_size * max(1, _SEGMENT_BATCHES // views)
+    pieces = [contents[start : start + size] for start in range(0, len(contents), size)]
+    random.Random(os.getpid()).shuffle(pieces)
+    return pieces

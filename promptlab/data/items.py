@@ -1,0 +1,111 @@
+"""What a dataset is to the rest of promptlab: labelled positions in a source of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+IntArray = npt.NDArray[np.int64]
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Images by index: files on disk, rendered pictures, rows of somebody's own features."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def open(self, index: int) -> Image.Image:
+        """Decode one image.
+
+        Raises:
+            DatasetError: if it can't be read; the message names it.
+        """
+        ...
+
+    def describe(self, index: int) -> str:
+        """A name to show to people: a relative path, or a description."""
+        ...
+
+    def content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
+        """Ids (hexadecimal) that are equal exactly when the contents are equal."""
+        ...
+
+
+@dataclass(frozen=True)
+class Items:
+    """Labelled images: positions in a source, and a label for each.
+
+    Args:
+        source: where the images are.
+        indices: (N,) positions in ``source``.
+        labels: (N,) class indices, 0-based.
+    """
+
+    source: ImageSource
+    indices: IntArray
+    labels: IntArray
+
+    def __post_init__(self) -> None:
+        if self.indices.shape != self.labels.shape or self.indices.ndim != 1:
+            raise ValueError(
+                f"Items need one label per index, got {self.indices.shape} indices and {self.labels.shape} labels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def take(self, positions: Sequence[int] | IntArray) -> Items:
+        """The items at these positions, in this order."""
+        rows = np.asarray(positions, dtype=np.int64)
+        return replace(self, indices=self.indices[rows], labels=self.labels[rows])
+
+    def of_classes(self, classes: Sequence[int]) -> Items:
+        """The items whose label is in ``classes``, relabelled to the position in ``classes``."""
+        if len(self) == 0:
+            return self
+        relabel = np.full(max(int(self.labels.max()), *classes) + 1, -1, dtype=np.int64)
+        relabel[list(classes)] = np.arange(len(classes))
+        keep = relabel[self.labels] >= 0
+        return replace(self, indices=self.indices[keep], labels=relabel[self.labels[keep]])
+
+    def content_ids(self) -> list[str]:
+        """One content id per item, in order."""
+        return self.source.content_ids(self.indices)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A benchmark dataset: three splits over one list of classes.
+
+    Args:
+        name: the field's name for it, e.g. ``oxford_pets``.
+        class_names: names by label; classes are keyed by index, names may repeat.
+        template: the hand-written prompt with ``{}`` for the class name.
+        train: training items.
+        val: validation items (may be empty).
+        test: test items.
+        split_source: where the split comes from, e.g. ``coop``; shown in the Result.
+        split_hash: hash of the split's contents, shown in the Result.
+        val_is_test: True where validation and test are the same images, so that nothing may be chosen on them.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    template: str
+    train: Items
+    val: Items
+    test: Items
+    split_source: str
+    split_hash: str
+    val_is_test: bool = False
+
+
+class DatasetError(ValueError):
+    """A dataset that can't be used as it is; the message says what is wrong and what to do."""

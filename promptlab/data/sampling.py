@@ -1,0 +1,115 @@
+"""Few-shot draws and base/new classes, as CoOp makes them.
+
+Source: CoOp (arXiv 2109.01134) and Dassl's ``generate_fewshot_dataset``. Training and validation images come from one
+random stream, so both are drawn in one call.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from promptlab.data.items import IntArray
+
+Shots = int | Literal["all"]
+MAX_VAL_SHOTS = 4
+
+
+def sample_few_shot(
+    train_labels: Sequence[int] | IntArray,
+    val_labels: Sequence[int] | IntArray,
+    *,
+    shots: Shots,
+    seed: int,
+) -> tuple[list[int], list[int]]:
+    """Draw ``shots`` training and ``min(shots, 4)`` validation images per class: CoOp's draw, in CoOp's order.
+
+    Classes are visited in the order in which the lists first show them, so the draw depends on the order of the split
+    file. A class with fewer images than asked for keeps all of them, in their order, and takes nothing from the
+    stream; :func:`fewer_than` lists such classes.
+
+    Args:
+        train_labels: (N,) labels of the training list.
+        val_labels: (V,) labels of the validation list; may be empty.
+        shots: images per class, at least 1, or ``"all"`` for both lists whole.
+        seed: seed of the draw; CoOp's papers use 1, 2 and 3.
+
+    Returns:
+        Positions in the training list and positions in the validation list.
+
+    Raises:
+        ValueError: if ``shots`` is neither ``"all"`` nor a positive whole number.
+
+    Example:
+        >>> sample_few_shot([1, 0, 1, 0, 0], [0, 1], shots=2, seed=1)
+        ([0, 2, 3, 1], [0, 1])
+    """
+    check_shots(shots)
+    train, val = _as_list(train_labels), _as_list(val_labels)
+    if shots == "all":
+        return list(range(len(train))), list(range(len(val)))
+    stream = random.Random(seed)
+    return _draw(train, shots, stream), _draw(val, min(shots, MAX_VAL_SHOTS), stream)
+
+
+def fewer_than(labels: Sequence[int] | IntArray, shots: Shots) -> dict[int, int]:
+    """Classes with fewer images than ``shots``: they train on all they have.
+
+    Args:
+        labels: (N,) labels of the training list.
+        shots: images per class asked for.
+
+    Returns:
+        Number of images by class, of those classes alone, in label order.
+    """
+    if shots == "all":
+        return {}
+    classes, counts = np.unique(np.asarray(labels, dtype=np.int64), return_counts=True)
+    return {int(label): int(count) for label, count in zip(classes, counts, strict=True) if count < shots}
+
+
+def base_new_classes(n: int) -> tuple[list[int], list[int]]:
+    """Split ``n`` classes into base and new halves by label; the odd class is base.
+
+    Args:
+        n: number of classes, at least 2.
+
+    Returns:
+        Labels of the base classes and labels of the new classes, each in label order.
+
+    Raises:
+        ValueError: if there are fewer than two classes.
+    """
+    if n < 2:
+        raise ValueError(f"base and new classes need at least 2 classes, got {n}")
+    middle = (n + 1) // 2
+    return list(range(middle)), list(range(middle, n))
+
+
+def check_shots(shots: Any) -> None:
+    """Refuse anything but ``"all"`` and whole numbers from 1.
+
+    Raises:
+        ValueError: naming the value and what is allowed.
+    """
+    whole = isinstance(shots, int | np.integer) and not isinstance(shots, bool)
+    if shots != "all" and not (whole and shots >= 1):
+        raise ValueError(f"shots={shots!r} is not possible: give a whole number from 1, or 'all'")
+
+
+def _as_list(labels: Sequence[int] | IntArray) -> list[int]:
+    values: list[int] = np.asarray(labels, dtype=np.int64).tolist()
+    return values
+
+
+def _draw(labels: list[int], n: int, stream: random.Random) -> list[int]:
+    positions: dict[int, list[int]] = {}  # a dict keeps first-appearance order, which the stream depends on
+    for position, label in enumerate(labels):
+        positions.setdefault(label, []).append(position)
+    chosen: list[int] = []
+    for members in positions.values():
+        chosen.extend(stream.sample(members, n) if len(members) >= n else members)
+    return chosen

@@ -1,0 +1,175 @@
+"""The contract of a learner, and the legend of letters that shape comments use.
+
+========  ==================================
+letter    what it counts
+========  ==================================
+B         images of a batch
+C         classes
+D         joint dimension of CLIP
+E         width of a token embedding
+K         random views of an image
+L         tokens of a prompt
+M         context vectors
+N         items of a list
+S         seeds
+========  ==================================
+
+A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``.
+``promptlab.learners.contract`` holds the tests that every learner passes.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.training.optim import Optim
+
+Scorer = Callable[[Tensor], Tensor]
+"""Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
+
+
+class Batch(NamedTuple):
+    """Inputs (B, D) features or (B, 3, H, W) images, as the learner ``needs``, and labels (B,)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class GradientStage:
+    """Parameters trained by gradient descent on the training items.
+
+    Args:
+        name: names the stage in the learning curve and seeds its random streams.
+        parameters: what the optimiser gets.
+        loss: batch to scalar.
+        optim: optimiser, schedule, epochs and batch size.
+    """
+
+    name: str
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[[Batch], Tensor]
+    optim: Optim
+
+
+@dataclass(frozen=True)
+class ClosedFormStage:
+    """A solution computed at once: a cache of features, L-BFGS, a search on validation.
+
+    Args:
+        name: names the stage in the Result.
+        solve: gets the training batch, of all items, and the validation batch or None. Of K views per item, the
+            training batch holds all, as K * N rows.
+    """
+
+    name: str
+    solve: Callable[[Batch, Batch | None], None]
+
+
+Stage = GradientStage | ClosedFormStage
+
+
+class PromptLearner(nn.Module, ABC):
+    """A frozen CLIP and something small that is learned to score C classes.
+
+    Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
+    that draw their initialisation take a ``generator``, those that use a hand-written prompt a ``template``, and those
+    that treat classes without training images apart ``has_images``.
+
+    Args:
+        clip: the frozen backbone; held without being registered.
+        class_names: names of the C classes to score.
+
+    Raises:
+        ValueError: if there are no classes.
+    """
+
+    open_vocabulary: bool = False
+    """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
+    needs: ClassVar[Literal["features", "images"]] = "features"
+    """What ``forward`` gets."""
+    uses_new_names: ClassVar[bool] = False
+    """Whether training uses the names of classes without images; such learners get every known class."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same arguments would give other numbers; part of the fit id."""
+
+    def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
+        super().__init__()
+        if not class_names:
+            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
+        self.clip = clip
+        self.class_names = tuple(class_names)
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (B, C) of features (B, D) or images (B, 3, H, W)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What the paper minimises; cross-entropy unless overridden."""
+        return F.cross_entropy(self(batch.inputs), batch.labels)
+
+    @abstractmethod
+    def fit_plan(self) -> list[Stage]:
+        """The stages of a fit, in order; none if nothing is learned."""
+
+    @abstractmethod
+    def select(self, class_indices: Sequence[int]) -> PromptLearner:
+        """A learner that scores these of the known classes, in this order; learned tensors are shared."""
+
+    def rebind(self, class_names: Sequence[str], template: str) -> PromptLearner:
+        """A learner that scores other classes by name; learned tensors are shared.
+
+        Args:
+            class_names: the names.
+            template: the hand-written prompt of their dataset, for learners that use one.
+
+        Raises:
+            TypeError: if the learner isn't ``open_vocabulary``.
+        """
+        raise TypeError(f"{type(self).__name__} can't score classes it wasn't trained on (open_vocabulary = False)")
+
+    def _relabelled(self, class_names: Sequence[str]) -> Self:
+        """A copy for other classes that shares every learned tensor until one is replaced."""
+        other = copy.copy(self)
+        for registry in ("_parameters", "_buffers", "_modules"):
+            other.__dict__[registry] = self.__dict__[registry].copy()
+        other.class_names = tuple(class_names)
+        return other
+
+    def scorer(self) -> Scorer:
+        """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
+        return self
+
+    def learned_tensors(self) -> Mapping[str, Tensor]:
+        """What saving a learner means: its state, without the backbone and anything that follows from the names."""
+        return self.state_dict()
+
+    def load_learned(self, tensors: Mapping[str, Tensor]) -> Self:
+        """Take over saved tensors.
+
+        Raises:
+            ValueError: if tensors are missing, unknown, or of other shapes; the message names them.
+        """
+        own = self.learned_tensors()
+        problems = [f"{name} is missing" for name in own.keys() - tensors.keys()]
+        problems += [f"{name} is unknown" for name in tensors.keys() - own.keys()]
+        problems += [
+            f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+            for name in own.keys() & tensors.keys()
+            if tensors[name].shape != own[name].shape
+        ]
+        if problems:
+            raise ValueError(f"these tensors don't fit {type(self).__name__}: {'; '.join(sorted(problems))}")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+        return self

@@ -1,0 +1,49 @@
+"""What every protocol starts with: the few-shot draw and the validation images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from promptlab.data.items import Dataset, DatasetError, Items
+from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
+
+Val = Literal["few", "full", "none"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Training and validation items of all classes, and what a reader should know of how they were drawn."""
+
+    train: Items
+    val: Items | None
+    notes: tuple[str, ...]
+
+
+def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val) -> Draw:
+    """CoOp's few-shot draw from a dataset.
+
+    Args:
+        dataset: where to draw from.
+        shots: training images per class, or ``"all"``.
+        seed: of the draw.
+        val: ``few`` draws min(shots, 4) validation images per class from the same stream, ``full`` takes the whole
+            validation split, ``none`` takes none.
+
+    Raises:
+        ValueError: for shots or val that can't be.
+        DatasetError: if there are no training images.
+    """
+    check_shots(shots)
+    if val not in get_args(Val):
+        raise ValueError(f"val={val!r}: allowed are {', '.join(get_args(Val))}")
+    if not len(dataset.train):
+        raise DatasetError(f"{dataset.name} has no training images to draw {shots} shots from")
+    train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
+    notes = [f"split: {dataset.split_source} ({dataset.split_hash})"]
+    short = fewer_than(dataset.train.labels, shots)
+    if short:
+        named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])
+        notes.append(f"{len(short)} classes have fewer than {shots} training images and keep all they have: {named}")
+    chosen = {"few": dataset.val.take(few), "full": dataset.val, "none": None}[val]
+    return Draw(dataset.train.take(train), chosen if chosen is not None and len(chosen) else None, tuple(notes))

@@ -1,0 +1,28 @@
+"""Few-shot classification: train on some images of every class, test on all classes."""
+
+from __future__ import annotations
+
+from promptlab.data.items import Dataset
+from promptlab.data.sampling import Shots
+from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.task import EvaluationSet, Task
+
+
+def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> Task:
+    """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors."""
+    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    classes = range(len(dataset.class_names))
+    test = EvaluationSet(
+        "test", dataset.name, dataset.test, dataset.class_names, dataset.template, known=tuple(classes)
+    )
+    return Task(
+        protocol="few_shot",
+        dataset=dataset.name,
+        class_names=dataset.class_names,
+        has_images=(True,) * len(classes),
+        template=dataset.template,
+        train=drawn.train,
+        val=drawn.val,
+        evaluations=(test,),
+        notes=drawn.notes,
+    )

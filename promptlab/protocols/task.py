@@ -1,0 +1,58 @@
+"""What a protocol produces: the Task, everything a run may train on and everything it will be scored on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptlab.data.items import Items
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Test items with the label space that they are scored over.
+
+    Args:
+        name: what a Result calls it, e.g. ``test``, ``base``, ``new``.
+        dataset: name of the dataset the items come from.
+        items: labels index ``class_names``.
+        class_names: the label space, C names.
+        template: the dataset's hand-written prompt.
+        known: for each of the C classes its index among ``Task.class_names``, or None where these names are not
+            among the known ones.
+    """
+
+    name: str
+    dataset: str
+    items: Items
+    class_names: tuple[str, ...]
+    template: str
+    known: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit and its evaluations.
+
+    Args:
+        protocol: name of the protocol.
+        dataset: name of the training dataset.
+        class_names: every name known while training, also of classes without images.
+        has_images: for each known class, whether it has training images.
+        template: the training dataset's hand-written prompt.
+        train: training items; labels index ``class_names``.
+        val: labelled validation images of classes that have training images, or None.
+        evaluations: what is scored.
+        harmonic: names of the two evaluations whose harmonic mean the protocol reports, or None.
+        notes: facts a reader of the Result needs (rules that applied, where the split comes from).
+    """
+
+    protocol: str
+    dataset: str
+    class_names: tuple[str, ...]
+    has_images: tuple[bool, ...]
+    template: str
+    train: Items
+    val: Items | None
+    evaluations: tuple[EvaluationSet, ...]
+    harmonic: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()

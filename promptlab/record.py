@@ -1,0 +1,205 @@
+"""From a run's parts to its Result: facts and ids before it, the document after it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from promptlab.atomic import write_bytes_atomic
+from promptlab.build import arguments_of, target_of
+from promptlab.learners.base import GradientStage, PromptLearner
+from promptlab.protocols.task import Task
+from promptlab.results import provenance
+from promptlab.results.document import Result, ResultError, harmonic_of
+from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
+from promptlab.results.schema import EpochRecord, EvaluationResult, Seconds, TrainedParameters
+from promptlab.results.store import RESULT_NAME, read_result
+from promptlab.subject import Subject
+from promptlab.training.fit import FitReport
+
+log = logging.getLogger(__name__)
+LEARNED_NAME = "learned.safetensors"
+TRAINER_DETAILS = ("enable_progress_bar",)
+"""Options of the trainer that change nothing but what is shown."""
+
+
+class Clock:
+    """Wall-clock seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(("load", "features", "fit", "evaluate"), 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add what the block takes to a phase."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Identified:
+    """A fit's facts and the id that follows."""
+
+    facts: FitFacts
+    id: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """An evaluation's name, facts and id."""
+
+    name: str
+    facts: EvalFacts
+    id: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An earlier run of the same fit: its Result, what it learned, and whether every evaluation is there."""
+
+    result: Result
+    learned: Mapping[str, Tensor] | None
+    complete: bool
+
+
+def fit_facts(subject: Subject) -> Identified:
+    """What the run's fit is."""
+    settings, task = subject.settings, subject.task
+    node = settings["learner"]
+    trainer = {key: value for key, value in settings["trainer"].items() if key not in TRAINER_DETAILS}
+    facts = FitFacts(
+        learner=node["_target_"],
+        learner_arguments=arguments_of(node, "learner", drop=("name", "clip", "class_names", "generator")),
+        learner_version=target_of(node, "learner").version,
+        seed=settings["seed"],
+        class_names=tuple(task.class_names[label] for label in subject.known),
+        has_images=tuple(task.has_images[label] for label in subject.known),
+        template=task.template,
+        train_digest=items_digest(subject.train.content_ids(), subject.train.labels),
+        val_digest=None if subject.val is None else items_digest(subject.val.content_ids(), subject.val.labels),
+        views=settings["views"],
+        selection=settings["select"],
+        trainer=trainer,
+        backbone_fingerprint=subject.clip.fingerprint,
+        precision=subject.clip.precision,
+    )
+    return Identified(facts, fit_id(facts))
+
+
+def eval_facts(task: Task, fit: Identified) -> tuple[Target, ...]:
+    """What the run's evaluations are."""
+    targets = []
+    for evaluation in task.evaluations:
+        facts = EvalFacts(
+            name=evaluation.name,
+            items_digest=items_digest(evaluation.items.content_ids(), evaluation.items.labels),
+            class_names=evaluation.class_names,
+            template=evaluation.template,
+        )
+        targets.append(Target(evaluation.name, facts, eval_id(fit.id, facts)))
+    return tuple(targets)
+
+
+def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
+    """An earlier run in the same folder, if it left a Result that can be read."""
+    path = folder / RESULT_NAME
+    if not path.exists():
+        return None
+    try:
+        earlier = read_result(path)
+        learned = _read_learned(folder)
+    except (ResultError, OSError, ValueError) as error:
+        log.warning("%s can't be read and is computed again: %s", folder, error)
+        return None
+    complete = all(
+        target.name in earlier.evaluations and earlier.evaluations[target.name].eval_id == target.id
+        for target in targets
+    )
+    return Finished(earlier, learned, complete)
+
+
+def keep_learned(folder: Path, learner: PromptLearner) -> None:
+    """Write the learned tensors alone, atomically."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in learner.learned_tensors().items()}
+    write_bytes_atomic(folder / LEARNED_NAME, save(tensors))
+
+
+def result(
+    subject: Subject,
+    fit: Identified,
+    learner: PromptLearner,
+    report: FitReport | None,
+    scores: Mapping[str, EvaluationResult],
+    clock: Clock,
+    earlier: Finished | None,
+) -> Result:
+    """The run's document. Of a fit taken over from an earlier run, its curve, its selection and its scores stay."""
+    settings, task = subject.settings, subject.task
+    if earlier is not None and report is None:
+        evaluations = {**earlier.result.evaluations, **scores}
+        return replace(
+            earlier.result,
+            created=provenance.utc_now(),
+            evaluations=evaluations,
+            harmonic=harmonic_of(evaluations, task.harmonic),
+        )
+    assert report is not None
+    tensors = learner.learned_tensors()
+    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
+    return Result(
+        created=provenance.utc_now(),
+        protocol=task.protocol,
+        dataset=task.dataset,
+        learner=settings["learner"]["name"],
+        backbone=subject.clip.name,
+        fit_id=fit.id,
+        fit=fit.facts,
+        config=settings,
+        seed=settings["seed"],
+        shots=settings["shots"],
+        views=settings["views"],
+        epochs={stage.name: stage.optim.epochs for stage in stages},
+        selection=report.selection,
+        train_images=len(subject.train),
+        val_images=0 if subject.val is None else len(subject.val),
+        evaluations=dict(scores),
+        harmonic=harmonic_of(scores, task.harmonic),
+        learning_curve=tuple(
+            EpochRecord(
+                stage=point.stage,
+                epoch=point.epoch,
+                loss=point.loss,
+                accuracy=point.accuracy,
+                learning_rate=point.lr,
+            )
+            for point in report.curve
+        ),
+        trained_parameters=TrainedParameters(
+            count=sum(tensor.numel() for tensor in tensors.values()),
+            shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        ),
+        seconds=Seconds(**clock.seconds),
+        peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
+        versions=provenance.versions(),
+        git=provenance.git_commit(),
+        host=provenance.host(str(subject.clip.device)),
+        notes=task.notes,
+    )
+
+
+def _read_learned(folder: Path) -> Mapping[str, Tensor] | None:
+    from safetensors.torch import load_file
+
+    path = folder / LEARNED_NAME
+    return load_file(path) if path.exists() else None

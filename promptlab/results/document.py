@@ -1,0 +1,173 @@
+"""The Result document: one fit, everything it was scored on, and where it all came from.
+
+``result.json`` has the fields of :class:`Result`, in their order. Fields that a later version adds have a default,
+so that documents of the same schema version stay readable; any other change raises ``SCHEMA_VERSION``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptlab.results.ids import FitFacts
+from promptlab.results.plain import PlainError, from_plain, render, to_plain
+from promptlab.results.schema import (
+    EpochRecord,
+    EvaluationResult,
+    GitCommit,
+    Harmonic,
+    Host,
+    Metrics,
+    Seconds,
+    TrainedParameters,
+)
+from promptlab.results.statistics import harmonic_mean
+
+SCHEMA_VERSION = 1
+HARMONIC_METRICS = ("top1", "mean_class_accuracy")
+
+
+class ResultError(ValueError):
+    """A result file that can't be read or written; the message names the file and the field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One fit and its evaluations.
+
+    Args:
+        schema_version: of this document, ``SCHEMA_VERSION``.
+        created: when the document was written, ISO 8601 in UTC.
+        protocol: name of the protocol.
+        dataset: name of the training dataset.
+        learner: the learner's name, as in ``learner=coop``.
+        backbone: name of the frozen backbone and its weights, for people; ``fit`` holds the fingerprint.
+        fit_id: id that follows from ``fit``.
+        fit: what the fit is.
+        config: the resolved configuration, as composed.
+        seed: the run's seed.
+        shots: training images per class, or ``"all"``.
+        views: ``0``, the number of encoded random views, or ``"online"``.
+        epochs: gradient stage to its number of epochs; empty where nothing was trained by gradient.
+        selection: what chose the final parameters, e.g. ``last epoch``.
+        train_images: number of training items.
+        val_images: number of validation items; 0 without any.
+        evaluations: name of the evaluation set to its scores, in the protocol's order.
+        harmonic: harmonic mean of two evaluations, None where the protocol has none.
+        learning_curve: one record per stage and epoch, in the order of training.
+        trained_parameters: count, names and shapes of what was learned.
+        seconds: wall-clock time by phase.
+        peak_memory_bytes_of_process: the most memory that the whole process held up to the end of the run; in a sweep
+            within one process that includes the runs before.
+        versions: package to its version.
+        git: commit that promptlab ran from, None outside a checkout.
+        host: where it ran.
+        notes: facts that a reader needs, from the task and the run.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    created: str
+    protocol: str
+    dataset: str
+    learner: str
+    backbone: str
+    fit_id: str
+    fit: FitFacts
+    config: Mapping[str, Any]
+    seed: int
+    shots: int | str
+    views: int | str
+    epochs: Mapping[str, int]
+    selection: str
+    train_images: int
+    val_images: int
+    evaluations: Mapping[str, EvaluationResult]
+    harmonic: Harmonic | None
+    learning_curve: tuple[EpochRecord, ...]
+    trained_parameters: TrainedParameters
+    seconds: Seconds
+    peak_memory_bytes_of_process: int
+    versions: Mapping[str, str]
+    git: GitCommit | None
+    host: Host
+    notes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The document as JSON text; equal results give equal text.
+
+        Raises:
+            ResultError: if a value can't be written exactly (NaN, infinity, an unknown type), naming the field.
+        """
+        try:
+            return render(to_plain(self)) + "\n"
+        except PlainError as error:
+            raise ResultError(f"result {self.fit_id}: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "result.json") -> Result:
+        """Read a document and check every field.
+
+        Args:
+            text: the JSON text.
+            source: name of the file, for messages.
+
+        Raises:
+            ResultError: for broken JSON, an unknown schema version, and missing, unknown or wrong fields.
+        """
+        try:
+            document = json.loads(text, parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise ResultError(f"{source}: not valid JSON ({error}); the file may be damaged") from error
+        if not isinstance(document, dict):
+            raise ResultError(f"{source}: expected an object, got a {type(document).__name__}")
+        version = document.get("schema_version", "missing")
+        if version != SCHEMA_VERSION or isinstance(version, bool):
+            raise ResultError(
+                f"{source}: schema_version: this promptlab reads version {SCHEMA_VERSION}, the file has {version!r}; "
+                "read it with the promptlab that wrote it (see versions.promptlab in the file)"
+            )
+        try:
+            return from_plain(cls, document)
+        except PlainError as error:
+            raise ResultError(f"{source}: {error}") from error
+
+
+def harmonic_of(
+    evaluations: Mapping[str, EvaluationResult], names: tuple[str, str] | None, metric: str = "top1"
+) -> Harmonic | None:
+    """The harmonic mean of two evaluations, for the learner and for zero-shot.
+
+    Args:
+        evaluations: what was scored, by name.
+        names: the two evaluations; None gives None.
+        metric: ``top1``, or ``mean_class_accuracy`` as generalised zero-shot learning has it.
+
+    Raises:
+        ValueError: if a name isn't among the evaluations or the metric isn't one of the two.
+    """
+    if names is None:
+        return None
+    if metric not in HARMONIC_METRICS:
+        raise ValueError(f"H is made of one of {', '.join(HARMONIC_METRICS)}, got {metric!r}")
+    for name in names:
+        if name not in evaluations:
+            raise ValueError(f"no evaluation {name!r} to make H of; there are {', '.join(evaluations)}")
+    first, second = (evaluations[name] for name in names)
+    return Harmonic(
+        of=names,
+        metric=metric,
+        learner=_harmonic(first.metrics, second.metrics, metric),
+        zero_shot=_harmonic(first.zero_shot, second.zero_shot, metric),
+    )
+
+
+def _harmonic(first: Metrics | None, second: Metrics | None, metric: str) -> float | None:
+    if first is None or second is None:
+        return None
+    return harmonic_mean(getattr(first, metric), getattr(second, metric))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")

@@ -1,0 +1,133 @@
+"""How a table of scores lies on the console: as wide as it fits, without ever cutting a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+MAX_SCORE_COLUMNS = 6
+ZERO_SHOT = "zero-shot"
+_NAME = "learner"
+_UNLIMITED = 10_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run, or several averaged.
+
+    Args:
+        labels: column to text, the learner's name under ``learner``.
+        scores: evaluation set to text.
+    """
+
+    labels: Mapping[str, str]
+    scores: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that share one zero-shot baseline.
+
+    Args:
+        heading: stands above the block; none if empty.
+        zero_shot: evaluation set to text.
+        lines: the runs.
+    """
+
+    heading: str
+    zero_shot: Mapping[str, str]
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTable:
+    """A rich renderable: title, facts, a table of blocks, notes.
+
+    Evaluation sets are columns; where the console is too narrow for that, first each score breaks before its interval,
+    then evaluation sets become rows. More than six columns of scores always become rows.
+
+    Args:
+        title: first line.
+        facts: what holds for every line of the table, by name.
+        label_columns: the columns of labels after the learner's name.
+        score_columns: the evaluation sets, in order.
+        blocks: the contents.
+        notes: lines under the table.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    label_columns: Sequence[str]
+    score_columns: Sequence[str]
+    blocks: Sequence[Block]
+    notes: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.title, style="bold")
+        yield Text(", ".join(f"{name} {text}" for name, text in self.facts.items()), style="dim")
+        yield self._fitting(console, options)
+        for note in self.notes:
+            yield Text(note, style="dim")
+
+    def _fitting(self, console: Console, options: ConsoleOptions) -> Table:
+        if len(self.score_columns) <= MAX_SCORE_COLUMNS:
+            for separator in (" ", "\n"):
+                table = self._wide(separator)
+                if _width(table, console, options) <= options.max_width:
+                    return table
+        return self._long()
+
+    def _wide(self, separator: str) -> Table:
+        """A column per evaluation set; ``separator`` stands between a score and its interval."""
+        table = _empty_table(self.label_columns)
+        for name in self.score_columns:
+            table.add_column(Text(name.replace(" ", separator, 1)), justify="right", no_wrap=True)
+        for block in self.blocks:
+            baseline = Line({_NAME: ZERO_SHOT}, block.zero_shot)
+            _add_heading(table, block.heading)
+            for line in (baseline, *block.lines):
+                scores = [line.scores.get(name, "").replace(" ", separator) for name in self.score_columns]
+                table.add_row(*map(Text, [*self._labels(line), *scores]))
+            table.add_section()
+        return table
+
+    def _long(self) -> Table:
+        """A row per evaluation set that a line was scored on, zero-shot in a column."""
+        table = _empty_table([*self.label_columns, "evaluation"])
+        for name in (ZERO_SHOT, "score"):
+            table.add_column(name, justify="right", overflow="fold")
+        for block in self.blocks:
+            _add_heading(table, block.heading)
+            for line in block.lines:
+                labels = self._labels(line)
+                for name in (name for name in self.score_columns if name in line.scores):
+                    table.add_row(*map(Text, [*labels, name, block.zero_shot.get(name, ""), line.scores[name]]))
+                    labels = [""] * len(labels)
+                table.add_section()
+        return table
+
+    def _labels(self, line: Line) -> list[str]:
+        return [line.labels.get(name, "") for name in (_NAME, *self.label_columns)]
+
+
+def _empty_table(label_columns: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in (_NAME, *label_columns):
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def _add_heading(table: Table, heading: str) -> None:
+    if heading:
+        table.add_row(Text(heading, style="bold"))
+
+
+def _width(table: Table, console: Console, options: ConsoleOptions) -> int:
+    """Columns that the table takes when nothing is cut."""
+    return Measurement.get(console, options.update(width=_UNLIMITED), table).maximum

@@ -1,0 +1,114 @@
+"""Where numbers come from: package versions, the commit, the machine, the memory that the process took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import promptlab
+from promptlab.results.schema import GitCommit, Host
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "lightning",
+    "torchmetrics",
+    "hydra-core",
+    "omegaconf",
+    "safetensors",
+    "numpy",
+    "pillow",
+    "scipy",
+)
+_GIT_SECONDS = 10
+
+
+def versions() -> dict[str, str]:
+    """Package name to its version, promptlab first; packages that aren't installed are left out."""
+    found = {"promptlab": promptlab.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(checkout: str | Path | None = None) -> GitCommit | None:
+    """The commit of the checkout that promptlab runs from.
+
+    Args:
+        checkout: the checkout's root; by default the folder that holds the ``promptlab`` package.
+
+    Returns:
+        None where that folder isn't the root of a git checkout (a wheel in somebody else's repository), where there is
+        no commit yet, and where git isn't installed.
+    """
+    root = Path(checkout) if checkout is not None else Path(promptlab.__file__).resolve().parents[1]
+    if not (root / ".git").exists():  # a folder, or a file in a worktree
+        return None
+    commit, status = _git(root, "rev-parse", "--verify", "HEAD"), _git(root, "status", "--porcelain")
+    return GitCommit(commit=commit.strip(), dirty=bool(status)) if commit and status is not None else None
+
+
+def host(device: str = "cpu") -> Host:
+    """The machine, as seen by this process.
+
+    Args:
+        device: the device that computed; accelerators are described by their names.
+    """
+    import torch
+
+    if device.startswith("cuda") and torch.cuda.is_available():
+        device = f"{device} ({torch.cuda.get_device_name(device)})"
+    return Host(
+        platform=platform.platform(),
+        python=platform.python_version(),
+        cpu_count=_usable_cpus(),
+        torch_threads=torch.get_num_threads(),
+        device=device,
+    )
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory that this process has held so far, in bytes; 0 where the system doesn't tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere
+
+
+def utc_now() -> str:
+    """The time in UTC as ISO 8601 to the second, e.g. ``2026-01-31T12:00:00+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _usable_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    # A git hook's GIT_DIR would point these commands at another repository.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,167 @@
+"""The parts of a Result: scores, reliability, learning curve, host. Their fields are the keys of ``result.json``.
+
+Scores are fractions in [0, 1]; tables show percent. What can't be computed is None (JSON null), never zero or NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptlab.results.ids import EvalFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """How far confidence can be believed: accuracy against confidence, in bins of equal width.
+
+    Confidence is the largest softmax probability of an image. Bin b holds [edge b, edge b+1); the last one holds 1 too.
+
+    Args:
+        edges: n_bins + 1 limits from 0 to 1.
+        count: images per bin.
+        mean_confidence: per bin in [0, 1], None in an empty one.
+        accuracy: per bin in [0, 1], None in an empty one.
+        ece: expected calibration error in [0, 1]: the gap between both, averaged over images.
+    """
+
+    edges: tuple[float, ...]
+    count: tuple[int, ...]
+    mean_confidence: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
+    ece: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """What one set of predictions scores. All scores are fractions in [0, 1].
+
+    Args:
+        top1: correct images by all images (micro accuracy, the field's headline number).
+        mean_class_accuracy: accuracy per class, averaged over the classes that have test images.
+        macro_f1: F1 per class, averaged over the classes that have test images, as CoOp's evaluator has it.
+        images: number of test images N, at least 1.
+        per_class_accuracy: C accuracies in label order, None for a class without test images.
+        per_class_images: C numbers of test images, in label order.
+        reliability: confidence against accuracy in 15 bins.
+    """
+
+    top1: float
+    mean_class_accuracy: float
+    macro_f1: float
+    images: int
+    per_class_accuracy: tuple[float | None, ...]
+    per_class_images: tuple[int, ...]
+    reliability: Reliability
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What a learner scores on one evaluation set, and zero-shot CLIP beside it.
+
+    Args:
+        dataset: name of the dataset that the test items come from.
+        eval_id: id of this evaluation, which follows from the fit and ``facts``.
+        facts: what the evaluation is: test items, label space, template.
+        metrics: the learner's scores, or None where it can't score this set.
+        reason: why ``metrics`` is None; None where there are scores.
+        zero_shot: scores of zero-shot CLIP with the dataset's template on the same items, None if not computed.
+        predictions: file name of the predictions sidecar in the run's folder, None without one.
+    """
+
+    dataset: str
+    eval_id: str
+    facts: EvalFacts
+    metrics: Metrics | None
+    reason: str | None
+    zero_shot: Metrics | None
+    predictions: str | None
+
+    def __post_init__(self) -> None:
+        if (self.metrics is None) == (not self.reason):
+            raise ValueError("an evaluation has either metrics or a reason for having none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harmonic:
+    """The harmonic mean H of two evaluations.
+
+    Args:
+        of: names of the two evaluations.
+        metric: the score it is made of, ``top1`` or ``mean_class_accuracy``.
+        learner: the learner's H in [0, 1], None where one of the two has no score.
+        zero_shot: H of zero-shot CLIP, None where one of the two has no score.
+    """
+
+    of: tuple[str, str]
+    metric: str
+    learner: float | None
+    zero_shot: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One epoch of one gradient stage.
+
+    Args:
+        stage: name of the stage.
+        epoch: 0-based.
+        loss: mean training loss, None where it wasn't finite or wasn't measured.
+        accuracy: training accuracy in [0, 1], None for stages without one.
+        learning_rate: the rate that the epoch ran with, None for stages without one.
+    """
+
+    stage: str
+    epoch: int
+    loss: float | None
+    accuracy: float | None
+    learning_rate: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedParameters:
+    """What was learned.
+
+    Args:
+        count: numbers learned, the sum over ``shapes``.
+        shapes: name of each learned tensor to its shape.
+    """
+
+    count: int
+    shapes: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Wall-clock seconds by phase: loading the backbone and data, image features, fitting, evaluating."""
+
+    load: float
+    features: float
+    fit: float
+    evaluate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitCommit:
+    """The checkout that promptlab ran from: the commit's hash, and whether files differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Where it ran.
+
+    Args:
+        platform: operating system, release and machine.
+        python: version of the interpreter.
+        cpu_count: CPUs that the process may use.
+        torch_threads: threads that torch computes with.
+        device: ``cpu``, or the accelerator's name.
+    """
+
+    platform: str
+    python: str
+    cpu_count: int
+    torch_threads: int
+    device: str

@@ -1,0 +1,80 @@
+"""Where results live: ``<root>/<dataset>/<protocol>/<learner>/<fit_id>/result.json``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from promptlab.atomic import write_text_atomic
+from promptlab.results.document import Result, ResultError
+
+RESULT_NAME = "result.json"
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_logger = logging.getLogger(__name__)
+
+
+def safe_name(name: str) -> str:
+    """The name itself, if it can be part of a path on every system.
+
+    Raises:
+        ValueError: if it is empty, starts with a dot or dash, or holds more than letters, digits and ``_ . + -``.
+    """
+    if not _SAFE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} can't be part of a path; allowed are letters, digits, and _ . + - inside")
+    return name
+
+
+def run_dir(root: str | Path, dataset: str, protocol: str, learner: str, fit_id: str) -> Path:
+    """The folder of one fit; it isn't created.
+
+    Raises:
+        ValueError: as :func:`safe_name`.
+    """
+    return Path(root, *(safe_name(part) for part in (dataset, protocol, learner, fit_id)))
+
+
+def write_result(directory: str | Path, result: Result) -> Path:
+    """Write ``result.json`` into a run's folder, creating it; a reader sees the old document or the new one.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ResultError: if a value can't be written; an older file stays as it was.
+    """
+    path = Path(directory) / RESULT_NAME
+    write_text_atomic(path, result.to_json())
+    return path
+
+
+def read_result(path: str | Path) -> Result:
+    """Read one ``result.json``.
+
+    Raises:
+        ResultError: if it is missing, damaged, or of another schema, naming file and field.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: can't be read ({error})") from error
+    return Result.from_json(text, source=str(path))
+
+
+def find_results(root: str | Path) -> list[Path]:
+    """Every ``result.json`` below ``root``, sorted; none where there is no such folder."""
+    return sorted(Path(root).rglob(RESULT_NAME))
+
+
+def load_results(root: str | Path) -> list[Result]:
+    """Every readable result below ``root``, in the order of :func:`find_results`.
+
+    Damaged documents and those of another schema are skipped, each with a warning that names it.
+    """
+    results = []
+    for path in find_results(root):
+        try:
+            results.append(read_result(path))
+        except ResultError as error:
+            _logger.warning("skipped a result that can't be read: %s", error)
+    return results

@@ -1,0 +1,170 @@
+"""Results as tables for the console; the caller prints them with ``rich.console.Console.print``.
+
+What is the same in every row of a table moves to the line above it, and what tells two rows apart that would look the
+same is spelt out below it, so that eighty columns are enough for most studies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from promptlab.results.document import Result
+from promptlab.results.grouping import SweepRow, summarise
+from promptlab.results.layout import Block, Line, ScoreTable
+from promptlab.results.schema import Metrics
+from promptlab.results.statistics import MeanInterval
+
+MISSING = "–"
+_H = "H"
+_H_OF_SEED_MEANS = "H of means"
+
+
+def run_table(result: Result) -> RenderableType:
+    """One run: zero-shot CLIP and the learner on every evaluation set, top-1 in percent, and H if the protocol has it.
+
+    Reasons for missing scores stand under the table.
+    """
+    parts = result.evaluations
+    scores = {name: _top1(part.metrics) for name, part in parts.items()}
+    zero_shot = {name: _top1(part.zero_shot) for name, part in parts.items()}
+    notes = [f"{name}: {part.reason}" for name, part in parts.items() if part.reason]
+    if result.harmonic is not None:
+        scores[_H], zero_shot[_H] = result.harmonic.learner, result.harmonic.zero_shot
+        notes.append(f"{_H}: harmonic mean of {' and '.join(result.harmonic.of)}")
+    facts = {name: str(getattr(result, name)) for name in ("backbone", "shots", "views", "seed", "selection")}
+    line = Line({"learner": result.learner}, {name: _percent(score) for name, score in scores.items()})
+    return ScoreTable(
+        title=f"{result.dataset}, {result.protocol}",
+        facts=facts,
+        label_columns=(),
+        score_columns=tuple(scores),
+        blocks=(Block("", {name: _percent(score) for name, score in zero_shot.items()}, (line,)),),
+        notes=(*notes, "top-1 accuracy in percent"),
+    )
+
+
+def sweep_table(results: Iterable[Result]) -> RenderableType:
+    """Runs averaged over seeds, a table per protocol: mean and 95 % Student-t interval of top-1, in percent.
+
+    Runs share a row only if they differ by their seed, and by what the seed drew, alone (see :func:`summarise`).
+    """
+    rows = summarise(results)
+    if not rows:
+        return Text("no results")
+    tables: list[RenderableType] = []
+    for protocol, part in groupby(rows, lambda row: row.protocol):
+        tables += [_protocol_table(protocol, list(part)), Text()]
+    return Group(*tables[:-1])
+
+
+def _protocol_table(protocol: str, rows: Sequence[SweepRow]) -> ScoreTable:
+    names = _names(rows)
+    labels = [_labels(row, name) for row, name in zip(rows, names, strict=True)]
+    constant = {name: text for name, text in labels[0].items() if all(label[name] == text for label in labels)}
+    constant.pop("learner", None)
+    blocks = []
+    for (dataset, backbone, zero_shot), group in groupby(zip(rows, labels, strict=True), lambda pair: _base(pair[0])):
+        place = {"dataset": dataset, "backbone": backbone}
+        heading = ", ".join(text for name, text in place.items() if name not in constant)
+        lines = [Line(label, _scores(row)) for row, label in group]
+        blocks.append(Block(heading, {name: _percent(score) for name, score in zero_shot}, lines))
+    columns = dict.fromkeys(name for block in blocks for line in block.lines for name in line.scores)
+    dataset = constant.pop("dataset", "")
+    return ScoreTable(
+        title=f"{dataset}, {protocol}" if dataset else protocol,
+        facts=constant,
+        label_columns=[name for name in ("shots", "views", "seeds") if name not in constant],
+        score_columns=sorted(columns, key=_h_last),
+        blocks=blocks,
+        notes=_notes(rows, names),
+    )
+
+
+def _names(rows: Sequence[SweepRow]) -> list[str]:
+    """Learners' names, with a letter where only the setting tells a row from another; notes spell the setting out."""
+    settings: dict[tuple[str, str], list[str]] = {}
+    names = []
+    for row in rows:
+        known = settings.setdefault((row.dataset, row.learner), [])
+        if row.setting and row.setting not in known:
+            known.append(row.setting)
+        names.append(f"{row.learner} ({_letter(known.index(row.setting))})" if row.setting else row.learner)
+    return names
+
+
+def _letter(position: int) -> str:
+    """The letters from a to z, then numbers from 27."""
+    return chr(ord("a") + position) if position < 26 else str(position + 1)
+
+
+def _labels(row: SweepRow, name: str) -> dict[str, str]:
+    return {
+        "dataset": row.dataset,
+        "backbone": row.backbone,
+        "learner": name,
+        "shots": str(row.shots),
+        "views": str(row.views),
+        "seeds": _ranges(row.seeds),
+    }
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """Rising numbers with runs of three and more shortened: 1-3,7,8."""
+    parts: list[str] = []
+    for _, members in groupby(enumerate(seeds), lambda pair: pair[1] - pair[0]):
+        run = [seed for _, seed in members]
+        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
+    return ",".join(parts)
+
+
+def _base(row: SweepRow) -> tuple[str, str, tuple[tuple[str, float | None], ...]]:
+    """What one zero-shot line speaks for: dataset, backbone, and the scores, comparable with other rows'."""
+    harmonic = ((_H, row.zero_shot_h),) if row.harmonic_of is not None else ()
+    return row.dataset, row.backbone, (*row.zero_shot.items(), *harmonic)
+
+
+def _scores(row: SweepRow) -> dict[str, str]:
+    scores = {name: _mean(score) for name, score in row.scores.items()}
+    if row.harmonic_of is not None:
+        scores[_H] = _mean(row.mean_of_seed_h)
+        if len(row.seeds) > 1:
+            scores[_H_OF_SEED_MEANS] = _percent(row.h_of_seed_means)
+    return scores
+
+
+def _h_last(name: str) -> int:
+    return {_H: 1, _H_OF_SEED_MEANS: 2}.get(name, 0)
+
+
+def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
+    settings, reasons = [], []
+    for row, name in zip(rows, names, strict=True):
+        if row.setting:
+            settings.append(f"{row.dataset} {name}: {row.setting}")
+        reasons += [f"{row.dataset} {name}, {row.shots} shots: {note}" for note in row.notes]
+    notes = list(dict.fromkeys(settings + reasons))
+    of = next((row.harmonic_of for row in rows if row.harmonic_of), None)
+    several = any(len(row.seeds) > 1 for row in rows)
+    if of is not None:
+        notes.append(f"{_H}: harmonic mean of {' and '.join(of)}" + (", averaged over seeds" if several else ""))
+        notes += [f"{_H_OF_SEED_MEANS}: harmonic mean of the means over seeds"] if several else []
+    return [*notes, "top-1 accuracy in percent" + (", mean ± 95 % Student-t interval over seeds" if several else "")]
+
+
+def _top1(metrics: Metrics | None) -> float | None:
+    return None if metrics is None else metrics.top1
+
+
+def _percent(score: float | None) -> str:
+    return MISSING if score is None else f"{100 * score:.2f}"
+
+
+def _mean(score: MeanInterval | None) -> str:
+    """Mean and interval with one space between, where a narrow table may break the line."""
+    if score is None:
+        return MISSING
+    return _percent(score.mean) if score.half_width is None else f"{_percent(score.mean)} ±{_percent(score.half_width)}"

@@ -1,0 +1,111 @@
+"""One run: build, fit, evaluate, write."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from promptlab import record, session
+from promptlab.build import factory, target_of
+from promptlab.check import check_config
+from promptlab.data.feature_bank import FeatureBank
+from promptlab.learners.base import PromptLearner
+from promptlab.results.document import Result
+from promptlab.results.store import run_dir, write_result
+from promptlab.scoring import score
+from promptlab.subject import Subject, bind, learner_of, require_scorable, subject_of
+from promptlab.training.fit import FitReport, fit
+from promptlab.training.streams import stream_seed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's Result, the folder it is in, and whether it was computed now or found finished."""
+
+    result: Result
+    folder: Path
+    fresh: bool
+
+
+def run(cfg: DictConfig) -> Outcome:
+    """Build, fit, evaluate, write; or find that all of it is finished.
+
+    Args:
+        cfg: a composed :class:`promptlab.config.Config`.
+
+    Raises:
+        ConfigError: if the configuration can't be run; before any model loads.
+        DatasetError: if the images can't be used as they are.
+    """
+    settings = check_config(cfg)
+    clock = record.Clock()
+    with clock.phase("load"):
+        subject = subject_of(settings)
+        bank = session.feature_bank()
+        facts = record.fit_facts(subject)
+        targets = record.eval_facts(subject.task, facts)
+        folder = run_dir(
+            settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
+        )
+    finished = None if settings["force"] else record.finished(folder, targets)
+    if finished is not None and finished.complete:
+        return Outcome(finished.result, folder, fresh=False)
+    learner = learner_of(subject)
+    require_scorable(learner, subject)
+    with clock.phase("features"):
+        _encode(subject, bank)
+    with clock.phase("fit"):
+        report = _fit(learner, subject, bank, folder, finished)
+    with clock.phase("evaluate"):
+        scores = {
+            evaluation.name: score(
+                bind(learner, subject.known, evaluation), evaluation, target, subject.clip, bank, folder
+            )
+            for evaluation, target in zip(subject.task.evaluations, targets, strict=True)
+        }
+    result = record.result(subject, facts, learner, report, scores, clock, finished)
+    write_result(folder, result)
+    return Outcome(result, folder, fresh=True)
+
+
+def _encode(subject: Subject, bank: FeatureBank) -> None:
+    """Fill the bank, so that training and scoring find every feature there."""
+    views = subject.settings["views"]
+    learner = target_of(subject.settings["learner"], "learner")
+    for evaluation in subject.task.evaluations:
+        bank.features(subject.clip, evaluation.items)
+    if learner.needs == "features" and views != "online":
+        bank.features(subject.clip, subject.train, views=views)
+
+
+def _fit(
+    learner: PromptLearner, subject: Subject, bank: FeatureBank, folder: Path, finished: record.Finished | None
+) -> FitReport | None:
+    """Train, or take over what an earlier run of the same fit learned (None)."""
+    if finished is not None and finished.learned is not None:
+        learner.load_learned(finished.learned)
+        return None
+    settings = subject.settings
+    options = dict(settings["trainer"])
+    if settings["logger"]:
+        options["logger"] = factory(settings["logger"], "logger")()
+    with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
+        torch.manual_seed(stream_seed(settings["seed"], "global"))
+        report = fit(
+            learner,
+            subject.train,
+            val=subject.val,
+            bank=bank,
+            views=settings["views"],
+            select=settings["select"],
+            seed=settings["seed"],
+            trainer=options,
+        )
+    record.keep_learned(folder, learner)
+    return report

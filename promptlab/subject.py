@@ -1,0 +1,95 @@
+"""What a run is about: a task, a backbone, and the learner's place between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptlab import session
+from promptlab.build import NAMES_FOR_PEOPLE, accepted, factory, target_of
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.config import ConfigError
+from promptlab.data.items import Items
+from promptlab.learners.base import PromptLearner
+from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.training.streams import stream
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The parts that a run's ids follow from.
+
+    Args:
+        settings: the resolved configuration.
+        clip: the frozen backbone.
+        task: what trains and what is scored.
+        known: the task's classes that the learner is built over, as indices into ``task.class_names``.
+        train: training items; labels index ``known``.
+        val: validation items, labelled likewise, or None.
+    """
+
+    settings: Mapping[str, Any]
+    clip: FrozenCLIP
+    task: Task
+    known: tuple[int, ...]
+    train: Items
+    val: Items | None
+
+
+def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationSet) -> PromptLearner | str:
+    """The learner for an evaluation's label space, or the reason why it can't score it."""
+    position = {label: place for place, label in enumerate(known)}
+    if evaluation.known is not None and all(label in position for label in evaluation.known):
+        return learner.select([position[label] for label in evaluation.known])
+    if learner.open_vocabulary:
+        return learner.rebind(evaluation.class_names, evaluation.template)
+    return f"{type(learner).__name__} can't score classes it has no training images of"
+
+
+def subject_of(settings: Mapping[str, Any]) -> Subject:
+    """Open the dataset, draw the task, load the backbone.
+
+    Raises:
+        ConfigError: if the settings don't fit each other.
+        DatasetError: if the images can't be used as they are.
+    """
+    dataset = session.dataset(settings["dataset"])
+    protocol = factory(settings["protocol"], "protocol", drop=NAMES_FOR_PEOPLE)
+    task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"])
+    if settings["select"] == "val" and dataset.val_is_test:
+        raise ConfigError(f"select=val: the validation images of {dataset.name} are its test images; use select=last")
+    learner = target_of(settings["learner"], "learner")
+    classes = range(len(task.class_names))
+    known = tuple(label for label in classes if task.has_images[label] or learner.uses_new_names)
+    val = None if task.val is None else task.val.of_classes(known)
+    clip = session.backbone(settings["backbone"])
+    return Subject(settings, clip, task, known, task.train.of_classes(known), val)
+
+
+def learner_of(subject: Subject) -> PromptLearner:
+    """A fresh learner over the known classes; it is offered what its signature takes of the task's facts."""
+    node = subject.settings["learner"]
+    offers = {
+        "template": subject.task.template,
+        "has_images": [subject.task.has_images[label] for label in subject.known],
+        "generator": stream(subject.settings["seed"], "initialisation"),
+    }
+    offers = {key: value for key, value in offers.items() if node.get(key) is None}
+    names = [subject.task.class_names[label] for label in subject.known]
+    made: PromptLearner = factory(node, "learner", drop=NAMES_FOR_PEOPLE)(
+        subject.clip, names, **accepted(target_of(node, "learner"), offers)
+    )
+    return made
+
+
+def require_scorable(learner: PromptLearner, subject: Subject) -> None:
+    """Refuse a run before training if none of its evaluations could be scored.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    bound = [bind(learner, subject.known, evaluation) for evaluation in subject.task.evaluations]
+    reasons = [reason for reason in bound if isinstance(reason, str)]
+    if len(reasons) == len(bound):
+        raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")

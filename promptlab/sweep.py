@@ -1,0 +1,32 @@
+"""The table at the end of a sweep, from the Results of its runs, whichever processes they ran in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+
+from promptlab.atomic import write_text_atomic
+from promptlab.results.store import RESULT_NAME, read_result
+from promptlab.results.table import sweep_table
+
+
+class SweepTable(Callback):
+    """Hydra's callback: each job leaves a note of its Result's folder, the parent gathers them into a table."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """In the worker: note where the Result is."""
+        if job_return.status == JobStatus.COMPLETED and config.hydra.mode.name == "MULTIRUN":
+            note = Path(config.hydra.sweep.dir, "runs", f"{config.hydra.job.num}.json")
+            write_text_atomic(note, json.dumps(str(job_return.return_value)))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """In the parent: print the table of all runs that finished."""
+        notes = sorted(Path(config.hydra.sweep.dir, "runs").glob("*.json"), key=lambda path: int(path.stem))
+        folders = [Path(json.loads(note.read_text())) for note in notes]
+        Console().print(sweep_table([read_result(folder / RESULT_NAME) for folder in folders]))

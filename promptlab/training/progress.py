@@ -1,0 +1,48 @@
+"""A progress bar over the epochs of a stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from promptlab.training.module import StageModule
+
+
+class EpochBar(Callback):
+    """One line per stage: epochs done, loss, accuracy and learning rate; it vanishes when the stage ends.
+
+    Args:
+        title: what is being trained.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Open the bar."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
+        state = TextColumn("{task.fields[state]}")
+        self._bar = Progress(*columns, TimeRemainingColumn(), state, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self._title, total=trainer.max_epochs, state="")
+        self._bar.start()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Advance; Lightning calls this before the module's own hook, so the numbers are the last epoch's."""
+        curve = pl_module.curve if isinstance(pl_module, StageModule) else []
+        state = ""
+        if curve:
+            accuracy = "" if curve[-1].accuracy is None else f"  accuracy {100 * curve[-1].accuracy:.1f} %"
+            state = f"loss {curve[-1].loss:.3f}{accuracy}  lr {curve[-1].lr:.2g}"
+        self._bar.update(self._task, advance=1, state=state)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Close the bar."""
+        self._bar.stop()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: Any) -> None:
+        """Close the bar."""
+        self._bar.stop()

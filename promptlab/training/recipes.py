@@ -1,0 +1,31 @@
+"""Settings that the papers tie to a protocol, by name: users of the research code mix them up most often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COOP_BY_PROTOCOL: dict[str, dict[str, Any]] = {
+    # Learning to Prompt for Vision-Language Models (IJCV 2022): 16 random vectors
+    "few_shot": {"n_ctx": 16, "ctx_init": None},
+    # Conditional Prompt Learning (CVPR 2022), where CoOp is the baseline: 4 vectors from words
+    "base_to_new": {"n_ctx": 4, "ctx_init": "a photo of a"},
+}
+
+
+def coop_recipe(setting: str, protocol: str) -> Any:
+    """CoOp's ``n_ctx`` or ``ctx_init`` in the paper that a protocol comes from; the few-shot paper's for others."""
+    return COOP_BY_PROTOCOL.get(protocol, COOP_BY_PROTOCOL["few_shot"])[setting]
+
+
+def coop_epochs(shots: int | str, dataset: str = "") -> int:
+    """CoOp's epochs: 50 on ImageNet; otherwise 50 for 1 shot, 100 for 2 and 4, 200 for 8, 16 and more.
+
+    Args:
+        shots: images per class, or ``"all"``.
+        dataset: name of the training dataset.
+    """
+    if dataset == "imagenet":
+        return 50
+    if shots == "all" or int(shots) > 4:
+        return 200
+    return 50 if int(shots) <= 1 else 100

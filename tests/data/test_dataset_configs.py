@@ -1,0 +1,49 @@
+import inspect
+
+import pytest
+from hydra.utils import get_method, instantiate
+from omegaconf import OmegaConf
+
+from promptlab.data import DatasetError
+from promptlab.data.templates import template_for
+from promptlab.paths import conf_dir
+
+CONFIGS = sorted((conf_dir() / "dataset").glob("*.yaml"))
+OURS = [path for path in CONFIGS if path.stem in {"eurosat", "caltech101", "features"}]
+
+
+def load(path, root=None):
+    config = OmegaConf.create({"data": {"root": root}, "dataset": OmegaConf.load(path)})
+    resolved = OmegaConf.to_container(config, resolve=True)["dataset"]
+    return resolved.pop("about"), resolved
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_dataset_says_what_it_is(path):
+    about, config = load(path)
+    assert {"summary", "source"} <= set(about)
+    assert config["name"] == path.stem
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_keys_are_the_constructors_arguments(path):
+    _, config = load(path)
+    target = get_method(config.pop("_target_"))
+    inspect.signature(target).bind(**config)
+    assert config["template"] == template_for(path.stem)
+
+
+@pytest.mark.parametrize("name", ["eurosat", "caltech101"])
+def test_shared_datasets_build_from_their_configuration(shared_data, name):
+    about, config = load(conf_dir() / "dataset" / f"{name}.yaml", str(shared_data))
+    data = instantiate(config)
+    assert len(data.class_names) == about["classes"]
+    assert len(data.train) + len(data.val) + len(data.test) == about["images"]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_without_files_the_message_says_what_to_set(path):
+    _, config = load(path)
+    target = get_method(config.pop("_target_"))
+    with pytest.raises(DatasetError, match=r"set (data\.root|dataset\.train)="):
+        target(**config)

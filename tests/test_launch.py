@@ -1,0 +1,121 @@
+"""The command line: what it composes, what it refuses, what it imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from promptlab import cli
+from promptlab.check import check_config
+from promptlab.launch import composed, launch, split_flags
+from promptlab.paths import conf_dir
+
+LIGHT = ["--help", "--version", "list", "list learners", "list datasets", "list protocols", "list backbones"]
+
+
+def run_main(capsys, *arguments):
+    status = cli.main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("arguments", LIGHT)
+def test_looking_around_imports_nothing_heavy(arguments):
+    script = (
+        "import sys; from promptlab.cli import main; status = main(sys.argv[1:]);"
+        "heavy = {'torch', 'hydra', 'lightning', 'open_clip', 'torchmetrics'} & sys.modules.keys();"
+        "sys.exit(f'imported {heavy}' if heavy or status else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments.split()], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_lists_show_every_choice_and_what_it_is(capsys):
+    for kind, group in {
+        "learners": "learner",
+        "datasets": "dataset",
+        "protocols": "protocol",
+        "backbones": "backbone",
+    }.items():
+        status, out, _ = run_main(capsys, "list", kind)
+        assert status == 0
+        for path in (conf_dir() / group).glob("*.yaml"):
+            about = yaml.safe_load(path.read_text())["about"]
+            assert path.stem in out
+            assert about["summary"].split()[0] in out
+
+
+def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
+    (tmp_path / "learner").mkdir()
+    (tmp_path / "learner" / "mine.yaml").write_text("about:\n  summary: something new\n")
+    assert "something new" in run_main(capsys, "list", "learners", "--config-dir", str(tmp_path))[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runn"], "unknown command 'runn', did you mean run?"),
+        (["list", "learner"], "no list 'learner'"),
+        (["shotz=4"], "unknown key shotz, did you mean shots?; allowed are backbone, dataset"),
+        (["data.rot=x"], "unknown key data.rot, did you mean root?"),
+        (["shots=many"], "shots=many: a number from 1, or 'all'"),
+        (["shots=0"], "shots=0"),
+        (["views=-1"], "views=-1"),
+        (["seed=a"], "seed=a: integer is needed"),
+        (["val=some"], "val=some: allowed are few, full, none"),
+        (["select=best"], "select=best: allowed are last, val"),
+        (["select=val", "val=none"], "select=val needs validation images"),
+        (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are coop, zero_shot"),
+        (["dataset=eurosatt"], "did you mean eurosat?"),
+        (["learner.n_ctxx=4"], "unknown key learner.n_ctxx, did you mean n_ctx?"),
+        (["learner.optim.lr=fast"], "learner.optim.lr='fast': float is needed"),
+        (["backbone.precission=fp16"], "did you mean precision?"),
+        (["trainer.max_tme=1"], "did you mean max_time?"),
+        (["trainer.max_epochs=3"], "epochs belong to the learner"),
+        (["seed=1,2"], "seed has several values: add -m"),
+        (["-m", "seed=1,x"], "seed=x"),
+        (["seed=1,2", "learner=coop,coopp", "-m"], "unknown learner coopp"),
+        (["-m", "seed=1,2", "trainer.devices=2"], "trainer.devices must be 1 in a sweep"),
+        (["learner._target_=promptlab.training.Optim"], "a PromptLearner is needed"),
+    ],
+)
+def test_mistakes_are_named_before_anything_runs(capsys, arguments, message):
+    status, _, err = run_main(capsys, *arguments)
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_flags_may_stand_anywhere():
+    assert split_flags(["a=1", "-m", "b=2", "--config-dir", "x"]) == (["-m", "--config-dir", "x"], ["a=1", "b=2"])
+
+
+@pytest.mark.parametrize("path", sorted((conf_dir() / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_composes(path):
+    check_config(composed([f"experiment={path.stem}"]))
+
+
+def test_recipes_have_their_papers_settings():
+    few = check_config(composed(["experiment=coop_few_shot", "dataset=eurosat", "shots=1"]))
+    assert (few["learner"]["n_ctx"], few["learner"]["ctx_init"], few["learner"]["optim"]["epochs"]) == (16, None, 50)
+    base = check_config(composed(["experiment=coop_base_to_new", "dataset=eurosat"]))
+    assert (base["learner"]["n_ctx"], base["learner"]["ctx_init"]) == (4, "a photo of a")
+    assert base["learner"]["optim"]["epochs"] == 200
+    assert base["backbone"]["name"] == "ViT-B-16-quickgelu"
+
+
+@pytest.mark.parametrize("group", ["backbone", "dataset", "learner", "protocol"])
+def test_every_choice_passes_its_own_check(group):
+    for path in (conf_dir() / group).glob("*.yaml"):
+        if path.stem != "features":  # has nothing until files are named
+            check_config(composed([f"{group}={path.stem}"]))
+
+
+def test_a_failed_run_is_a_message(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert launch(["dataset=eurosat", "data.root=nowhere"]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    assert not list(Path().rglob("result.json"))

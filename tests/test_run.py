@@ -1,0 +1,234 @@
+"""A run from configuration to documents: finished ones are found, the same seed gives the same bits."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+
+from promptlab.config import ConfigError
+from promptlab.data.sampling import sample_few_shot
+from promptlab.demo.datasets import demo_dataset
+from promptlab.launch import composed
+from promptlab.learners import CoOp
+from promptlab.results.sidecar import read_predictions
+from promptlab.results.store import read_result
+from promptlab.run import run
+
+QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(*overrides):
+    cfg = composed([*QUICK, *overrides])
+    assert OmegaConf.is_config(cfg)
+    return cfg
+
+
+def test_a_run_writes_all_its_documents():
+    outcome = run(config())
+    assert outcome.fresh
+    assert outcome.folder.parts[:4] == ("results", "demo_shapes", "base_to_new", "coop")
+    assert outcome.folder.name == outcome.result.fit_id
+    result = read_result(outcome.folder / "result.json")
+    assert result.to_json() == outcome.result.to_json()
+    assert list(result.evaluations) == ["base", "new"]
+    base, new = result.evaluations["base"], result.evaluations["new"]
+    assert result.harmonic.learner == pytest.approx(
+        2 * base.metrics.top1 * new.metrics.top1 / (base.metrics.top1 + new.metrics.top1)
+    )
+    assert base.metrics.images == new.metrics.images == 12 * 60
+    assert [point.epoch for point in result.learning_curve] == [0, 1]
+    assert result.learning_curve[0].learning_rate == 1e-5
+    assert result.trained_parameters.shapes == {"ctx": (4, 128)}
+    assert (result.shots, result.views, result.seed, result.selection) == (2, 2, 1, "last epoch")
+    assert result.epochs == {"context": 2}
+    assert result.config["learner"]["ctx_init"] == "a photo of a"
+    assert result.seconds.fit > 0
+    assert result.peak_memory_bytes_of_process > 1e6
+
+
+def test_predictions_give_the_metrics_again():
+    outcome = run(config())
+    for name, evaluation in outcome.result.evaluations.items():
+        predictions = read_predictions(outcome.folder / evaluation.predictions)
+        dataset = demo_dataset("demo_shapes")
+        half = range(12) if name == "base" else range(12, 24)
+        assert np.array_equal(predictions.labels, dataset.test.of_classes(half).labels)
+        assert predictions.content_ids() == dataset.test.of_classes(half).content_ids()
+        assert np.mean(predictions.top_ids[:, 0] == predictions.labels) == pytest.approx(evaluation.metrics.top1)
+
+
+def test_a_finished_run_is_found_and_can_be_forced():
+    first = run(config())
+    stamp = (first.folder / "result.json").stat().st_mtime_ns
+    again = run(config())
+    assert not again.fresh
+    assert again.folder == first.folder
+    assert (first.folder / "result.json").stat().st_mtime_ns == stamp
+    assert run(config("force=true")).fresh
+
+
+def test_same_configuration_same_bits():
+    folders = [run(config(f"results=r{i}")).folder for i in (1, 2)]
+    contexts = [load_file(folder / "learned.safetensors")["ctx"] for folder in folders]
+    assert torch.equal(*contexts)
+    for name in ("predictions-base.safetensors", "predictions-new.safetensors"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change", ["seed=2", "shots=3", "views=1", "++learner.n_ctx=4 ++learner.ctx_init=null", "++learner.optim.lr=0.1"]
+)
+def test_what_changes_the_fit_changes_its_id(change):
+    overrides = ("++learner.optim.epochs=1",)
+    assert run(config(*overrides, *change.split())).folder.name != run(config(*overrides)).folder.name
+
+
+def test_where_and_how_fast_is_not_part_of_the_id():
+    first = run(config("results=a"))
+    assert run(config("results=b", "backbone.text_memory_mb=64")).folder.name == first.folder.name
+
+
+def test_a_damaged_result_is_computed_again(caplog):
+    first = run(config())
+    (first.folder / "result.json").write_text('{"schema_version": 1')
+    with caplog.at_level(logging.WARNING):
+        assert run(config()).fresh
+    assert "can't be read" in caplog.text
+    assert read_result(first.folder / "result.json").fit_id == first.result.fit_id
+
+
+def test_a_missing_evaluation_reuses_the_fit():
+    first = run(config())
+    path = first.folder / "result.json"
+    document = json.loads(path.read_text())
+    del document["evaluations"]["new"]
+    document["harmonic"] = None
+    path.write_text(json.dumps(document))
+    (first.folder / "predictions-new.safetensors").unlink()
+    again = run(config())
+    assert again.fresh
+    assert again.result.learning_curve == first.result.learning_curve
+    assert again.result.evaluations == first.result.evaluations
+    assert (first.folder / "predictions-new.safetensors").exists()
+
+
+def test_few_shot_and_zero_shot():
+    outcome = run(composed(["learner=zero_shot", "protocol=few_shot", "shots=2", "views=0"]))
+    (test,) = outcome.result.evaluations.values()
+    assert test.metrics == test.zero_shot
+    assert outcome.result.harmonic is None
+    assert outcome.result.selection == "nothing is trained"
+    assert outcome.result.trained_parameters.count == 0
+
+
+def test_class_specific_contexts_leave_new_classes_null():
+    outcome = run(config("++learner.csc=true"))
+    base, new = outcome.result.evaluations.values()
+    assert base.metrics is not None
+    assert new.metrics is None
+    assert "can't score classes it has no training images of" in new.reason
+    assert new.zero_shot.top1 > 0
+    assert outcome.result.harmonic.learner is None
+
+
+def test_selection_on_validation_is_said():
+    outcome = run(config("select=val"))
+    assert outcome.result.selection.startswith("best on validation images")
+    assert outcome.result.val_images == 2 * 12
+
+
+class KnowsEveryName(CoOp):
+    """A learner that is built over every known class."""
+
+    uses_new_names = True
+    built = None
+
+    def __init__(self, clip, class_names, *, has_images, optim=None):
+        super().__init__(clip, class_names, n_ctx=2, optim=optim)
+        type(self).built = tuple(has_images)
+
+
+def test_a_learner_that_uses_new_names_gets_them(monkeypatch):
+    monkeypatch.setattr("promptlab.learners.KnowsEveryName", KnowsEveryName, raising=False)
+    settings = config("protocol.name=base_to_new")
+    settings.learner = {
+        "name": "mine",
+        "_target_": "promptlab.learners.KnowsEveryName",
+        "optim": {"_target_": "promptlab.training.Optim", "epochs": 1},
+    }
+    outcome = run(settings)
+    assert KnowsEveryName.built == (True,) * 12 + (False,) * 12
+    assert len(outcome.result.fit.class_names) == 24
+    assert all(evaluation.metrics is not None for evaluation in outcome.result.evaluations.values())
+
+
+def test_ones_own_features_stand_in_for_images(tmp_path):
+    dataset = demo_dataset("demo_shapes")
+    generator = np.random.RandomState(0)
+    centres = generator.standard_normal((3, 128))
+    for split, count in (("train", 8), ("test", 20)):
+        labels = np.repeat(np.arange(3), count)
+        np.savez(
+            tmp_path / f"{split}.npz",
+            features=centres[labels] + 0.1 * generator.standard_normal((3 * count, 128)),
+            labels=labels,
+        )
+    names = json.dumps(list(dataset.class_names[:3]))
+    outcome = run(
+        config(
+            "dataset=features",
+            "protocol=few_shot",
+            "val=none",
+            f"dataset.train={tmp_path}/train.npz",
+            f"dataset.test={tmp_path}/test.npz",
+            f"dataset.class_names={names}",
+            "++learner.optim.epochs=30",
+            "++learner.optim.lr=0.1",
+        )
+    )
+    assert outcome.result.evaluations["test"].metrics.images == 60
+    assert outcome.result.learning_curve[-1].loss < outcome.result.learning_curve[0].loss
+
+
+def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
+    from dataclasses import replace
+
+    from promptlab import session
+
+    opened = replace(demo_dataset("demo_shapes"), val_is_test=True)
+    monkeypatch.setattr(session, "dataset", lambda node: opened)
+    with pytest.raises(ConfigError, match="validation images of demo_shapes are its test images"):
+        run(config("select=val"))
+
+
+def test_few_shot_draw_is_coops():
+    outcome = run(config("protocol=few_shot", "++learner.optim.epochs=1"))
+    dataset = demo_dataset("demo_shapes")
+    train, _ = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=2, seed=1)
+    assert outcome.result.train_images == len(train) == 48
+
+
+@pytest.mark.parametrize("launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
+def test_a_sweep_ends_with_a_table(launcher, tmp_path):
+    command = [sys.executable, "-m", "promptlab", "seed=1,2", *QUICK, "-m", *launcher]
+    command = [word.replace("++learner", "learner") for word in command]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("results/demo_shapes/base_to_new/coop/*/result.json"))) == 2
+    table = done.stdout[done.stdout.index("base_to_new") :]
+    assert re.search(r"zero-shot +\d", table)
+    assert re.search(r"coop .*\d ± ?\d", table)
+    assert re.search(r"seeds 1\D+2", table)

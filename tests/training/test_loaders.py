@@ -1,0 +1,52 @@
+"""Batches: which are dropped (P18), and what their order and views depend on."""
+
+import pytest
+import torch
+
+from promptlab.training.loaders import FeatureLoader, batches_of
+from promptlab.training.streams import stream_seed
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "expected"), [(10, 32, [10]), (32, 32, [32]), (70, 32, [32, 32]), (64, 32, [32, 32])]
+)
+def test_an_incomplete_batch_is_dropped_unless_it_is_the_only_one(items, size, expected):
+    assert [len(batch) for batch in batches_of(torch.arange(items), size)] == expected
+
+
+def loader(views=1, seed=1, stage="context", items=40):
+    features = torch.arange(items * views, dtype=torch.float32).view(items, views, 1)
+    return FeatureLoader(features, torch.arange(items), batch_size=8, seed=seed, stage=stage)
+
+
+def epoch(batches, number):
+    batches.set_epoch(number)
+    return torch.cat([batch.labels for batch in batches])
+
+
+def test_order_is_a_function_of_seed_stage_and_epoch():
+    first = epoch(loader(), 3)
+    torch.manual_seed(99)
+    assert torch.equal(first, epoch(loader(), 3))
+    for other in (epoch(loader(), 4), epoch(loader(seed=2), 3), epoch(loader(stage="adapter"), 3)):
+        assert not torch.equal(first, other)
+    assert torch.equal(first.sort().values, torch.arange(40))
+
+
+def test_inputs_stay_with_their_labels_and_views_are_all_drawn():
+    batches, seen = loader(views=4), set()
+    for number in range(20):
+        batches.set_epoch(number)
+        for batch in batches:
+            item, view = batch.inputs[:, 0].long() // 4, batch.inputs[:, 0].long() % 4
+            assert torch.equal(item, batch.labels)
+            seen |= {(int(i), int(v)) for i, v in zip(item, view, strict=True)}
+    assert len(seen) > 0.9 * 160
+
+
+def test_seeds_depend_on_every_part():
+    seeds = {
+        stream_seed(*parts) for parts in [(1, "a", 2), (1, "a", 3), (1, "b", 2), (2, "a", 2), (12, "a"), (1, "2a")]
+    }
+    assert len(seeds) == 6
+    assert all(0 <= seed < 2**63 for seed in seeds)
