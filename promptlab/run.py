@@ -13,6 +13,7 @@ from promptlab import record, session
 from promptlab.build import factory, target_of
 from promptlab.check import check_config
 from promptlab.data.feature_bank import FeatureBank
+from promptlab.data.images import check_images
 from promptlab.learners.base import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.store import run_dir, write_result
@@ -82,6 +83,8 @@ def _encode(subject: Subject, bank: FeatureBank) -> None:
         bank.features(subject.clip, evaluation.items)
     if learner.needs == "features" and views != "online":
         bank.features(subject.clip, subject.train, views=views)
+    else:
+        check_images(subject.train, decode=True)  # the bank has not read these: name bad ones before training starts
 
 
 def _fit(

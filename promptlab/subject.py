@@ -10,6 +10,7 @@ from promptlab import session
 from promptlab.build import NAMES_FOR_PEOPLE, accepted, factory, target_of
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.config import ConfigError
+from promptlab.data.feature_files import FeatureRows
 from promptlab.data.items import Items
 from promptlab.learners.base import PromptLearner
 from promptlab.protocols.task import EvaluationSet, Task
@@ -57,6 +58,8 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
     dataset = session.dataset(settings["dataset"])
     protocol = factory(settings["protocol"], "protocol", drop=NAMES_FOR_PEOPLE)
     task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"])
+    if settings["views"] == "online" and isinstance(dataset.train.source, FeatureRows):
+        raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
     if settings["select"] == "val" and dataset.val_is_test:
         raise ConfigError(f"select=val: the validation images of {dataset.name} are its test images; use select=last")
     learner = target_of(settings["learner"], "learner")

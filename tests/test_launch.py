@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promptlab import cli
+from promptlab import cli, load_clip
 from promptlab.check import check_config
+from promptlab.data import FeatureBank
+from promptlab.demo.datasets import demo_dataset
 from promptlab.launch import composed, launch, split_flags
 from promptlab.paths import conf_dir
 
@@ -119,3 +121,22 @@ def test_a_failed_run_is_a_message(capsys, tmp_path, monkeypatch):
     assert launch(["dataset=eurosat", "data.root=nowhere"]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not list(Path().rglob("result.json"))
+
+
+def test_the_cache_is_listed_pruned_and_cleared(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path))
+    assert "nothing is kept" in run_main(capsys, "cache", "list")[1]
+    dataset, bank = demo_dataset("demo_shapes"), FeatureBank()
+    bank.features(load_clip("demo"), dataset.val, progress=False)
+    listed = run_main(capsys, "cache", "list")[1]
+    assert "demo" in listed
+    assert "384" in listed
+    assert "dropped 0 features" in run_main(capsys, "cache", "prune", "--older-than-days", "1")[1]
+    assert "dropped 384 features of 1" in run_main(capsys, "cache", "clear")[1]
+    assert "nothing is kept" in run_main(capsys, "cache", "list")[1]
+
+
+def test_pruning_needs_a_limit(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["cache", "prune"])
+    assert "--older-than-days DAYS or --keep-mb MB" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from promptlab.config import ConfigError
+from promptlab.data.items import DatasetError
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.launch import composed
@@ -201,6 +202,36 @@ def test_ones_own_features_stand_in_for_images(tmp_path):
     )
     assert outcome.result.evaluations["test"].metrics.images == 60
     assert outcome.result.learning_curve[-1].loss < outcome.result.learning_curve[0].loss
+
+
+def test_features_can_not_be_encoded_anew(tmp_path):
+    np.savez(tmp_path / "train.npz", features=np.eye(128)[:4], labels=np.arange(4))
+    files = [f"dataset.{split}={tmp_path}/train.npz" for split in ("train", "test")]
+    with pytest.raises(ConfigError, match="views=online: features holds features"):
+        run(config("dataset=features", "dataset.class_names=[a,b,c,d]", "views=online", "val=none", *files))
+
+
+def test_unreadable_images_are_named_before_training(tmp_path, monkeypatch):
+    from PIL import Image
+
+    names = [f"{label}/{index}.png" for label in "ab" for index in range(4)]
+    folder = tmp_path / "data" / "mine" / "images"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.RandomState(len(name)).randint(0, 255, (40, 50, 3), np.uint8)).save(folder / name)
+    rows = [[name, "ab".index(name[0]), f"red {'star' if name[0] == 'a' else 'circle'}"] for name in names]
+    split = {"train": rows[:2] + rows[4:6], "val": rows[2:3] + rows[6:7], "test": rows[3:4] + rows[7:]}
+    (tmp_path / "data" / "mine" / "split.json").write_text(json.dumps(split))
+    (folder / names[0]).write_bytes(b"")
+    settings = config("views=online", "protocol=few_shot", "val=none")
+    settings.dataset = {
+        "_target_": "promptlab.data.readers.read_coop_split",
+        **{"name": "mine", "root": str(tmp_path / "data"), "folder": "mine"},
+        **{"split_file": "split.json", "image_folder": "images"},
+    }
+    with pytest.raises(DatasetError, match=r"a/0\.png"):
+        run(settings)
+    assert not list(tmp_path.rglob("learned.safetensors"))
 
 
 def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):

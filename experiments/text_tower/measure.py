@@ -95,7 +95,7 @@ def main() -> None:
     steps = {"plain": plain_step(clip), "exact": exact_step(clip)}
     ctx = (0.02 * torch.randn(M, 512)).requires_grad_()
     answers = {side: step(ctx) for side, step in steps.items()}
-    difference = float((answers["plain"][0] - answers["exact"][0]).abs().max())
+    difference = float((answers["plain"][0] - answers["exact"][0]).detach().abs().max())
     gradient = float((answers["plain"][1] - answers["exact"][1]).norm() / answers["plain"][1].norm())
     seconds = {side: [] for side in steps}
     for _ in range(options.rounds):

@@ -169,32 +169,63 @@ def test_random_pairs(quick_clip):
         torch.testing.assert_close(answer, plain, atol=1e-5, rtol=0)
 
 
+class Kept:
+    """Bytes of distinct storages that autograd keeps within a block, without the weights."""
+
+    def __init__(self, clip):
+        self._weights = {parameter.untyped_storage().data_ptr() for parameter in clip.model.parameters()}
+        self._storages = {}
+
+    def __enter__(self):
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *failure):
+        self._hooks.__exit__(*failure)
+
+    def _pack(self, tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._weights:
+            self._storages[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes twice
+        return tensor
+
+    @property
+    def bytes(self):
+        return sum(size for size, _ in self._storages.values())
+
+
 @pytest.mark.parametrize("M", [1, 16])
-def test_budget_counts_what_is_kept(M):
+def test_the_count_is_what_is_kept(M):
     """One chunk keeps no more than the count says, and the count is not idle either."""
     clip = tiny_clip(width=64, layers=4, text_memory_mb=2000)
-    weights = {p.untyped_storage().data_ptr() for p in clip.model.parameters()}
     names = class_names(100)
-    prompts = ClassPrompts(clip, names, n_ctx=M)
-    ctx = context(clip, names, M, csc=False)
-    prefix, tails, plan = prompts(ctx)
+    prefix, tails, plan = ClassPrompts(clip, names, n_ctx=M)(context(clip, names, M, csc=False))
     counted = memory.prefix_bytes(clip.text_tower, prefix.lengths[0], True) + sum(
         block.pairs * memory.pair_bytes(clip.text_tower, block.prefix_length, block.tail_length, True)
         for block in plan.blocks
     )
-    kept = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with Kept(clip) as kept:
         features = clip.text_tower.encode(prefix, tails, plan)
-    measured = sum(kept.values())
     assert features.requires_grad
-    assert 0.5 * counted < measured <= counted
+    assert 0.5 * counted < kept.bytes <= counted
+
+
+@pytest.mark.parametrize("images", [20, 80])
+def test_a_budget_bounds_what_any_number_of_pairs_keeps(images):
+    """Where only similarities are wanted, four times the pairs keep no more than their own inputs and answers."""
+    clip = tiny_clip(text_memory_mb=2)
+    names, M = class_names(20), 4
+    generator = torch.Generator().manual_seed(0)
+    prefixes = torch.randn(images, 1 + M, clip.width, generator=generator).requires_grad_()
+    queries = F.normalize(torch.randn(images, clip.dim, generator=generator), dim=-1)
+    _, tails, _ = ClassPrompts(clip, names, n_ctx=M)(context(clip, names, M, csc=False))
+    plan = PairPlan.product((1 + M,) * images, tails.lengths)
+    with Kept(clip) as kept:
+        scores = clip.text_tower.encode(Ragged.stack(prefixes), tails, plan, queries=queries)
+    inputs = 4 * (prefixes.numel() + queries.numel() + tails.rows.numel())
+    assert scores.shape == (images * len(names),)
+    assert kept.bytes <= clip.text_tower.budget + inputs + 4 * 8 * len(plan)
 
 
 def test_below_the_minimum_names_it():

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from open_clip.transform import image_transform
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from promptlab.data import ImageDataset, training_transform
+from promptlab.data import FileImages, ImageDataset, training_transform
 from promptlab.data.transforms import Crop, evaluation_transform_id, view_generator
 from tests.data.fakes import FakeClip, picture_items
 
@@ -109,3 +110,15 @@ def test_unseeded_views_follow_torchs_stream(tmp_path):
     torch.manual_seed(3)
     assert torch.equal(data[0][0], first)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "LA", "1"])
+@pytest.mark.parametrize("size", [(31, 47), (224, 224), (500, 33)])
+def test_evaluation_pictures_equal_open_clips_own(tmp_path, mode, size):
+    """P16: what the bank encodes is open_clip's evaluation transform of the picture, converted first as CoOp does."""
+    pixels = np.random.RandomState(0).randint(0, 255, (*size[::-1], 3)).astype(np.uint8)
+    Image.fromarray(pixels).convert(mode).save(tmp_path / "picture.png")
+    transform = image_transform(224, is_train=False, interpolation="bicubic")
+    with Image.open(tmp_path / "picture.png") as opened:
+        expected = transform(opened.convert("RGB"))
+    assert torch.equal(transform(FileImages(tmp_path, ["picture.png"]).open(0)), expected)

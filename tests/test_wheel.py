@@ -1,0 +1,49 @@
+"""The wheel holds what the checkout holds, and works from a folder elsewhere."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def run(installed, tmp_path, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_reads_its_own_configuration(installed, tmp_path):
+    where = run(installed, tmp_path, "-c", "import promptlab.paths as p; print(p.__file__); print(p.conf_dir())")
+    assert where.splitlines() == [str(installed / "promptlab" / "paths.py"), str(installed / "promptlab" / "conf")]
+    shipped = {path.relative_to(installed / "promptlab") for path in (installed / "promptlab" / "conf").rglob("*.yaml")}
+    assert shipped == {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
+
+
+def test_it_runs(installed, tmp_path):
+    assert "demo_shapes" in run(installed, tmp_path, "-m", "promptlab", "list", "datasets")
+    quick = ["shots=1", "views=0", "learner.optim.epochs=1", "trainer.enable_progress_bar=false"]
+    assert "zero-shot" in run(installed, tmp_path, "-m", "promptlab", *quick)
+
+
+def test_an_editable_install_reads_the_checkout():
+    from promptlab.paths import conf_dir
+
+    assert conf_dir() == ROOT / "conf"
