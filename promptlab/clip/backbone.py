@@ -129,6 +129,11 @@ class FrozenCLIP:
         """Id of the end-of-text token (EOT)."""
         return self._tokenize("")[-1]
 
+    def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
+        """Let a tokenizer with a small vocabulary say which words of these texts mean nothing to it."""
+        if hasattr(self.tokenizer, "warn_of_unknown_words"):
+            self.tokenizer.warn_of_unknown_words(texts)
+
     def encode_words(self, text: str) -> list[int]:
         """Token ids of a text without SOS and EOT, uncut."""
         return self._tokenize(text)[1:-1]
@@ -159,6 +164,7 @@ class FrozenCLIP:
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
         """
+        self.warn_of_unknown_words(texts)
         ids = [self._tokenize(text) for text in texts]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.context_length:

@@ -64,6 +64,7 @@ class ClassPrompts:
         self.class_names = tuple(class_names)
         self.n_ctx, self.position, self.csc = n_ctx, position, csc
         self._tower = clip.text_tower
+        clip.warn_of_unknown_words([_spoken(name) for name in class_names])
         self._sos = self._tower.embed([clip.sot_token])  # (1, E)
         names = [clip.encode_words(_spoken(name)) for name in class_names]
         sentences = [clip.encode_words(f"{_spoken(name)}.") for name in class_names]

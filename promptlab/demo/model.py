@@ -43,7 +43,7 @@ class DemoWeightsError(ValueError):
 
 
 class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
-    """CLIP's tokenizer, which says once which words of a text the demo's training never saw.
+    """CLIP's tokenizer, which can say which words the demo's training never saw.
 
     Args:
         trained: ids of the tokens that training saw.
@@ -54,14 +54,13 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
         self._trained = frozenset(trained)
         self._named: set[str] = set()
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without start and end."""
-        ids: list[int] = super().encode(text)
-        strange = {self.decode([i]).strip() for i in ids if i not in self._trained} - self._named
-        if strange:
-            self._named |= strange
-            log.warning("the demo backbone has never seen: %s", ", ".join(sorted(strange)))
-        return ids
+    def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
+        """Log one warning that names the words outside the vocabulary, each word once in a tokenizer's life."""
+        words = {word.strip(".,!?") for text in texts for word in text.split()} - self._named
+        unknown = sorted(word for word in words if not self._trained.issuperset(self.encode(word)))
+        if unknown:
+            self._named.update(unknown)
+            log.warning("the demo backbone has never seen these words: %s", ", ".join(unknown))
 
 
 def build(architecture: dict[str, Any] | None = None) -> CLIP:
