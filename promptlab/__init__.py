@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from promptlab.data.sampling import base_new_classes, sample_few_shot
     from promptlab.demo.datasets import demo_dataset
     from promptlab.learners.base import PromptLearner
+    from promptlab.learners.cocoop import CoCoOp
     from promptlab.learners.coop import CoOp
     from promptlab.learners.zero_shot import ZeroShot
     from promptlab.results.document import Result
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from promptlab.training.optim import Optim
 
 _HOMES = {
+    "CoCoOp": "learners.cocoop",
     "CoOp": "learners.coop",
     "FeatureBank": "data.feature_bank",
     "FrozenCLIP": "clip.backbone",
@@ -44,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CoCoOp",
     "CoOp",
     "FeatureBank",
     "FrozenCLIP",

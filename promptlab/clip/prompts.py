@@ -80,6 +80,7 @@ class ClassPrompts:
         self._shared_prefix = not csc and position != "front"
         self._constant_prefix = None if self._shared_prefix else self._run_constant_prefix()
         self._tail_rows, self._slots, self._tail_lengths = self._lay_tails()
+        self._products: dict[int, PairPlan] = {}
         self._plan = PairPlan.zip(self._prefix_lengths(), self._tail_lengths)
 
     def __call__(self, ctx: Tensor) -> tuple[Ragged | PrefixStates, Ragged, PairPlan]:
@@ -99,6 +100,27 @@ class ClassPrompts:
             prefix = torch.cat([self._sos, ctx[: self._in_prefix]]).unsqueeze(0)
             return Ragged.stack(prefix), self._tails(ctx[self._in_prefix :]), self._plan
         return self._constant_prefix, self._tails(ctx), self._plan
+
+    def for_images(self, contexts: Tensor) -> tuple[Ragged, Ragged, PairPlan]:
+        """The arguments of :meth:`TextTower.encode` where every image has a context of its own (class at the end).
+
+        Args:
+            contexts: (B, M, E).
+
+        Returns:
+            B prefixes, C tails, and the plan of their product, image by image.
+
+        Raises:
+            ValueError: for another layout than one shared context in front of the name.
+        """
+        if not self._shared_prefix or self.position != "end":
+            raise ValueError("contexts per image stand in front of the class name, and are no class's own")
+        B = len(contexts)
+        tails = Ragged(self._tail_rows, self._tail_lengths)
+        prefixes = Ragged.stack(torch.cat([self._sos.expand(B, -1, -1), contexts], dim=1))
+        if B not in self._products:
+            self._products[B] = PairPlan.product(prefixes.lengths, tails.lengths)
+        return prefixes, tails, self._products[B]
 
     @property
     def _in_prefix(self) -> int:

@@ -58,12 +58,8 @@ class CoOp(TextSideLearner):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(clip, class_names)
-        copies = (len(class_names),) if csc else ()
-        if ctx_init:
-            start = _word_context(clip, ctx_init, n_ctx)
-            start = start.expand(*copies, *start.shape).clone()
-        else:
-            start = _random_context(clip, (*copies, 16 if n_ctx is None else n_ctx), generator)
+        start = starting_context(clip, ctx_init, n_ctx, default=16, copies=len(class_names) if csc else None,
+                                 generator=generator)  # fmt: skip
         self.optim = optim or Optim()
         self.ctx = nn.Parameter(start)  # (M, E), or (C, M, E) if class-specific
         self.open_vocabulary = not csc
@@ -103,6 +99,42 @@ class CoOp(TextSideLearner):
         return ClassPrompts(self.clip, self.class_names, n_ctx=n_ctx, position=self.class_token_position, csc=self.csc)
 
 
+def starting_context(
+    clip: FrozenCLIP,
+    ctx_init: str | None,
+    n_ctx: int | None,
+    *,
+    default: int,
+    copies: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The context vectors that training starts from.
+
+    Args:
+        clip: the frozen backbone.
+        ctx_init: words to start from; None draws from N(0, 0.02).
+        n_ctx: M; if None the number of the words' tokens, or ``default`` without words.
+        default: M of the paper.
+        copies: C for class-specific contexts, None for one context.
+        generator: source of the draw; None seeds one with 0.
+
+    Returns:
+        (M, E), or (C, M, E), fp32 on the backbone's device.
+
+    Raises:
+        ValueError: for no context, or an ``n_ctx`` that isn't the number of tokens of ``ctx_init``.
+    """
+    leading = () if copies is None else (copies,)
+    if ctx_init:
+        words = _word_context(clip, ctx_init, n_ctx)
+        return words.expand(*leading, *words.shape).clone()
+    M = default if n_ctx is None else n_ctx
+    if M < 1:
+        raise ValueError(f"n_ctx={M}: at least one context vector is needed")
+    generator = generator or torch.Generator().manual_seed(0)
+    return (0.02 * torch.randn(*leading, M, clip.width, generator=generator)).to(clip.device)
+
+
 def _word_context(clip: FrozenCLIP, text: str, n_ctx: int | None) -> Tensor:
     """Token embeddings (M, E) of the words to start from."""
     words = text.replace("_", " ")
@@ -112,10 +144,3 @@ def _word_context(clip: FrozenCLIP, text: str, n_ctx: int | None) -> Tensor:
     if len(ids) != len(words.split()):
         log.warning("ctx_init %r has %d words but %d tokens: n_ctx is %d", text, len(words.split()), len(ids), len(ids))
     return clip.text_tower.embed(ids)
-
-
-def _random_context(clip: FrozenCLIP, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    if shape[-1] < 1:
-        raise ValueError(f"n_ctx={shape[-1]}: at least one context vector is needed")
-    generator = generator or torch.Generator().manual_seed(0)
-    return (0.02 * torch.randn(*shape, clip.width, generator=generator)).to(clip.device)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from promptlab.learners import Batch, ClosedFormStage, CoOp, GradientStage, PromptLearner, ZeroShot
+from promptlab.learners import Batch, ClosedFormStage, CoCoOp, CoOp, GradientStage, PromptLearner, ZeroShot
 from promptlab.learners.contract import LearnerContract
 from promptlab.training.optim import Optim
 
@@ -26,6 +26,10 @@ class TestCoOp(LearnerContract):
 class TestCoOpClassSpecific(LearnerContract):
     learner = CoOp
     arguments = {"ctx_init": "a photo of a", "csc": True, "class_token_position": "middle"}  # noqa: RUF012
+
+
+class TestCoCoOp(LearnerContract):
+    learner = CoCoOp
 
 
 class NearestMean(PromptLearner):

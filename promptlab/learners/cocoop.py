@@ -1,0 +1,94 @@
+"""CoCoOp: CoOp's context, moved by what each image shows.
+
+Paper: Conditional Prompt Learning for Vision-Language Models, https://arxiv.org/abs/2203.05557; code: KaiyangZhou/CoOp.
+What is learned: M context vectors, and a small network from the image feature to one vector added to each of them.
+Where promptlab departs: all that is learned is fp32 and starts from this learner's own generator, and the prompts of a
+batch are encoded together instead of image by image, so any batch size gives what the loop gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.clip.prompts import ClassPrompts
+from promptlab.learners.base import GradientStage, PromptLearner, Stage
+from promptlab.learners.coop import starting_context
+from promptlab.training.optim import Optim
+
+
+class CoCoOp(PromptLearner):
+    """Context vectors in front of the class name, plus a meta-network's answer to the image feature.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes; underscores are read as spaces.
+        n_ctx: M, context vectors; 4, or with ``ctx_init`` the number of its tokens, if None.
+        ctx_init: words to start from; None draws from N(0, 0.02).
+        optim: optimiser and schedule; 10 epochs of single images, as the paper, if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        ValueError: for no context, an ``n_ctx`` that isn't the number of tokens of ``ctx_init``, or a prompt longer
+            than the context length.
+    """
+
+    open_vocabulary = True
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        n_ctx: int | None = None,
+        ctx_init: str | None = "a photo of a",
+        optim: Optim | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(clip, class_names)
+        generator = generator or torch.Generator().manual_seed(0)
+        self.optim = optim or Optim(epochs=10, batch_size=1)
+        self.ctx = nn.Parameter(starting_context(clip, ctx_init, n_ctx, default=4, generator=generator))  # (M, E)
+        hidden = clip.dim // 16
+        layers = {
+            "linear1": _linear(clip.dim, hidden, generator),
+            "relu": nn.ReLU(),
+            "linear2": _linear(hidden, clip.width, generator),
+        }
+        self.meta_net = nn.Sequential(OrderedDict(layers)).to(clip.device)
+        self.prompts = ClassPrompts(clip, self.class_names, n_ctx=len(self.ctx))
+
+    def forward(self, image_features: Tensor) -> Tensor:
+        """Logits (B, C) of L2-normalised image features (B, D)."""
+        contexts = self.ctx + self.meta_net(image_features).float().unsqueeze(1)  # (B, M, E)
+        prompts = self.prompts.for_images(contexts)
+        similarities = self.clip.text_tower.encode(*prompts, queries=image_features)  # (B * C,)
+        return self.clip.logit_scale * similarities.view(len(image_features), -1)
+
+    def fit_plan(self) -> list[Stage]:
+        """One gradient stage over the context and the meta-network."""
+        return [GradientStage("context", [self.ctx, *self.meta_net.parameters()], self.loss, self.optim)]
+
+    def select(self, class_indices: Sequence[int]) -> CoCoOp:
+        """Some of the known classes."""
+        return self.rebind([self.class_names[i] for i in class_indices])
+
+    def rebind(self, class_names: Sequence[str], template: str = "") -> CoCoOp:
+        """The same context and meta-network in front of other names; ``template`` is not used."""
+        other = self._relabelled(class_names)
+        other.prompts = ClassPrompts(self.clip, other.class_names, n_ctx=len(self.ctx))
+        return other
+
+
+def _linear(width_in: int, width_out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with torch's default spread, U(-1/sqrt(in), 1/sqrt(in)), drawn from a generator."""
+    layer = nn.Linear(width_in, width_out, device="meta").to_empty(device="cpu")  # the global stream stays untouched
+    bound = 1 / math.sqrt(width_in)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer
