@@ -27,6 +27,8 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
 
     if not (inspect.isclass(learner) and issubclass(learner, PromptLearner)):
         raise ConfigError(f"learner._target_={settings['learner']['_target_']}: a PromptLearner is needed")
+    if learner.needs == "images" and settings["views"] != 0:
+        settings["views"] = "online"  # what such a learner does with any number of views, and what its Result says
     for group in ("backbone", "dataset"):
         check(settings[group], group)
     for group in ("protocol", "learner"):

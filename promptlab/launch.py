@@ -190,7 +190,7 @@ def _job(cfg: DictConfig) -> str:
         console.print(f"{job.num + 1:3d}  {job.override_dirname}  {state}{outcome.folder}", soft_wrap=True)
         return str(outcome.folder.absolute())
     console.print(run_table(outcome.result))
-    console.print(f"{state}{outcome.folder}", soft_wrap=True)
+    console.print(f"{state}result in {outcome.folder}", soft_wrap=True)
     console.print("next: promptlab -m seed=1,2,3 for an interval; promptlab list learners; promptlab --help")
     return str(outcome.folder.absolute())
 

@@ -25,6 +25,8 @@ from promptlab.training.fit import FitReport
 
 log = logging.getLogger(__name__)
 LEARNED_NAME = "learned.safetensors"
+GIVEN_BY_RUN = ("clip", "class_names", "has_images", "template", "generator")
+"""Arguments that a run gives to a learner; its facts hold them under their own names."""
 TRAINER_DETAILS = ("enable_progress_bar",)
 """Options of the trainer that change nothing but what is shown."""
 
@@ -78,7 +80,9 @@ def fit_facts(subject: Subject) -> Identified:
     trainer = {key: value for key, value in settings["trainer"].items() if key not in TRAINER_DETAILS}
     facts = FitFacts(
         learner=node["_target_"],
-        learner_arguments=arguments_of(node, "learner", drop=("name", "clip", "class_names", "generator")),
+        learner_arguments=arguments_of(
+            node, "learner", drop=["name", *(key for key in GIVEN_BY_RUN if node.get(key) is None)]
+        ),
         learner_version=target_of(node, "learner").version,
         seed=settings["seed"],
         class_names=tuple(task.class_names[label] for label in subject.known),

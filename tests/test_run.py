@@ -162,6 +162,25 @@ class KnowsEveryName(CoOp):
         type(self).built = tuple(has_images)
 
 
+class ReadsImages(CoOp):
+    """A learner that encodes the images itself."""
+
+    needs = "images"
+
+    def forward(self, inputs):
+        return super().forward(self.clip.encode_images(inputs))
+
+    def scorer(self):
+        return self
+
+
+def test_a_learner_of_images_says_that_its_views_are_fresh(monkeypatch):
+    monkeypatch.setattr("promptlab.learners.ReadsImages", ReadsImages, raising=False)
+    outcome = run(config("++learner._target_=promptlab.learners.ReadsImages", "shots=1", "++learner.optim.epochs=1"))
+    assert outcome.result.views == "online"
+    assert outcome.result.evaluations["base"].metrics.images == 720
+
+
 def test_a_learner_that_uses_new_names_gets_them(monkeypatch):
     monkeypatch.setattr("promptlab.learners.KnowsEveryName", KnowsEveryName, raising=False)
     settings = config("protocol.name=base_to_new")

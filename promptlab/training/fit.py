@@ -115,11 +115,14 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any]) 
     }
     if own.pop("enable_progress_bar", True):
         own["callbacks"] = [*own.get("callbacks", ()), EpochBar(f"{type(module.learner).__name__} {stage.name}")]
-    with _quiet_lightning():
+    with _quiet_lightning(), module.watching():
         trainer = lightning.Trainer(**own, enable_progress_bar=False, max_epochs=stage.optim.epochs)
-        trainer.fit(module, train_dataloaders=module.loader)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module, train_dataloaders=module.loader)
+        except SystemExit:  # what Lightning makes of Ctrl-C; callers of a library expect the interrupt itself
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _loader(

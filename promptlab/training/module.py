@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +71,14 @@ class StageModule(lightning.LightningModule):
         """The stage's optimiser over the stage's parameters."""
         return self._stage.optim.build(self._stage.parameters)
 
-    def on_fit_start(self) -> None:
-        """Watch the learner's logits, for the training accuracy."""
-        self._watch = self.learner.register_forward_hook(self._remember)
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """See the learner's logits go by, for the training accuracy."""
+        watch = self.learner.register_forward_hook(self._remember)
+        try:
+            yield
+        finally:
+            watch.remove()
 
     def on_train_epoch_start(self) -> None:
         """Set the epoch's learning rate and random streams, both functions of the epoch alone."""
@@ -115,8 +121,7 @@ class StageModule(lightning.LightningModule):
         self.curve.append(EpochRecord(self._stage.name, self.current_epoch, loss, accuracy, lr, val_accuracy))
 
     def on_fit_end(self) -> None:
-        """Leave the learner as found but for its parameters: those of the best epoch if one was chosen."""
-        self._watch.remove()
+        """Go back to the best epoch's parameters, if one was chosen."""
         if self._best is not None:
             with torch.no_grad():
                 for parameter, best in zip(self._stage.parameters, self._best[1], strict=True):

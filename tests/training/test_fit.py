@@ -138,6 +138,18 @@ def test_a_diverging_loss_stops_the_run(clip, bank):
         fit(learner, items(), bank=bank, views=0, trainer=QUIET)
 
 
+def test_an_interrupt_stays_an_interrupt(clip, bank):
+    learner = coop(clip)
+
+    def interrupted(batch):
+        raise KeyboardInterrupt
+
+    learner.loss = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        fit(learner, items(), bank=bank, views=0, trainer=QUIET)
+    assert not learner._forward_hooks
+
+
 class MeanFeature(PromptLearner):
     """A closed form, for the path that gradients don't take."""
 
