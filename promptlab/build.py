@@ -11,6 +11,7 @@ import importlib
 import inspect
 import types
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
@@ -133,8 +134,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, hint)
     if value is None:
         return False
-    if isinstance(value, str | int | float | bool) and inspect.isclass(origin or hint):
-        return not issubclass(origin or hint, list | tuple | dict)
+    wanted = origin or hint
+    if isinstance(value, str | int | float | bool) and inspect.isclass(wanted):
+        return isinstance(value, wanted) or (isinstance(value, str) and issubclass(wanted, Path))
     return True
 
 

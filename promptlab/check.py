@@ -7,8 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.build import NAMES_FOR_PEOPLE, check, signature_of, suggest, target_of
+from promptlab.build import NAMES_FOR_PEOPLE, check, factory, signature_of, suggest, target_of
 from promptlab.config import ConfigError, check_choices
+
+GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
+GIVEN_TO_LEARNER = ("clip", "class_names", "generator")
 
 
 def check_config(cfg: DictConfig) -> dict[str, Any]:
@@ -31,8 +34,14 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
         settings["views"] = "online"  # what such a learner does with any number of views, and what its Result says
     for group in ("backbone", "dataset"):
         check(settings[group], group)
-    for group in ("protocol", "learner"):
-        check(settings[group], group, drop=NAMES_FOR_PEOPLE)
+    for group, given in (("protocol", GIVEN_TO_PROTOCOL), ("learner", GIVEN_TO_LEARNER)):
+        node = settings[group]
+        taken = [key for key in given if key in node]
+        if taken:
+            raise ConfigError(f"{group}.{taken[0]} is given by the run itself: leave it out")
+        if not isinstance(node.get("name"), str):
+            raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
+        factory(node, group, drop=NAMES_FOR_PEOPLE)  # makes inner nodes too, such as the optimiser's settings
     if settings["logger"]:
         check(settings["logger"], "logger")
     _check_trainer(settings["trainer"])

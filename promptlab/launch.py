@@ -23,11 +23,18 @@ from rich.logging import RichHandler
 from promptlab.build import suggest
 from promptlab.config import OPEN_GROUPS, Config, ConfigError, DataConfig
 from promptlab.paths import conf_dir
+from promptlab.sweep import SweepTable
 
 VALUE_FLAGS = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p")
 
 EXPECTED = (ValueError, FloatingPointError, MemoryError, OSError)
 """What a run raises with a message for its user; anything else is a defect and shows its traceback."""
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error carries a message for the user."""
+    named = type(error).__module__.startswith("promptlab.") or type(error).__name__ == "OutOfMemoryError"
+    return named or isinstance(error, EXPECTED)
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -82,7 +89,7 @@ def _preflight(flags: Sequence[str], overrides: Sequence[str], sweeps: bool) -> 
     search = [f"hydra.searchpath=[{','.join(f'file://{Path(folder).absolute()}' for folder in folders)}]"]
     for choice in _choices(overrides, sweeps):
         cfg = composed([*choice, *(search if folders else [])])
-        if sweeps and cfg.trainer.get("devices", 1) not in (1, "1"):
+        if sweeps and cfg.trainer.get("devices", 1) != 1:
             raise ConfigError("trainer.devices must be 1 in a sweep (-m): run several jobs at once instead, "
                               "with hydra/launcher=joblib")  # fmt: skip
         check_config(cfg)
@@ -108,7 +115,10 @@ def _choices(overrides: Sequence[str], sweeps: bool) -> Iterator[list[str]]:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(f"{str(error).splitlines()[0]}: an override is KEY=VALUE") from error
-    lists = [_values(override) if sweeps else [override.input_line or ""] for override in parsed]
+    try:
+        lists = [_values(override) if sweeps else [override.input_line or ""] for override in parsed]
+    except HydraException as error:
+        raise ConfigError("a sweep over glob() can't be checked beforehand: give its values as a,b,c") from error
     if not sweeps and any(override.is_sweep_override() for override in parsed):
         named = next(override.key_or_group for override in parsed if override.is_sweep_override())
         raise ConfigError(f"{named} has several values: add -m for a sweep")
@@ -152,6 +162,7 @@ def _explain(error: Exception) -> str:
 def _under_hydra(arguments: Sequence[str]) -> int:
     """Hand over to Hydra, and turn what a run raises into a message."""
     GlobalHydra.instance().clear()
+    SweepTable.failed = 0
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["promptlab", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here whole instead of being printed
@@ -161,8 +172,7 @@ def _under_hydra(arguments: Sequence[str]) -> int:
         sys.stderr.write("promptlab: interrupted\n")
         return 130
     except Exception as error:
-        ours = isinstance(error, EXPECTED) or type(error).__module__.startswith("promptlab.")
-        if not ours or logging.getLogger("promptlab").isEnabledFor(logging.DEBUG):
+        if not is_expected(error) or logging.getLogger("promptlab").isEnabledFor(logging.DEBUG):
             raise
         sys.stderr.write(f"promptlab: {error}\n(PROMPTLAB_LOG=debug shows where this was raised)\n")
         return 1
@@ -171,21 +181,28 @@ def _under_hydra(arguments: Sequence[str]) -> int:
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if before[1] is not None:
             os.environ["HYDRA_FULL_ERROR"] = before[1]
-    return 0
+    return 1 if SweepTable.failed else 0
 
 
-def _job(cfg: DictConfig) -> str:
-    """One run, under Hydra; its answer is the folder of its Result."""
+def _job(cfg: DictConfig) -> str | None:
+    """One run, under Hydra; its answer is the folder of its Result, None for a failed run of a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from promptlab.results.table import run_table
     from promptlab.run import run
 
-    outcome = run(cfg)
     console = Console()
+    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    try:
+        outcome = run(cfg)
+    except Exception as error:
+        if not sweep or not is_expected(error):
+            raise
+        console.print(f"{HydraConfig.get().job.num + 1:3d}  failed: {error}", soft_wrap=True, markup=False)
+        return None
     state = "" if outcome.fresh else "finished already (force=true repeats it): "
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    if sweep:
         job = HydraConfig.get().job
         console.print(f"{job.num + 1:3d}  {job.override_dirname}  {state}{outcome.folder}", soft_wrap=True)
         return str(outcome.folder.absolute())

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from promptlab.atomic import write_bytes_atomic
 from promptlab.build import arguments_of, target_of
+from promptlab.data.feature_files import FeatureRows
+from promptlab.data.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base import GradientStage, PromptLearner
-from promptlab.protocols.task import Task
 from promptlab.results import provenance
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
-from promptlab.results.schema import EpochRecord, EvaluationResult, Seconds, TrainedParameters
+from promptlab.results.schema import EvaluationResult, Seconds, TrainedParameters
 from promptlab.results.store import RESULT_NAME, read_result
 from promptlab.subject import Subject
 from promptlab.training.fit import FitReport
@@ -27,7 +28,15 @@ log = logging.getLogger(__name__)
 LEARNED_NAME = "learned.safetensors"
 GIVEN_BY_RUN = ("clip", "class_names", "has_images", "template", "generator")
 """Arguments that a run gives to a learner; its facts hold them under their own names."""
-TRAINER_DETAILS = ("enable_progress_bar",)
+TRAINER_DETAILS = (
+    "enable_progress_bar",
+    "enable_model_summary",
+    "enable_checkpointing",
+    "default_root_dir",
+    "log_every_n_steps",
+    "logger",
+    "profiler",
+)
 """Options of the trainer that change nothing but what is shown."""
 
 
@@ -93,21 +102,24 @@ def fit_facts(subject: Subject) -> Identified:
         views=settings["views"],
         selection=settings["select"],
         trainer=trainer,
+        image_transforms=_transforms(subject),
         backbone_fingerprint=subject.clip.fingerprint,
         precision=subject.clip.precision,
     )
     return Identified(facts, fit_id(facts))
 
 
-def eval_facts(task: Task, fit: Identified) -> tuple[Target, ...]:
+def eval_facts(subject: Subject, fit: Identified) -> tuple[Target, ...]:
     """What the run's evaluations are."""
     targets = []
-    for evaluation in task.evaluations:
+    transform = next(iter(_transforms(subject)), None)
+    for evaluation in subject.task.evaluations:
         facts = EvalFacts(
             name=evaluation.name,
             items_digest=items_digest(evaluation.items.content_ids(), evaluation.items.labels),
             class_names=evaluation.class_names,
             template=evaluation.template,
+            image_transform=transform,
         )
         targets.append(Target(evaluation.name, facts, eval_id(fit.id, facts)))
     return tuple(targets)
@@ -124,10 +136,7 @@ def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
     except (ResultError, OSError, ValueError) as error:
         log.warning("%s can't be read and is computed again: %s", folder, error)
         return None
-    complete = all(
-        target.name in earlier.evaluations and earlier.evaluations[target.name].eval_id == target.id
-        for target in targets
-    )
+    complete = learned is not None and all(_is_scored(folder, earlier, target) for target in targets)
     return Finished(earlier, learned, complete)
 
 
@@ -159,7 +168,6 @@ def result(
             harmonic=harmonic_of(evaluations, task.harmonic),
         )
     assert report is not None
-    tensors = learner.learned_tensors()
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
     return Result(
         created=provenance.utc_now(),
@@ -173,33 +181,49 @@ def result(
         seed=settings["seed"],
         shots=settings["shots"],
         views=settings["views"],
-        epochs={stage.name: stage.optim.epochs for stage in stages},
+        epochs={stage.name: sum(point.stage == stage.name for point in report.curve) for stage in stages},
         selection=report.selection,
         train_images=len(subject.train),
         val_images=0 if subject.val is None else len(subject.val),
         evaluations=dict(scores),
         harmonic=harmonic_of(scores, task.harmonic),
-        learning_curve=tuple(
-            EpochRecord(
-                stage=point.stage,
-                epoch=point.epoch,
-                loss=point.loss,
-                accuracy=point.accuracy,
-                learning_rate=point.lr,
-            )
-            for point in report.curve
-        ),
-        trained_parameters=TrainedParameters(
-            count=sum(tensor.numel() for tensor in tensors.values()),
-            shapes={name: tuple(tensor.shape) for name, tensor in tensors.items()},
-        ),
+        learning_curve=report.curve,
+        trained_parameters=_trained(learner),
         seconds=Seconds(**clock.seconds),
         peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(subject.clip.device)),
-        notes=task.notes,
+        notes=(*task.notes, *_cut_short(stages, report)),
     )
+
+
+def _transforms(subject: Subject) -> tuple[str, ...]:
+    """Ids of the transforms that images go through, the evaluation's first; none where features are given."""
+    if isinstance(subject.train.source, FeatureRows):
+        return ()
+    own = (evaluation_transform_id(subject.clip),)
+    return own if subject.settings["views"] == 0 else (*own, training_transform(subject.clip).id)
+
+
+def _cut_short(stages: Sequence[GradientStage], report: FitReport) -> Iterator[str]:
+    for stage in stages:
+        ran = sum(point.stage == stage.name for point in report.curve)
+        if ran < stage.optim.epochs:
+            yield f"stage {stage.name} ran {ran} of {stage.optim.epochs} epochs: the trainer's options ended it"
+
+
+def _is_scored(folder: Path, earlier: Result, target: Target) -> bool:
+    scored = earlier.evaluations.get(target.name)
+    if scored is None or scored.eval_id != target.id:
+        return False
+    return scored.predictions is None or (folder / scored.predictions).exists()
+
+
+def _trained(learner: PromptLearner) -> TrainedParameters:
+    tensors = learner.learned_tensors()
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return TrainedParameters(count=sum(tensor.numel() for tensor in tensors.values()), shapes=shapes)
 
 
 def _read_learned(folder: Path) -> Mapping[str, Tensor] | None:

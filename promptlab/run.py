@@ -16,7 +16,7 @@ from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.images import check_images
 from promptlab.learners.base import PromptLearner
 from promptlab.results.document import Result
-from promptlab.results.store import run_dir, write_result
+from promptlab.results.store import RESULT_NAME, run_dir, write_result
 from promptlab.scoring import score
 from promptlab.subject import Subject, bind, learner_of, require_scorable, subject_of
 from promptlab.training.fit import FitReport, fit
@@ -50,11 +50,13 @@ def run(cfg: DictConfig) -> Outcome:
         subject = subject_of(settings)
         bank = session.feature_bank()
         facts = record.fit_facts(subject)
-        targets = record.eval_facts(subject.task, facts)
+        targets = record.eval_facts(subject, facts)
         folder = run_dir(
             settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
         )
-    finished = None if settings["force"] else record.finished(folder, targets)
+    if settings["force"]:
+        (folder / RESULT_NAME).unlink(missing_ok=True)  # so that a kill never leaves it beside newer tensors
+    finished = record.finished(folder, targets)
     if finished is not None and finished.complete:
         return Outcome(finished.result, folder, fresh=False)
     learner = learner_of(subject)
@@ -99,7 +101,7 @@ def _fit(
     if settings["logger"]:
         options["logger"] = factory(settings["logger"], "logger")()
     with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
-        torch.manual_seed(stream_seed(settings["seed"], "global"))
+        torch.default_generator.manual_seed(stream_seed(settings["seed"], "global"))
         report = fit(
             learner,
             subject.train,

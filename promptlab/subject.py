@@ -11,7 +11,7 @@ from promptlab.build import NAMES_FOR_PEOPLE, accepted, factory, target_of
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.config import ConfigError
 from promptlab.data.feature_files import FeatureRows
-from promptlab.data.items import Items
+from promptlab.data.items import DatasetError, Items
 from promptlab.learners.base import PromptLearner
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.training.streams import stream
@@ -62,6 +62,15 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
         raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
     if settings["select"] == "val" and dataset.val_is_test:
         raise ConfigError(f"select=val: the validation images of {dataset.name} are its test images; use select=last")
+    if isinstance(dataset.train.source, FeatureRows):
+        settings = {**settings, "views": 0}  # given features have no views
+    if settings["select"] == "val" and task.val is not None:
+        tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+        if tested.intersection(task.val.content_ids()):
+            raise ConfigError(f"select=val: validation images of {dataset.name} are among its test images")
+    for evaluation in task.evaluations:
+        if not len(evaluation.items):
+            raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
     learner = target_of(settings["learner"], "learner")
     classes = range(len(task.class_names))
     known = tuple(label for label in classes if task.has_images[label] or learner.uses_new_names)

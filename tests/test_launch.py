@@ -77,6 +77,13 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["backbone.precission=fp16"], "did you mean precision?"),
         (["trainer.max_tme=1"], "did you mean max_time?"),
         (["trainer.max_epochs=3"], "epochs belong to the learner"),
+        (["experiment=coop_base_too_new"], "did you mean coop_base_to_new?"),
+        (["protocol.shots=4"], "protocol.shots is given by the run itself"),
+        (["learner.clip=x"], "learner.clip is given by the run itself"),
+        (["learner.name=null"], "a name for the results folder"),
+        (["learner.optim=5"], "learner.optim=5: Optim or null is needed"),
+        (["learner.optim.epochs=0"], "optim.epochs=0: at least 1"),
+        (["learner=zero_shot", "learner.templates=5"], "learner.templates=5"),
         (["seed=1,2"], "seed has several values: add -m"),
         (["-m", "seed=1,x"], "seed=x"),
         (["seed=1,2", "learner=coop,coopp", "-m"], "unknown learner coopp"),
@@ -114,6 +121,20 @@ def test_every_choice_passes_its_own_check(group):
     for path in (conf_dir() / group).glob("*.yaml"):
         if path.stem != "features":  # has nothing until files are named
             check_config(composed([f"{group}={path.stem}"]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["++learner.n_ctx=8"], (8, None)),
+        (["++learner.ctx_init=a bad photo of the"], (None, "a bad photo of the")),
+        (["++learner.ctx_init=null"], (4, None)),
+        (["protocol=few_shot", "++learner.ctx_init=a photo of a"], (None, "a photo of a")),
+    ],
+)
+def test_setting_one_of_the_recipes_two_moves_the_other_aside(overrides, expected):
+    learner = check_config(composed(overrides))["learner"]
+    assert (learner["n_ctx"], learner["ctx_init"]) == expected
 
 
 def test_a_failed_run_is_a_message(capsys, tmp_path, monkeypatch):

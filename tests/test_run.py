@@ -18,6 +18,7 @@ from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.launch import composed
 from promptlab.learners import CoOp
+from promptlab.results.ids import items_digest
 from promptlab.results.sidecar import read_predictions
 from promptlab.results.store import read_result
 from promptlab.run import run
@@ -81,8 +82,12 @@ def test_a_finished_run_is_found_and_can_be_forced():
     assert run(config("force=true")).fresh
 
 
-def test_same_configuration_same_bits():
-    folders = [run(config(f"results=r{i}")).folder for i in (1, 2)]
+def test_same_configuration_same_bits(tmp_path, monkeypatch):
+    """Images are encoded anew for each: the bank is another."""
+    folders = []
+    for i in (1, 2):
+        monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path / f"cache{i}"))
+        folders.append(run(config(f"results=r{i}")).folder)
     contexts = [load_file(folder / "learned.safetensors")["ctx"] for folder in folders]
     assert torch.equal(*contexts)
     for name in ("predictions-base.safetensors", "predictions-new.safetensors"):
@@ -124,6 +129,22 @@ def test_a_missing_evaluation_reuses_the_fit():
     assert again.result.learning_curve == first.result.learning_curve
     assert again.result.evaluations == first.result.evaluations
     assert (first.folder / "predictions-new.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["learned.safetensors", "predictions-new.safetensors"])
+def test_a_missing_file_is_made_again(name):
+    first = run(config())
+    (first.folder / name).unlink()
+    again = run(config())
+    assert again.fresh
+    assert (first.folder / name).exists()
+    assert again.result.evaluations == first.result.evaluations
+
+
+def test_a_fit_that_was_cut_short_says_so():
+    outcome = run(config("++trainer.max_steps=1", "++learner.optim.epochs=5"))
+    assert outcome.result.epochs == {"context": 1}
+    assert any("ran 1 of 5 epochs" in note for note in outcome.result.notes)
 
 
 def test_few_shot_and_zero_shot():
@@ -220,6 +241,7 @@ def test_ones_own_features_stand_in_for_images(tmp_path):
         )
     )
     assert outcome.result.evaluations["test"].metrics.images == 60
+    assert outcome.result.views == outcome.result.config["views"] == 0
     assert outcome.result.learning_curve[-1].loss < outcome.result.learning_curve[0].loss
 
 
@@ -264,11 +286,23 @@ def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
         run(config("select=val"))
 
 
+def test_nothing_is_chosen_on_images_that_are_tested(monkeypatch):
+    from dataclasses import replace
+
+    from promptlab import session
+
+    dataset = demo_dataset("demo_shapes")
+    monkeypatch.setattr(session, "dataset", lambda node: replace(dataset, val=dataset.test.take(range(700))))
+    with pytest.raises(ConfigError, match="are among its test images"):
+        run(config("select=val", "val=full"))
+
+
 def test_few_shot_draw_is_coops():
     outcome = run(config("protocol=few_shot", "++learner.optim.epochs=1"))
     dataset = demo_dataset("demo_shapes")
     train, _ = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=2, seed=1)
-    assert outcome.result.train_images == len(train) == 48
+    drawn = dataset.train.take(train)
+    assert outcome.result.fit.train_digest == items_digest(drawn.content_ids(), drawn.labels)
 
 
 @pytest.mark.parametrize("launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
@@ -282,3 +316,12 @@ def test_a_sweep_ends_with_a_table(launcher, tmp_path):
     assert re.search(r"zero-shot +\d", table)
     assert re.search(r"coop .*\d ± ?\d", table)
     assert re.search(r"seeds 1\D+2", table)
+
+
+def test_a_failing_run_does_not_take_the_table_along(tmp_path):
+    command = [sys.executable, "-m", "promptlab", "-m", "learner.optim.lr=0.002,1e30", "learner.optim.warmup_epochs=0"]
+    done = subprocess.run([*command, *QUICK[:2], *QUICK[3:]], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "2  failed: context: the loss is" in done.stdout
+    assert re.search(r"coop +\d", done.stdout)
+    assert "1 of 2 runs failed" in done.stderr

@@ -96,7 +96,8 @@ class FrozenCLIP:
     @cached_property
     def fingerprint(self) -> str:
         """Hash (16 hex digits) over architecture, weights and precision."""
-        digest = hashlib.sha256(f"{self.precision}\n{self.model}\n".encode())
+        heads = [module.num_heads for module in self.model.modules() if hasattr(module, "num_heads")]  # not in repr
+        digest = hashlib.sha256(f"{self.precision}\n{self.model}\n{heads}\n".encode())
         for name, tensor in _sorted_state(self.model):
             data = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {tuple(data.shape)} {data.dtype}\n".encode())

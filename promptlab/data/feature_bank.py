@@ -185,9 +185,10 @@ class _Writer:
 
 
 def _collections(clip: ImageEncoder, views: int, crop_scale: tuple[float, float]) -> tuple[Collection, ...]:
+    place = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
     if views == 0:
-        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip), 0, clip.dim),)
-    transform = training_transform(clip, crop_scale).id
+        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + place, 0, clip.dim),)
+    transform = training_transform(clip, crop_scale).id + place
     return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
 
 

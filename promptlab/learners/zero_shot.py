@@ -26,7 +26,8 @@ class ZeroShot(TextSideLearner):
         class_names: names of the C classes; underscores are read as spaces.
         template: the dataset's own prompt, with ``{}`` for the class name.
         templates: other prompts instead: a list of your own, or ``"select"`` for CLIP's seven best on ImageNet
-            together with ``template`` (as CoOp's ZeroshotCLIP2).
+            together with ``template``, as CoOp's ZeroshotCLIP2 has it; ``"select_only"`` leaves the latter out, as that
+            does on ImageNet.
 
     Raises:
         ValueError: if a template has no ``{}``, or a prompt is longer than the context length.
@@ -69,9 +70,10 @@ def _resolve(template: str, templates: Sequence[str] | str | None) -> tuple[str,
     if templates is None:
         chosen: tuple[str, ...] = (template,)
     elif isinstance(templates, str):
-        if templates != "select":
-            raise ValueError(f"templates={templates!r}: give a list of prompts with {{}}, or 'select'")
-        chosen = tuple(dict.fromkeys((*SELECT_TEMPLATES, template)))
+        if templates not in ("select", "select_only"):
+            raise ValueError(f"templates={templates!r}: give a list of prompts with {{}}, 'select' or 'select_only'")
+        own = (template,) if templates == "select" else ()
+        chosen = tuple(dict.fromkeys((*SELECT_TEMPLATES, *own)))
     else:
         chosen = tuple(templates)
     for text in chosen:
@@ -83,5 +85,5 @@ def _resolve(template: str, templates: Sequence[str] | str | None) -> tuple[str,
 def _ensemble(clip: FrozenCLIP, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
     """Mean over templates of normalised features, normalised: (C, D)."""
     names = [name.replace("_", " ") for name in class_names]
-    features = [clip.encode_texts([template.format(name) for name in names]) for template in templates]
+    features = [clip.encode_texts([template.replace("{}", name) for name in names]) for template in templates]
     return F.normalize(torch.stack(features).mean(0), dim=-1)

@@ -37,6 +37,8 @@ class FitFacts:
         views: ``0``, the number of encoded random views, or ``"online"``.
         selection: how the final parameters are chosen, ``last`` or ``val``.
         trainer: options of the Lightning Trainer that change what is learned, e.g. gradient clipping.
+        image_transforms: ids of the evaluation transform and, where views are drawn, of the training transform; none
+            where features are given.
         backbone_fingerprint: hash over the frozen backbone's weights, architecture and precision.
         precision: of the backbone, ``fp32``, ``bf16`` or ``fp16``.
     """
@@ -53,6 +55,7 @@ class FitFacts:
     views: int | str
     selection: str
     trainer: Mapping[str, Any]
+    image_transforms: tuple[str, ...]
     backbone_fingerprint: str
     precision: str
 
@@ -72,12 +75,14 @@ class EvalFacts:
         items_digest: :func:`items_digest` of the test items.
         class_names: the label space, C names in label order.
         template: the target dataset's hand-written prompt.
+        image_transform: id of the evaluation transform, None where features are given.
     """
 
     name: str
     items_digest: str
     class_names: tuple[str, ...]
     template: str
+    image_transform: str | None
 
 
 def canonical_json(value: object) -> str:

@@ -108,6 +108,7 @@ class EpochRecord:
         loss: mean training loss, None where it wasn't finite or wasn't measured.
         accuracy: training accuracy in [0, 1], None for stages without one.
         learning_rate: the rate that the epoch ran with, None for stages without one.
+        val_accuracy: on the validation images in [0, 1], None where they choose nothing.
     """
 
     stage: str
@@ -115,6 +116,7 @@ class EpochRecord:
     loss: float | None
     accuracy: float | None
     learning_rate: float | None
+    val_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

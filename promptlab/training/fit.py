@@ -18,9 +18,10 @@ from promptlab.data.image_dataset import ImageDataset
 from promptlab.data.items import Items
 from promptlab.data.transforms import require_preprocess, training_transform
 from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.results.schema import EpochRecord
 from promptlab.training.evaluate import evaluate
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
-from promptlab.training.module import EpochRecord, StageModule
+from promptlab.training.module import StageModule
 from promptlab.training.progress import EpochBar
 from promptlab.training.streams import stream_seed
 
@@ -28,7 +29,6 @@ Views = int | Literal["online"]
 Selection = Literal["last", "val"]
 
 TRAINER_DEFAULTS: dict[str, Any] = {
-    "devices": 1,
     "logger": False,
     "enable_checkpointing": False,
     "enable_model_summary": False,
@@ -80,6 +80,8 @@ def fit(
     options = dict(trainer or {})
     if "max_epochs" in options or "min_epochs" in options:
         raise ValueError("epochs belong to the learner (optim.epochs): its schedule depends on them")
+    if str(options.get("precision")).endswith("-true") and options["precision"] != "32-true":
+        raise ValueError(f"precision={options['precision']!r}: learned vectors stay fp32; set the backbone's precision")
     if select not in ("last", "val"):
         raise ValueError(f"select={select!r}: allowed are 'last' and 'val'")
     if select == "val" and (val is None or not len(val)):
@@ -108,11 +110,10 @@ def fit(
 
 def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any]) -> None:
     device = module.learner.clip.device
-    own: dict[str, Any] = {
-        **TRAINER_DEFAULTS,
-        "accelerator": "gpu" if device.type == "cuda" else device.type,
-        **options,
-    }
+    place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
+    if device.type == "cuda":
+        place = {"accelerator": "gpu", "devices": [device.index or 0]}
+    own: dict[str, Any] = {**TRAINER_DEFAULTS, **place, **options}
     if own.pop("enable_progress_bar", True):
         own["callbacks"] = [*own.get("callbacks", ()), EpochBar(f"{type(module.learner).__name__} {stage.name}")]
     with _quiet_lightning(), module.watching():
@@ -123,6 +124,10 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any]) 
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
+        finally:
+            module.learner.to(device)  # Lightning takes its module back to the CPU
+    if not module.curve:
+        raise ValueError(f"stage {stage.name!r} trained nothing: the trainer's options leave no epoch to run")
 
 
 def _loader(

@@ -91,5 +91,7 @@ class ImageLoader:
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._images), generator=stream(self._seed, self._stage, self._epoch))
         batches = [rows.tolist() for rows in batches_of(order, self._batch_size)]
-        for images, labels in DataLoader(self._images, batch_sampler=batches, num_workers=self._workers):
+        own = stream(self._seed, self._stage, self._epoch, "workers")  # else it would draw from the global state
+        loader = DataLoader(self._images, batch_sampler=batches, num_workers=self._workers, generator=own)
+        for images, labels in loader:
             yield Batch(images, labels)

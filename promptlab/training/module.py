@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import lightning
@@ -12,28 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from promptlab.learners.base import Batch, GradientStage, PromptLearner
+from promptlab.results.schema import EpochRecord
 from promptlab.training.loaders import EpochLoader
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One point of the learning curve.
-
-    Args:
-        stage: name of the stage.
-        epoch: 0-based.
-        loss: mean over the epoch's batches.
-        accuracy: of the training batches as they were trained on, in [0, 1]; None if the loss formed no logits.
-        lr: learning rate.
-        val_accuracy: on the validation images, in [0, 1]; None where no selection was asked for.
-    """
-
-    stage: str
-    epoch: int
-    loss: float
-    accuracy: float | None
-    lr: float
-    val_accuracy: float | None = None
 
 
 class StageModule(lightning.LightningModule):
@@ -118,7 +97,16 @@ class StageModule(lightning.LightningModule):
             self._best = (val_accuracy, [parameter.detach().clone() for parameter in self._stage.parameters])
             self.best_epoch = self.current_epoch
         loss = float(losses.mean())
-        self.curve.append(EpochRecord(self._stage.name, self.current_epoch, loss, accuracy, lr, val_accuracy))
+        self.curve.append(
+            EpochRecord(
+                stage=self._stage.name,
+                epoch=self.current_epoch,
+                loss=loss,
+                accuracy=accuracy,
+                learning_rate=lr,
+                val_accuracy=val_accuracy,
+            )
+        )
 
     def on_fit_end(self) -> None:
         """Go back to the best epoch's parameters, if one was chosen."""

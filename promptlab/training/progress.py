@@ -20,13 +20,13 @@ class EpochBar(Callback):
     """
 
     def __init__(self, title: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
+        state = TextColumn("{task.fields[state]}")
+        self._bar = Progress(*columns, TimeRemainingColumn(), state, console=Console(stderr=True), transient=True)
         self._title = title
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
-        state = TextColumn("{task.fields[state]}")
-        self._bar = Progress(*columns, TimeRemainingColumn(), state, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._title, total=trainer.max_epochs, state="")
         self._bar.start()
 
@@ -36,7 +36,7 @@ class EpochBar(Callback):
         state = ""
         if curve:
             accuracy = "" if curve[-1].accuracy is None else f"  accuracy {100 * curve[-1].accuracy:.1f} %"
-            state = f"loss {curve[-1].loss:.3f}{accuracy}  lr {curve[-1].lr:.2g}"
+            state = f"loss {curve[-1].loss:.3f}{accuracy}  lr {curve[-1].learning_rate:.2g}"
         self._bar.update(self._task, advance=1, state=state)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

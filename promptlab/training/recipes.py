@@ -12,8 +12,19 @@ COOP_BY_PROTOCOL: dict[str, dict[str, Any]] = {
 }
 
 
-def coop_recipe(setting: str, protocol: str) -> Any:
-    """CoOp's ``n_ctx`` or ``ctx_init`` in the paper that a protocol comes from; the few-shot paper's for others."""
+def coop_recipe(setting: str, protocol: str, *, _parent_: Any = None) -> Any:
+    """CoOp's ``n_ctx`` or ``ctx_init`` in the paper that a protocol comes from; the few-shot paper's for others.
+
+    Args:
+        setting: which of the two.
+        protocol: name of the protocol.
+        _parent_: the learner's node: where somebody set the other of the two, this one gives way (None).
+    """
+    other = {"n_ctx": "ctx_init", "ctx_init": "n_ctx"}[setting]
+    if _parent_ is not None and other in _parent_:
+        node = _parent_._get_node(other)
+        if not node._is_interpolation() and node._value() is not None:
+            return None
     return COOP_BY_PROTOCOL.get(protocol, COOP_BY_PROTOCOL["few_shot"])[setting]
 
 

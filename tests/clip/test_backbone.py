@@ -39,10 +39,11 @@ def test_fingerprint_follows_weights_architecture_and_precision():
         "same": freeze(tiny_model()).fingerprint,
         "weights": freeze(tiny_model(seed=1)).fingerprint,
         "architecture": freeze(tiny_model(quick_gelu=False)).fingerprint,
+        "heads": freeze(tiny_model(heads=2)).fingerprint,
         "precision": freeze(tiny_model(), precision="bf16").fingerprint,
     }
     assert prints["same"] == freeze(tiny_model()).fingerprint
-    assert len(set(prints.values())) == 4
+    assert len(set(prints.values())) == 5
 
 
 def test_train_keeps_eval_mode(clip):

@@ -38,6 +38,11 @@ def test_select_is_seven_templates_and_the_datasets_own(clip):
     torch.testing.assert_close(learner.text_features(), plain(clip, [*SELECT_TEMPLATES, OWN]), atol=1e-5, rtol=0)
 
 
+def test_select_only_is_seven_templates(clip):
+    learner = ZeroShot(clip, NAMES, template=OWN, templates="select_only")
+    torch.testing.assert_close(learner.text_features(), plain(clip, SELECT_TEMPLATES), atol=1e-5, rtol=0)
+
+
 def test_a_list_of_ones_own(clip):
     templates = ["{} texture.", "a blurry {}."]
     learner = ZeroShot(clip, NAMES, template=OWN, templates=templates)

@@ -34,6 +34,7 @@ def make_fit(**changes):
         views=16,
         selection="last",
         trainer={"gradient_clip_val": None},
+        image_transforms=("eval-32px-0", "train-32px-0"),
         backbone_fingerprint="fedcba9876543210",
         precision="fp32",
     )
@@ -55,7 +56,9 @@ def make_metrics(top1):
 
 
 def make_evaluation(name, fit, top1, zero_shot=0.5, reason=None, items="test items", dataset="demo_shapes"):
-    facts = EvalFacts(name=name, items_digest=items, class_names=NAMES[:2], template="a photo of a {}.")
+    facts = EvalFacts(
+        name=name, items_digest=items, class_names=NAMES[:2], template="a photo of a {}.", image_transform="eval-32px-0"
+    )
     return EvaluationResult(
         dataset=dataset,
         eval_id=eval_id(fit, facts),

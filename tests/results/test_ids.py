@@ -12,16 +12,16 @@ from tests.results.examples import make_fit
 
 ARGUMENTS = {"n_ctx": 16, "ctx_init": None, "csc": False, "class_token_position": "end"}
 TEN = [
-    ({}, "c52b32954b10711e"),
-    ({"seed": 2}, "d01f6cb4ae3de42c"),
-    ({"learner_arguments": ARGUMENTS}, "b1450e227916a536"),
-    ({"learner_arguments": ARGUMENTS | {"csc": True}}, "01b5903786f954a2"),
-    ({"learner_arguments": ARGUMENTS | {"optimizer": {"lr": 0.002, "weight_decay": 5e-4}}}, "6d3baa017737be15"),
-    ({"learner_version": 2}, "117fba8014b2ee2f"),
-    ({"views": "online"}, "95cb2ed9b1221a0d"),
-    ({"precision": "fp16"}, "64f594f1daad38f7"),
-    ({"val_digest": "89abcdef01234567"}, "7654e30810c24692"),
-    ({"learner": "promptlab.learners.ZeroShot", "template": "{} – naïve."}, "b275c5463a6806d5"),
+    ({}, "aaef6e4c276e4aff"),
+    ({"seed": 2}, "9aec54410ee93181"),
+    ({"learner_arguments": ARGUMENTS}, "66216ee7d2fcc7d8"),
+    ({"learner_arguments": ARGUMENTS | {"csc": True}}, "0e1336d4b2624ccd"),
+    ({"learner_arguments": ARGUMENTS | {"optimizer": {"lr": 0.002, "weight_decay": 5e-4}}}, "392d5670c2549105"),
+    ({"learner_version": 2}, "753d546de0a522a8"),
+    ({"views": "online"}, "555372aac768d320"),
+    ({"precision": "fp16"}, "399579b3e969960b"),
+    ({"val_digest": "89abcdef01234567"}, "a6b730080698bf71"),
+    ({"learner": "promptlab.learners.ZeroShot", "template": "{} – naïve."}, "1e45db51695e9d67"),
 ]
 
 
@@ -32,8 +32,14 @@ def test_ids_of_ten_configurations_never_change(changes, expected):
 
 
 def test_the_id_of_an_evaluation_never_changes():
-    facts = EvalFacts(name="new", items_digest="0" * 16, class_names=("red star", "blue ring"), template="a {}.")
-    assert eval_id("0" * 16, facts) == "b066dc52ad0d03df"
+    facts = EvalFacts(
+        name="new",
+        items_digest="0" * 16,
+        class_names=("red star", "blue ring"),
+        template="a {}.",
+        image_transform="eval",
+    )
+    assert eval_id("0" * 16, facts) == "ba7415585b5bdb4a"
 
 
 def test_every_fact_counts():
@@ -50,14 +56,15 @@ def test_every_fact_counts():
         "views": 0,
         "selection": "val",
         "trainer": {},
+        "image_transforms": (),
         "backbone_fingerprint": "x",
         "precision": "bf16",
     }
     assert changed.keys() == to_plain(make_fit()).keys()
-    assert len({fit_id(make_fit())} | {fit_id(make_fit(**{name: value})) for name, value in changed.items()}) == 15
-    facts = {"name": "new", "items_digest": "0", "class_names": ("a",), "template": "{}"}
+    assert len({fit_id(make_fit())} | {fit_id(make_fit(**{name: value})) for name, value in changed.items()}) == 16
+    facts = {"name": "new", "items_digest": "0", "class_names": ("a",), "template": "{}", "image_transform": None}
     ids = {eval_id("1", facts), eval_id("2", facts)} | {eval_id("1", facts | {name: "x"}) for name in facts}
-    assert len(ids) == 6
+    assert len(ids) == 7
 
 
 def test_order_of_keys_and_kind_of_sequence_dont_matter():

@@ -58,7 +58,7 @@ def test_the_learning_curve_has_every_epoch(clip, bank):
     learner = coop(clip, epochs=4)
     report = fit(learner, items(), bank=bank, views=2, seed=3, trainer=QUIET)
     assert [point.epoch for point in report.curve] == [0, 1, 2, 3]
-    assert [point.lr for point in report.curve] == [learner.optim.lr_at(k) for k in range(4)]
+    assert [point.learning_rate for point in report.curve] == [learner.optim.lr_at(k) for k in range(4)]
     assert all(0 <= point.accuracy <= 1 and point.stage == "context" for point in report.curve)
     assert report.selection == "last epoch"
 
@@ -90,9 +90,11 @@ def test_fit_equals_a_plain_loop(clip, bank):
 def test_learning_helps_with_any_views(clip, bank, views):
     learner = coop(clip, epochs=25, lr=0.05)
     before = evaluate(learner, items(), bank).top1
+    state = torch.random.get_rng_state()
     report = fit(learner, items(), bank=bank, views=views, trainer=QUIET)
     assert report.curve[-1].loss < report.curve[0].loss
-    assert evaluate(learner, items(), bank).top1 >= before
+    assert evaluate(learner, items(), bank).top1 > before
+    assert torch.equal(state, torch.random.get_rng_state())
 
 
 @pytest.mark.parametrize("views", [2, "online"])
@@ -136,6 +138,14 @@ def test_a_diverging_loss_stops_the_run(clip, bank):
         FloatingPointError, match=r"context: the loss is (nan|inf) in epoch \d+, step \d+.*try a smaller"
     ):
         fit(learner, items(), bank=bank, views=0, trainer=QUIET)
+
+
+def test_the_learner_ends_where_its_backbone_is(clip, bank, monkeypatch):
+    """Lightning takes its module to the CPU when it is done; a fit brings the learner back."""
+    learner, moves = coop(clip, epochs=1), []
+    monkeypatch.setattr(learner, "to", lambda device: moves.append(device))
+    fit(learner, items(), bank=bank, views=0, trainer=QUIET)
+    assert moves == [clip.device]
 
 
 def test_an_interrupt_stays_an_interrupt(clip, bank):
@@ -189,6 +199,8 @@ def test_closed_forms_get_all_views_and_validation(clip, bank):
         ({"select": "val"}, "needs validation images"),
         ({"views": -1}, "'online'"),
         ({"trainer": {"max_epochs": 3}}, "epochs belong to the learner"),
+        ({"trainer": {"precision": "bf16-true"}}, "learned vectors stay fp32"),
+        ({"trainer": {"limit_train_batches": 0}}, "trained nothing"),
     ],
 )
 def test_bad_options_are_named(clip, bank, arguments, message):
