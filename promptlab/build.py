@@ -18,6 +18,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from promptlab.config import ConfigError
+from promptlab.signatures import signature_of
 
 NOT_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
 NAMES_FOR_PEOPLE = ("name",)
@@ -36,9 +37,8 @@ def factory(node: Mapping[str, Any], where: str, drop: Collection[str] = ()) -> 
         ConfigError: as :func:`check`; also if a node inside can't be made.
     """
     check(node, where, drop)
-    kept = {key: value for key, value in node.items() if key != "about" and key not in drop}
     try:
-        made: Callable[..., Any] = instantiate({**kept, "_partial_": True, "_convert_": "all"})
+        made: Callable[..., Any] = instantiate({**_for_hydra(node, drop), "_partial_": True, "_convert_": "all"})
     except InstantiationException as error:
         raise ConfigError(f"{where}: {error.__cause__ or error}") from error
     return made
@@ -60,7 +60,7 @@ def check(node: Mapping[str, Any], where: str, drop: Collection[str] = ()) -> No
             raise ConfigError(f"unknown key {where}.{key}{suggest(key, parameters)}; {target.__name__} takes: "
                               f"{', '.join(parameters)}")  # fmt: skip
         if isinstance(value, Mapping) and "_target_" in value:
-            check(value, f"{where}.{key}")
+            check(value, f"{where}.{key}", _for_people(value))
         elif key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{where}.{key}={value!r}: {_describe(hints[key])} is needed")
 
@@ -87,27 +87,39 @@ def arguments_of(node: Mapping[str, Any], where: str, drop: Collection[str] = ()
     given = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS and key not in drop}
     for key, value in given.items():
         if isinstance(value, Mapping) and "_target_" in value:
-            given[key] = arguments_of(value, f"{where}.{key}")
+            given[key] = _inner_arguments(value, f"{where}.{key}")
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
     return {**defaults, **given}
 
 
-def accepted(target: Any, offers: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the offered arguments that a target takes."""
-    parameters = signature_of(target)
-    return {name: value for name, value in offers.items() if name in parameters}
+def _inner_arguments(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Arguments of a node inside; of an inner learner also which one it is, and its version."""
+    arguments = arguments_of(node, where, _for_people(node))
+    if not node.get("_partial_"):
+        return arguments
+    version = getattr(target_of(node, where), "version", None)
+    return {"_target_": node["_target_"], "version": version, **arguments}
+
+
+def _for_people(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys of a node inside that are no arguments of its target."""
+    parameters = signature_of(target_of(node, ""))
+    return tuple(key for key in NAMES_FOR_PEOPLE if key not in parameters)
+
+
+def _for_hydra(node: Mapping[str, Any], drop: Collection[str]) -> dict[str, Any]:
+    """A node without what is for people."""
+    return {
+        key: _for_hydra(value, _for_people(value)) if isinstance(value, Mapping) and "_target_" in value else value
+        for key, value in node.items()
+        if key != "about" and key not in drop
+    }
 
 
 def suggest(key: str, allowed: Collection[str]) -> str:
     """``, did you mean X?`` or nothing."""
     close = difflib.get_close_matches(key, allowed, n=1)
     return f", did you mean {close[0]}?" if close else ""
-
-
-def signature_of(target: Any) -> dict[str, inspect.Parameter]:
-    """The named parameters of a class or function."""
-    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return {name: p for name, p in inspect.signature(target).parameters.items() if p.kind not in kinds}
 
 
 def _hints(target: Any) -> dict[str, Any]:

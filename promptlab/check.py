@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.build import NAMES_FOR_PEOPLE, check, factory, signature_of, suggest, target_of
+from promptlab.build import NAMES_FOR_PEOPLE, check, factory, suggest, target_of
 from promptlab.config import ConfigError, check_choices
+from promptlab.signatures import signature_of
 
 GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 GIVEN_TO_LEARNER = ("clip", "class_names", "generator")
@@ -32,6 +33,7 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"learner._target_={settings['learner']['_target_']}: a PromptLearner is needed")
     if learner.needs == "images" and settings["views"] != 0:
         settings["views"] = "online"  # what such a learner does with any number of views, and what its Result says
+    settings["crop_scale"] = list(settings["crop_scale"] or learner.crop_scale)
     for group in ("backbone", "dataset"):
         check(settings[group], group)
     for group, given in (("protocol", GIVEN_TO_PROTOCOL), ("learner", GIVEN_TO_LEARNER)):

@@ -44,8 +44,10 @@ class Config:
         shots: training images per class, or ``all``.
         seed: of the draw, the initialisation and the order of batches.
         views: random training views per image; 0 for the evaluation transform, ``online`` for fresh ones every step.
+        crop_scale: smallest and largest share of the image in a random view; the learner's own if null.
         val: validation images: ``few`` (min(shots, 4) per class), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
+        ckpt_every_s: at most one checkpoint in so many seconds; an interrupted run goes on from its last one.
         results: folder that results go to.
         force: run again what is finished.
     """
@@ -60,8 +62,10 @@ class Config:
     shots: int | str = 16
     seed: int = 1
     views: int | str = 16
+    crop_scale: list[float] | None = None
     val: str = "few"
     select: str = "last"
+    ckpt_every_s: float = 30.0
     results: str = "results"
     force: bool = False
 
@@ -87,6 +91,9 @@ def check_choices(cfg: DictConfig) -> None:
         raise ConfigError(f"shots={cfg.shots}: a number from 1, or 'all', is needed")
     if not (cfg.views == "online" or (isinstance(cfg.views, int) and cfg.views >= 0)):
         raise ConfigError(f"views={cfg.views}: a number from 0, or 'online', is needed")
+    scale = cfg.crop_scale
+    if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+        raise ConfigError(f"crop_scale={list(scale)}: [smallest, largest] share of the area is needed, 0 < both <= 1")
     for key, allowed in (("val", ("few", "full", "none")), ("select", ("last", "val"))):
         if cfg[key] not in allowed:
             raise ConfigError(f"{key}={cfg[key]}: allowed are {', '.join(allowed)}")

@@ -189,7 +189,7 @@ def result(
         harmonic=harmonic_of(scores, task.harmonic),
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
-        seconds=Seconds(**clock.seconds),
+        seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
         peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
         versions=provenance.versions(),
         git=provenance.git_commit(),
@@ -203,7 +203,8 @@ def _transforms(subject: Subject) -> tuple[str, ...]:
     if isinstance(subject.train.source, FeatureRows):
         return ()
     own = (evaluation_transform_id(subject.clip),)
-    return own if subject.settings["views"] == 0 else (*own, training_transform(subject.clip).id)
+    crop_scale = tuple(subject.settings["crop_scale"])
+    return own if subject.settings["views"] == 0 else (*own, training_transform(subject.clip, crop_scale).id)
 
 
 def _cut_short(stages: Sequence[GradientStage], report: FitReport) -> Iterator[str]:

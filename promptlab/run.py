@@ -23,6 +23,7 @@ from promptlab.training.fit import FitReport, fit
 from promptlab.training.streams import stream_seed
 
 log = logging.getLogger(__name__)
+RESUME_NAME = "resume.ckpt"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def run(cfg: DictConfig) -> Outcome:
             settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
         )
     if settings["force"]:
-        (folder / RESULT_NAME).unlink(missing_ok=True)  # so that a kill never leaves it beside newer tensors
+        for name in (RESULT_NAME, RESUME_NAME):  # so that a kill never leaves an old Result beside newer tensors
+            (folder / name).unlink(missing_ok=True)
     finished = record.finished(folder, targets)
     if finished is not None and finished.complete:
         return Outcome(finished.result, folder, fresh=False)
@@ -84,7 +86,7 @@ def _encode(subject: Subject, bank: FeatureBank) -> None:
     for evaluation in subject.task.evaluations:
         bank.features(subject.clip, evaluation.items)
     if learner.needs == "features" and views != "online":
-        bank.features(subject.clip, subject.train, views=views)
+        bank.features(subject.clip, subject.train, views=views, crop_scale=tuple(subject.settings["crop_scale"]))
     else:
         check_images(subject.train, decode=True)  # the bank has not read these: name bad ones before training starts
 
@@ -108,9 +110,12 @@ def _fit(
             val=subject.val,
             bank=bank,
             views=settings["views"],
+            crop_scale=tuple(settings["crop_scale"]),
             select=settings["select"],
             seed=settings["seed"],
             trainer=options,
+            checkpoint=folder / RESUME_NAME,
+            ckpt_every_s=settings["ckpt_every_s"],
         )
     record.keep_learned(folder, learner)
     return report

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlab import session
-from promptlab.build import NAMES_FOR_PEOPLE, accepted, factory, target_of
+from promptlab.build import NAMES_FOR_PEOPLE, factory, target_of
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.config import ConfigError
 from promptlab.data.feature_files import FeatureRows
 from promptlab.data.items import DatasetError, Items
 from promptlab.learners.base import PromptLearner
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.signatures import accepted
 from promptlab.training.streams import stream
 
 

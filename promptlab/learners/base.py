@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.backbone import FrozenCLIP
+from promptlab.learners.arguments import RemembersArguments
 from promptlab.training.optim import Optim
 
 Scorer = Callable[[Tensor], Tensor]
@@ -38,10 +39,17 @@ Scorer = Callable[[Tensor], Tensor]
 
 
 class Batch(NamedTuple):
-    """Inputs (B, D) features or (B, 3, H, W) images, as the learner ``needs``, and labels (B,)."""
+    """What a loss or a closed form gets.
+
+    Args:
+        inputs: (B, D) features or (B, 3, H, W) images, as the learner ``needs``.
+        labels: (B,) int64.
+        generator: where a loss draws its random numbers from; on the CPU, a function of seed, stage and epoch.
+    """
 
     inputs: Tensor
     labels: Tensor
+    generator: torch.Generator | None = None
 
 
 @dataclass(frozen=True)
@@ -53,22 +61,27 @@ class GradientStage:
         parameters: what the optimiser gets.
         loss: batch to scalar.
         optim: optimiser, schedule, epochs and batch size.
+        chosen_by: what ``select="val"`` compares epochs by: the learner's accuracy, or this stage's loss, on the
+            validation images.
     """
 
     name: str
     parameters: Sequence[nn.Parameter]
     loss: Callable[[Batch], Tensor]
     optim: Optim
+    chosen_by: Literal["accuracy", "loss"] = "accuracy"
 
 
 @dataclass(frozen=True)
 class ClosedFormStage:
     """A solution computed at once: a cache of features, L-BFGS, a search on validation.
 
+    What it finds belongs into parameters or buffers, so that it is saved with the learner.
+
     Args:
-        name: names the stage in the Result.
-        solve: gets the training batch, of all items, and the validation batch or None. Of K views per item, the
-            training batch holds all, as K * N rows.
+        name: names the stage and seeds its random stream.
+        solve: gets all N training items as one batch, with inputs (N, K, D) for K views of each (K = 1 under the
+            evaluation transform), and the validation items with inputs (N, D), or None.
     """
 
     name: str
@@ -78,7 +91,7 @@ class ClosedFormStage:
 Stage = GradientStage | ClosedFormStage
 
 
-class PromptLearner(nn.Module, ABC):
+class PromptLearner(RemembersArguments, nn.Module, ABC):
     """A frozen CLIP and something small that is learned to score C classes.
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
@@ -97,6 +110,8 @@ class PromptLearner(nn.Module, ABC):
     """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
     needs: ClassVar[Literal["features", "images"]] = "features"
     """What ``forward`` gets."""
+    crop_scale: ClassVar[tuple[float, float]] = (0.08, 1.0)
+    """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
     uses_new_names: ClassVar[bool] = False
     """Whether training uses the names of classes without images; such learners get every known class."""
     version: ClassVar[int] = 1
@@ -153,12 +168,20 @@ class PromptLearner(nn.Module, ABC):
         """What saving a learner means: its state, without the backbone and anything that follows from the names."""
         return self.state_dict()
 
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
+        for name, tensor in self.state_dict(keep_vars=True).items():
+            saved = tensors.get(name)
+            if saved is not None and tensor.numel() == 0 and saved.shape[1:] == tensor.shape[1:]:
+                tensor.data = saved.to(tensor.device, tensor.dtype, copy=True)
+
     def load_learned(self, tensors: Mapping[str, Tensor]) -> Self:
-        """Take over saved tensors.
+        """Take over saved tensors; those that a closed form fills take the saved number of rows too.
 
         Raises:
             ValueError: if tensors are missing, unknown, or of other shapes; the message names them.
         """
+        self.take_shapes(tensors)
         own = self.learned_tensors()
         problems = [f"{name} is missing" for name in own.keys() - tensors.keys()]
         problems += [f"{name} is unknown" for name in tensors.keys() - own.keys()]

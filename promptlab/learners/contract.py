@@ -22,10 +22,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from promptlab.build import accepted
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.clip.loading import load_clip
 from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.signatures import accepted
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")
 OTHER_NAMES = ("yellow ring", "purple plaid square", "orange heart")
@@ -42,7 +42,7 @@ class LearnerContract:
         """A fresh learner over five classes of the embedded demo."""
         offers = {
             "template": TEMPLATE,
-            "has_images": [True] * len(NAMES),
+            "has_images": [label < 3 or not self.learner.uses_new_names for label in range(len(NAMES))],
             "generator": torch.Generator().manual_seed(seed),
         }
         return self.learner(backbone(), NAMES, **accepted(self.learner, offers), **self.arguments)
@@ -157,13 +157,17 @@ class LearnerContract:
             assert parameter.grad is None or parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
 
     def batch(self) -> Batch:
-        """Six items: features (6, D) or images (6, 3, H, W), whichever the learner needs."""
+        """Six items: features (6, D) or images (6, 3, H, W), whichever the learner needs.
+
+        A learner that ``uses_new_names`` gets items of the first three classes alone, as its ``has_images`` says.
+        """
         clip, generator = backbone(), torch.Generator().manual_seed(0)
-        labels = torch.tensor([0, 1, 2, 3, 4, 0])
+        labels = torch.tensor([0, 1, 2, 0, 1, 2] if self.learner.uses_new_names else [0, 1, 2, 3, 4, 0])
+        losses = torch.Generator().manual_seed(0)
         if self.learner.needs == "images":
-            return Batch(torch.randn(6, 3, clip.image_size, clip.image_size, generator=generator), labels)
+            return Batch(torch.randn(6, 3, clip.image_size, clip.image_size, generator=generator), labels, losses)
         features = torch.randn(6, clip.dim, generator=generator)
-        return Batch(torch.nn.functional.normalize(features, dim=-1), labels)
+        return Batch(torch.nn.functional.normalize(features, dim=-1), labels, losses)
 
 
 @cache
@@ -181,7 +185,7 @@ def _train(learner: PromptLearner, batch: Batch) -> None:
     for stage in learner.fit_plan():
         if isinstance(stage, ClosedFormStage):
             with torch.no_grad():
-                stage.solve(batch, batch)
+                stage.solve(batch._replace(inputs=batch.inputs.unsqueeze(1)), batch)
             continue
         optimiser = stage.optim.build(stage.parameters)
         for _ in range(2):

@@ -109,6 +109,7 @@ class EpochRecord:
         accuracy: training accuracy in [0, 1], None for stages without one.
         learning_rate: the rate that the epoch ran with, None for stages without one.
         val_accuracy: on the validation images in [0, 1], None where they choose nothing.
+        val_loss: on the validation images, for stages whose epoch is chosen by it.
     """
 
     stage: str
@@ -117,6 +118,7 @@ class EpochRecord:
     accuracy: float | None
     learning_rate: float | None
     val_accuracy: float | None = None
+    val_loss: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning
 import torch
-from torch import Tensor
 
 from promptlab.data.feature_bank import FeatureBank
-from promptlab.data.image_dataset import ImageDataset
 from promptlab.data.items import Items
-from promptlab.data.transforms import require_preprocess, training_transform
-from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.learners.base import ClosedFormStage, GradientStage, PromptLearner
 from promptlab.results.schema import EpochRecord
-from promptlab.training.evaluate import evaluate
-from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.module import StageModule
 from promptlab.training.progress import EpochBar
-from promptlab.training.streams import stream_seed
+from promptlab.training.resume import Resume
+from promptlab.training.supply import Supply, Views
 
-Views = int | Literal["online"]
 Selection = Literal["last", "val"]
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -43,10 +39,12 @@ class FitReport:
     Args:
         curve: a record per epoch of every gradient stage.
         selection: which epoch's parameters were kept, in words.
+        earlier_seconds: spent by interrupted runs that this one went on from.
     """
 
     curve: tuple[EpochRecord, ...]
     selection: str
+    earlier_seconds: float = 0.0
 
 
 def fit(
@@ -56,9 +54,12 @@ def fit(
     val: Items | None = None,
     bank: FeatureBank | None = None,
     views: Views = 16,
+    crop_scale: tuple[float, float] | None = None,
     select: Selection = "last",
     seed: int = 1,
     trainer: Mapping[str, Any] | None = None,
+    checkpoint: str | Path | None = None,
+    ckpt_every_s: float = 30.0,
 ) -> FitReport:
     """Run a learner's fit plan.
 
@@ -69,14 +70,52 @@ def fit(
         bank: where features are kept; None opens the default one.
         views: for learners that read features: K draws among K random views of each image, encoded once; 0 uses the
             evaluation transform alone; ``"online"`` encodes a fresh random view in every step.
+        crop_scale: smallest and largest share of an image in a random view; the learner's ``crop_scale`` if None.
         select: keep the ``last`` epoch, or the best on ``val`` (the earliest of equals).
         seed: order of the items and draws of views follow from it.
         trainer: options for ``lightning.Trainer`` (callbacks, logger, max_time, precision, ...).
+        checkpoint: file that an interrupted fit goes on from, to equal bits; deleted when the fit is done.
+        ckpt_every_s: at most one checkpoint in so many seconds, at the end of an epoch.
 
     Raises:
         ValueError: for options that can't be; the message says which.
         FloatingPointError: if the loss is no number any more.
     """
+    options = _checked(trainer, select, val, views)
+    scale = crop_scale or learner.crop_scale
+    supply = Supply(learner, train, val, bank or FeatureBank(), views, scale, seed)
+    plan = learner.fit_plan()
+    if not plan:
+        return FitReport((), "nothing is trained")
+    path = None if checkpoint is None else Path(checkpoint)
+    resume = Resume(path, ckpt_every_s, _mark(learner, plan, supply, select))
+    progress = resume.progress
+    if resume.tensors is not None:
+        learner.take_shapes({name.removeprefix("learner."): saved for name, saved in resume.tensors.items()})
+    try:
+        for index, stage in list(enumerate(plan))[progress.stage :]:
+            progress.stage = index
+            if isinstance(stage, ClosedFormStage):
+                with torch.no_grad():
+                    stage.solve(*supply.everything(stage))
+                continue
+            loader, encode = supply.batches(stage)
+            score = supply.score(stage) if select == "val" else None
+            module = StageModule(learner, stage, loader, resume, encode=encode, score=score)
+            _run(module, stage, options, resume)
+            progress.curve += module.curve
+            progress.kept.append(module.best_epoch)
+    except KeyboardInterrupt:
+        resume.explain_interrupt()
+        raise
+    resume.done()
+    epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
+    selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
+    return FitReport(tuple(progress.curve), selection, progress.seconds)
+
+
+def _checked(trainer: Mapping[str, Any] | None, select: Selection, val: Items | None, views: Views) -> dict[str, Any]:
+    """The trainer's options, when everything fits each other."""
     options = dict(trainer or {})
     if "max_epochs" in options or "min_epochs" in options:
         raise ValueError("epochs belong to the learner (optim.epochs): its schedule depends on them")
@@ -88,27 +127,18 @@ def fit(
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     if not (views == "online" or (isinstance(views, int) and views >= 0)):
         raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
-    bank = bank or FeatureBank()
-    plan = learner.fit_plan()
-    if not plan:
-        return FitReport((), "nothing is trained")
-    curve: list[EpochRecord] = []
-    kept = []
-    for stage in plan:
-        if isinstance(stage, ClosedFormStage):
-            _solve(learner, stage, train, val, bank, views)
-            continue
-        loader, encode = _loader(learner, stage, train, bank, views, seed)
-        validate = _validator(learner, val, bank) if select == "val" and val is not None else None
-        module = StageModule(learner, stage, loader, encode=encode, validate=validate)
-        _run(module, stage, options)
-        curve += module.curve
-        kept.append(module.best_epoch)
-    epochs = ", ".join(f"epoch {epoch}" for epoch in kept if epoch is not None)
-    return FitReport(tuple(curve), f"best on validation images ({epochs})" if select == "val" else "last epoch")
+    return options
 
 
-def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any]) -> None:
+def _mark(learner: PromptLearner, plan: list[GradientStage | ClosedFormStage], supply: Supply, select: str) -> str:
+    """What tells this fit from others, as far as a library's user can mix them up."""
+    stages = [(stage.name, repr(getattr(stage, "optim", None))) for stage in plan]
+    labels = supply.train.labels.tolist()
+    facts = (type(learner).__qualname__, learner.version, learner.class_names, stages, supply.views, supply.crop_scale)
+    return repr((*facts, supply.seed, select, labels, supply.train.indices.tolist(), learner.clip.fingerprint))
+
+
+def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:
     device = module.learner.clip.device
     place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
     if device.type == "cuda":
@@ -119,54 +149,15 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any]) 
     with _quiet_lightning(), module.watching():
         trainer = lightning.Trainer(**own, enable_progress_bar=False, max_epochs=stage.optim.epochs)
         try:
-            trainer.fit(module, train_dataloaders=module.loader)
+            trainer.fit(module, train_dataloaders=module.loader, ckpt_path=resume.take(), weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C; callers of a library expect the interrupt itself
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
         finally:
             module.learner.to(device)  # Lightning takes its module back to the CPU
-    if not module.curve:
+    if not any(record.stage == stage.name for record in (*resume.progress.curve, *module.curve)):
         raise ValueError(f"stage {stage.name!r} trained nothing: the trainer's options leave no epoch to run")
-
-
-def _loader(
-    learner: PromptLearner, stage: GradientStage, train: Items, bank: FeatureBank, views: Views, seed: int
-) -> tuple[EpochLoader, Callable[[Tensor], Tensor] | None]:
-    """The stage's batches, and what still encodes them."""
-    common: dict[str, Any] = {"batch_size": stage.optim.batch_size, "seed": seed, "stage": stage.name}
-    if learner.needs == "features" and views != "online":
-        features = bank.features(learner.clip, train, views=views).to(learner.clip.device)
-        return FeatureLoader(features, torch.from_numpy(train.labels).to(features.device), **common), None
-    transform = require_preprocess(learner.clip) if views == 0 else training_transform(learner.clip)
-    loader = ImageLoader(ImageDataset(train, transform, seed=stream_seed(seed, stage.name)), **common)
-    return loader, learner.clip.encode_images if learner.needs == "features" else None
-
-
-def _solve(
-    learner: PromptLearner, stage: ClosedFormStage, train: Items, val: Items | None, bank: FeatureBank, views: Views
-) -> None:
-    if views == "online" or learner.needs == "images":
-        raise ValueError(f"stage {stage.name!r} solves for all features at once: give a number of views, not 'online'")
-    features = bank.features(learner.clip, train, views=views).to(learner.clip.device)
-    features = features.unsqueeze(1) if features.ndim == 2 else features  # (N, K, D)
-    labels = torch.from_numpy(train.labels).to(features.device)
-    everything = Batch(features.transpose(0, 1).flatten(0, 1), labels.repeat(features.shape[1]))
-    held_out = None
-    if val is not None and len(val):
-        val_labels = torch.from_numpy(val.labels).to(features.device)
-        held_out = Batch(bank.features(learner.clip, val).to(features.device), val_labels)
-    with torch.no_grad():
-        stage.solve(everything, held_out)
-
-
-def _validator(learner: PromptLearner, val: Items, bank: FeatureBank) -> Callable[[], float]:
-    def accuracy() -> float:
-        score = evaluate(learner, val, bank).top1
-        learner.train()
-        return score
-
-    return accuracy
 
 
 @contextmanager

@@ -26,10 +26,10 @@ class EpochLoader(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-def batches_of(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Consecutive batches of an order (N,); an incomplete last one is dropped unless it is the only one (as CoOp)."""
+def batches_of(order: Tensor, batch_size: int, drop_last: bool = True) -> list[Tensor]:
+    """Consecutive batches of an order (N,); CoOp drops an incomplete last one unless it is the only one."""
     batches = list(torch.split(order, batch_size))
-    return batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch_size else batches
+    return batches[:-1] if drop_last and len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
 
 class FeatureLoader:
@@ -39,13 +39,16 @@ class FeatureLoader:
         features: (N, D), or (N, K, D).
         labels: (N,) int64.
         batch_size: items per batch.
+        drop_last: whether an incomplete last batch is left out.
         seed: the run's seed.
         stage: the stage's name.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, *, batch_size: int, seed: int, stage: str) -> None:
+    def __init__(
+        self, features: Tensor, labels: Tensor, *, batch_size: int, seed: int, stage: str, drop_last: bool = True
+    ) -> None:
         self._features = features if features.ndim == 3 else features.unsqueeze(1)
-        self._labels, self._batch_size = labels, batch_size
+        self._labels, self._batch_size, self._drop_last = labels, batch_size, drop_last
         self._seed, self._stage, self._epoch = seed, stage, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -53,15 +56,16 @@ class FeatureLoader:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(batches_of(self._labels, self._batch_size))
+        return len(batches_of(self._labels, self._batch_size, self._drop_last))
 
     def __iter__(self) -> Iterator[Batch]:
         N, K, _ = self._features.shape
         generator = stream(self._seed, self._stage, self._epoch)
         order = torch.randperm(N, generator=generator)
         view = torch.randint(K, (N,), generator=generator)
-        for rows in batches_of(order, self._batch_size):
-            yield Batch(self._features[rows, view[rows]], self._labels[rows])
+        losses = loss_stream(self._seed, self._stage, self._epoch)
+        for rows in batches_of(order, self._batch_size, self._drop_last):
+            yield Batch(self._features[rows, view[rows]], self._labels[rows], losses)
 
 
 class ImageLoader:
@@ -70,14 +74,24 @@ class ImageLoader:
     Args:
         images: a seeded dataset of pictures.
         batch_size: items per batch.
+        drop_last: whether an incomplete last batch is left out.
         seed: the run's seed.
         stage: the stage's name.
         workers: processes that decode.
     """
 
-    def __init__(self, images: ImageDataset, *, batch_size: int, seed: int, stage: str, workers: int = 0) -> None:
+    def __init__(
+        self,
+        images: ImageDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        stage: str,
+        drop_last: bool = True,
+        workers: int = 0,
+    ) -> None:
         self._images = images
-        self._batch_size, self._workers = batch_size, workers
+        self._batch_size, self._drop_last, self._workers = batch_size, drop_last, workers
         self._seed, self._stage, self._epoch = seed, stage, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -86,12 +100,18 @@ class ImageLoader:
         self._images.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return len(batches_of(torch.arange(len(self._images)), self._batch_size))
+        return len(batches_of(torch.arange(len(self._images)), self._batch_size, self._drop_last))
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._images), generator=stream(self._seed, self._stage, self._epoch))
-        batches = [rows.tolist() for rows in batches_of(order, self._batch_size)]
+        batches = [rows.tolist() for rows in batches_of(order, self._batch_size, self._drop_last)]
         own = stream(self._seed, self._stage, self._epoch, "workers")  # else it would draw from the global state
         loader = DataLoader(self._images, batch_sampler=batches, num_workers=self._workers, generator=own)
+        losses = loss_stream(self._seed, self._stage, self._epoch)
         for images, labels in loader:
-            yield Batch(images, labels)
+            yield Batch(images, labels, losses)
+
+
+def loss_stream(seed: int, stage: str, epoch: int) -> torch.Generator:
+    """Where the losses of one epoch draw their random numbers from, step after step."""
+    return stream(seed, stage, epoch, "loss")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 OptimiserName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["cosine", "constant"]
+ScheduleName = Literal["cosine", "cosine_per_step", "constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,12 @@ class Optim:
         lr: peak learning rate.
         momentum: of SGD.
         weight_decay: L2 penalty (decoupled for ``adamw``).
+        eps: of Adam and AdamW, added to the denominator.
         epochs: passes over the training items.
-        batch_size: items per step; the last, incomplete batch of an epoch is dropped unless it is the only one.
-        schedule: ``cosine`` or ``constant``.
+        batch_size: items per step.
+        drop_last: leave out the last, incomplete batch of an epoch unless it is the only one.
+        schedule: ``cosine`` in steps of an epoch as Dassl has it, ``cosine_per_step`` as
+            ``torch.optim.lr_scheduler.CosineAnnealingLR`` over all steps, or ``constant``.
         warmup_epochs: epochs at ``warmup_lr`` before the schedule starts.
         warmup_lr: learning rate while warming up.
 
@@ -40,8 +43,10 @@ class Optim:
     lr: float = 0.002
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    eps: float = 1e-8
     epochs: int = 200
     batch_size: int = 32
+    drop_last: bool = True
     schedule: ScheduleName = "cosine"
     warmup_epochs: int = 1
     warmup_lr: float = 1e-5
@@ -56,7 +61,7 @@ class Optim:
         for field in ("epochs", "batch_size"):
             if getattr(self, field) < 1:
                 raise ValueError(f"optim.{field}={getattr(self, field)}: at least 1 is needed")
-        for field in ("lr", "weight_decay", "momentum", "warmup_epochs", "warmup_lr"):
+        for field in ("lr", "weight_decay", "momentum", "eps", "warmup_epochs", "warmup_lr"):
             if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"optim.{field}={getattr(self, field)}: a finite number >= 0 is needed")
 
@@ -66,10 +71,10 @@ class Optim:
         if self.name == "sgd":
             return torch.optim.SGD(parameters, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay)
         kind = torch.optim.Adam if self.name == "adam" else torch.optim.AdamW
-        return kind(parameters, lr=lr, weight_decay=self.weight_decay)
+        return kind(parameters, lr=lr, eps=self.eps, weight_decay=self.weight_decay)
 
-    def lr_at(self, epoch: int) -> float:
-        """Learning rate in a 0-based epoch.
+    def lr_at(self, epoch: int, step: int = 0, steps: int = 1) -> float:
+        """Learning rate in a 0-based step of a 0-based epoch of ``steps`` steps.
 
         Dassl's cosine starts after the warm-up but keeps ``epochs`` as its period, so it never reaches 0:
         ``lr / 2 * (1 + cos(pi * (epoch - warmup_epochs) / epochs))``.
@@ -78,4 +83,8 @@ class Optim:
             return self.warmup_lr
         if self.schedule == "constant":
             return self.lr
-        return self.lr / 2 * (1 + math.cos(math.pi * (epoch - self.warmup_epochs) / self.epochs))
+        done = epoch - self.warmup_epochs
+        share = done / self.epochs
+        if self.schedule == "cosine_per_step":
+            share = (done * steps + step) / (self.epochs * steps)
+        return self.lr / 2 * (1 + math.cos(math.pi * share))

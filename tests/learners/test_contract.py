@@ -47,7 +47,7 @@ class NearestMean(PromptLearner):
 
     def _solve(self, train, val):
         for label in range(len(self.class_names)):
-            self.means[label] = nn.functional.normalize(train.inputs[train.labels == label].mean(0), dim=-1)
+            self.means[label] = nn.functional.normalize(train.inputs[train.labels == label].mean((0, 1)), dim=-1)
 
     def select(self, class_indices):
         chosen = self._relabelled([self.class_names[i] for i in class_indices])

@@ -175,7 +175,7 @@ class MeanFeature(PromptLearner):
 
     def solve(self, train, val):
         self.seen = train, val
-        self.means.copy_(torch.stack([train.inputs[train.labels == c].mean(0) for c in range(3)]))
+        self.means.copy_(torch.stack([train.inputs[train.labels == c].mean((0, 1)) for c in range(3)]))
 
     def select(self, class_indices):
         return self
@@ -185,8 +185,8 @@ def test_closed_forms_get_all_views_and_validation(clip, bank):
     learner = MeanFeature(clip, NAMES)
     report = fit(learner, items(0, 30), val=items(30, 40), bank=bank, views=2)
     train, val = learner.seen
-    assert train.inputs.shape == (60, clip.dim)
-    assert torch.equal(train.labels, torch.from_numpy(items(0, 30).labels).repeat(2))
+    assert torch.equal(train.inputs, bank.features(clip, items(0, 30), views=2))
+    assert torch.equal(train.labels, torch.from_numpy(items(0, 30).labels))
     assert torch.equal(val.inputs, bank.features(clip, items(30, 40)))
     assert report.curve == ()
     assert evaluate(learner, items(40, 60), bank).top1 > 0.9

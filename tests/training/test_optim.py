@@ -49,7 +49,7 @@ def test_other_optimisers(name, kind):
     ("arguments", "message"),
     [
         ({"name": "sdg"}, "allowed are sgd, adam, adamw"),
-        ({"schedule": "linear"}, "allowed are cosine, constant"),
+        ({"schedule": "linear"}, "allowed are cosine, cosine_per_step, constant"),
         ({"epochs": 0}, "at least 1"),
         ({"batch_size": -1}, "at least 1"),
         ({"lr": float("nan")}, "finite number"),

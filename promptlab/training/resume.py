@@ -1,0 +1,107 @@
+"""Training that survives: a fit's state, written at the ends of epochs, from which the same fit goes on.
+
+The file is Lightning's checkpoint of the stage that runs (learned tensors, optimiser, epoch) with the learning curve so
+far. Random streams and learning rates are functions of seed, stage and epoch, so nothing else is needed for equal bits.
+It is private to one fit and deleted when that is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from promptlab.results.schema import EpochRecord
+
+log = logging.getLogger(__name__)
+KEY = "promptlab"
+"""Where this file's own part is in Lightning's checkpoint."""
+
+
+@dataclass
+class Progress:
+    """How far a fit is.
+
+    Args:
+        stage: index of the stage that runs.
+        curve: records of all epochs so far.
+        kept: of the stages done, the epoch that was chosen on validation images, or None.
+        seconds: spent by interrupted runs of the same fit.
+    """
+
+    stage: int = 0
+    curve: list[EpochRecord] = field(default_factory=list)
+    kept: list[int | None] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Resume:
+    """Keeps a fit's state in a file, at most every so many seconds.
+
+    Args:
+        path: the file; None keeps nothing.
+        every_s: seconds between two writes; shorter fits start again.
+        mark: what the fit is; a state of another fit is not taken.
+    """
+
+    def __init__(self, path: Path | None, every_s: float, mark: str) -> None:
+        self.path, self.every_s = path, every_s
+        self.mark = hashlib.sha256(mark.encode()).hexdigest()
+        self.progress = Progress()
+        self.tensors: Mapping[str, torch.Tensor] | None = None
+        self._started = self._written = time.monotonic()
+        if path is not None and path.exists():
+            self._read(path)
+
+    def take(self) -> Path | None:
+        """The file, for the stage that goes on from it; None for every later one."""
+        found, self.tensors = self.tensors is not None, None
+        return self.path if found else None
+
+    def keep(self, trainer: lightning.Trainer) -> None:
+        """Write the state if it is time; called at the end of an epoch."""
+        if self.path is None or time.monotonic() - self._written < self.every_s:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        trainer.save_checkpoint(temporary, weights_only=False)
+        os.replace(temporary, self.path)
+        self._written = time.monotonic()
+
+    def note(self, stage_curve: list[EpochRecord]) -> dict[str, Any]:
+        """This file's own part of a checkpoint, as plain values."""
+        progress = asdict(self.progress)
+        progress["curve"] += [asdict(record) for record in stage_curve]
+        progress["seconds"] += time.monotonic() - self._started
+        return {"mark": self.mark, "progress": progress}
+
+    def done(self) -> None:
+        """Delete the file: the fit is finished."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def explain_interrupt(self) -> None:
+        """Tell where the same fit will go on."""
+        if self.path is not None and self.path.exists():
+            log.warning("the same fit goes on from its last checkpoint, %s", self.path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            own = state[KEY]
+            if own["mark"] != self.mark:
+                log.warning("%s belongs to another fit and is not used", path)
+                return
+            curve = [EpochRecord(**record) for record in own["progress"].pop("curve")]
+            self.progress = Progress(curve=curve, **own["progress"])
+            self.tensors = state["state_dict"]
+        except Exception as error:  # a torn or foreign file: torch raises many kinds
+            log.warning("%s can't be read, the fit starts again: %s", path, error)
