@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import promptlab
 
@@ -13,6 +14,9 @@ promptlab adapts a frozen CLIP with a handful of labelled images by learning its
 usage: promptlab [run] [-m] [KEY=VALUE ...]      run an experiment; with -m a sweep over comma-separated values
        promptlab list learners|datasets|protocols|backbones
        promptlab cache list|prune|clear          the features kept on this machine
+       promptlab interpret DIR                   the words that learned vectors are closest to
+       promptlab synthesize DIR --classes a,b    features made up for class names, by a SHIP run
+       promptlab check MODULE:CLASS              the tests that every learner passes, for a learner of yours
        promptlab --help | --version
 
 examples:
@@ -20,6 +24,7 @@ examples:
   promptlab learner=zero_shot dataset=demo_textures protocol=few_shot
   promptlab data.root=DATA dataset=eurosat protocol=few_shot shots=4
   promptlab -m learner=coop dataset=eurosat protocol=base_to_new shots=16 seed=1,2,3
+  promptlab learner=ship inner=tip_adapter_f
   promptlab experiment=coop_base_to_new dataset=caltech101
 
 main keys:
@@ -29,6 +34,15 @@ main keys:
   results=results   force=false                  where results go; whether finished runs are repeated
   experiment=NAME                                a recipe; promptlab --cfg job shows the composed configuration
 """
+
+VERBS = {
+    "cache": ("cache_cli", "cache"),
+    "check": ("check_cli", "check"),
+    "interpret": ("interpret_cli", "interpret"),
+    "list": ("catalogue", "show"),
+    "synthesize": ("synthesize_cli", "synthesize"),
+}
+"""Verb to the module and the function that it calls with the arguments that follow."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,14 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb in ("--version", "-V"):
         sys.stdout.write(f"promptlab {promptlab.__version__}\n")
         return 0
-    if verb == "list":
-        from promptlab.catalogue import show
-
-        return show(arguments[1:])
-    if verb == "cache":
-        from promptlab.cache_cli import cache
-
-        return cache(arguments[1:])
+    if verb in VERBS:
+        module, function = VERBS[verb]
+        status: int = getattr(import_module(f"promptlab.{module}"), function)(arguments[1:])
+        return status
     if verb.isidentifier() and verb != "run":
         return _unknown(verb)
     from promptlab.launch import launch
@@ -66,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _unknown(verb: str) -> int:
     import difflib
 
-    close = difflib.get_close_matches(verb, ("run", "list", "cache"), n=1)
+    close = difflib.get_close_matches(verb, ("run", *VERBS), n=1)
     hint = f", did you mean {close[0]}?" if close else ""
     sys.stderr.write(f"promptlab: unknown command {verb!r}{hint}; see promptlab --help\n")
     return 2

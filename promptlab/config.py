@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.training.recipes import coop_epochs, coop_recipe
+from promptlab.training.recipes import coop_epochs, coop_recipe, kgcoop_template, maple_depth, maple_recipe
 
 OPEN_GROUPS = ("backbone", "dataset", "protocol", "learner", "logger", "trainer")
 
@@ -79,6 +79,9 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("coop_epochs", coop_epochs, replace=True)
     OmegaConf.register_new_resolver("coop_recipe", coop_recipe, replace=True)
+    OmegaConf.register_new_resolver("kgcoop_template", kgcoop_template, replace=True)
+    OmegaConf.register_new_resolver("maple_depth", maple_depth, replace=True)
+    OmegaConf.register_new_resolver("maple_recipe", maple_recipe, replace=True)
 
 
 def check_choices(cfg: DictConfig) -> None:

@@ -71,8 +71,14 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _open(override: str) -> str:
-    """Let an override add a key to an open group: its target's signature decides, not its YAML file."""
+    """Let an override add a key to an open group: its target's signature decides, not its YAML file.
+
+    ``inner`` is short for the learner inside another: ``inner=NAME`` for the choice, ``inner.KEY`` for its keys.
+    """
     bare = override.lstrip("+")
+    if bare.startswith("inner="):
+        return f"learner@learner.{bare}"
+    bare = f"learner.{bare}" if bare.startswith("inner.") else bare
     return f"++{bare}" if bare.startswith(tuple(f"{group}." for group in OPEN_GROUPS)) else override
 
 
@@ -146,6 +152,8 @@ def _explain(error: Exception) -> str:
         name, choice = group.groups()
         return f"unknown {name} {choice}{suggest(choice, allowed)}; allowed are {', '.join(allowed)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown and unknown.group(1).startswith("learner@learner.inner"):
+        return "inner=NAME chooses the learner inside another: it needs learner=ship"
     if unknown:
         key = unknown.group(1)
         parent, _, leaf = key.rpartition(".")

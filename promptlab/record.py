@@ -11,11 +11,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from promptlab.atomic import write_bytes_atomic
 from promptlab.build import arguments_of, target_of
 from promptlab.data.feature_files import FeatureRows
 from promptlab.data.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base import GradientStage, PromptLearner
+from promptlab.learners.card import LEARNED_NAME, CardError, TrainingCard
+from promptlab.learners.saving import save_run
 from promptlab.results import provenance
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
@@ -25,7 +26,6 @@ from promptlab.subject import Subject
 from promptlab.training.fit import FitReport
 
 log = logging.getLogger(__name__)
-LEARNED_NAME = "learned.safetensors"
 GIVEN_BY_RUN = ("clip", "class_names", "has_images", "template", "generator")
 """Arguments that a run gives to a learner; its facts hold them under their own names."""
 TRAINER_DETAILS = (
@@ -140,12 +140,22 @@ def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
     return Finished(earlier, learned, complete)
 
 
-def keep_learned(folder: Path, learner: PromptLearner) -> None:
-    """Write the learned tensors alone, atomically."""
-    from safetensors.torch import save
-
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in learner.learned_tensors().items()}
-    write_bytes_atomic(folder / LEARNED_NAME, save(tensors))
+def keep_learned(folder: Path, learner: PromptLearner, subject: Subject, fit: Identified) -> None:
+    """Write what was learned, so that :func:`promptlab.load_learner` reads the run's folder."""
+    settings, task = subject.settings, subject.task
+    training = TrainingCard(
+        dataset=task.dataset,
+        protocol=task.protocol,
+        shots=settings["shots"],
+        seed=settings["seed"],
+        views=settings["views"],
+        train_images=len(subject.train),
+        fit_id=fit.id,
+    )
+    try:
+        save_run(learner, folder, training)
+    except CardError as error:
+        log.warning("%s can't be read by load_learner, its tensors alone are kept: %s", folder, error)
 
 
 def result(

@@ -66,7 +66,7 @@ def run(cfg: DictConfig) -> Outcome:
     with clock.phase("features"):
         _encode(subject, bank)
     with clock.phase("fit"):
-        report = _fit(learner, subject, bank, folder, finished)
+        report = _fit(learner, subject, facts, bank, folder, finished)
     with clock.phase("evaluate"):
         scores = {
             evaluation.name: score(
@@ -92,7 +92,12 @@ def _encode(subject: Subject, bank: FeatureBank) -> None:
 
 
 def _fit(
-    learner: PromptLearner, subject: Subject, bank: FeatureBank, folder: Path, finished: record.Finished | None
+    learner: PromptLearner,
+    subject: Subject,
+    facts: record.Identified,
+    bank: FeatureBank,
+    folder: Path,
+    finished: record.Finished | None,
 ) -> FitReport | None:
     """Train, or take over what an earlier run of the same fit learned (None)."""
     if finished is not None and finished.learned is not None:
@@ -117,5 +122,5 @@ def _fit(
             checkpoint=folder / RESUME_NAME,
             ckpt_every_s=settings["ckpt_every_s"],
         )
-    record.keep_learned(folder, learner)
+    record.keep_learned(folder, learner, subject, facts)
     return report

@@ -61,14 +61,11 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
     task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"])
     if settings["views"] == "online" and isinstance(dataset.train.source, FeatureRows):
         raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
-    if settings["select"] == "val" and dataset.val_is_test:
-        raise ConfigError(f"select=val: the validation images of {dataset.name} are its test images; use select=last")
     if isinstance(dataset.train.source, FeatureRows):
         settings = {**settings, "views": 0}  # given features have no views
-    if settings["select"] == "val" and task.val is not None:
-        tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
-        if tested.intersection(task.val.content_ids()):
-            raise ConfigError(f"select=val: validation images of {dataset.name} are among its test images")
+    chooser = _chooser(settings)
+    if chooser and task.val is not None:
+        _require_untested(chooser, task, dataset.val_is_test)
     for evaluation in task.evaluations:
         if not len(evaluation.items):
             raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
@@ -78,6 +75,29 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
     val = None if task.val is None else task.val.of_classes(known)
     clip = session.backbone(settings["backbone"])
     return Subject(settings, clip, task, known, task.train.of_classes(known), val)
+
+
+def _chooser(settings: Mapping[str, Any]) -> str | None:
+    """What chooses something on the validation images: the selection of the epoch, or a learner that searches."""
+    node = settings["learner"]
+    nodes = [node, *(value for value in node.values() if isinstance(value, Mapping) and value.get("_partial_"))]
+    searching = [target_of(node, "learner").__name__ for node in nodes if target_of(node, "learner").searches]
+    return "select=val" if settings["select"] == "val" else next(iter(searching), None)
+
+
+def _require_untested(chooser: str, task: Task, val_is_test: bool) -> None:
+    """Nothing is chosen on tested images.
+
+    Raises:
+        ConfigError: if validation images are among the test images.
+    """
+    assert task.val is not None
+    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+    if val_is_test or tested.intersection(task.val.content_ids()):
+        raise ConfigError(
+            f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
+            "select=last and val=none, with the learner's search off"
+        )
 
 
 def learner_of(subject: Subject) -> PromptLearner:

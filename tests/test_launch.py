@@ -70,7 +70,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["val=some"], "val=some: allowed are few, full, none"),
         (["select=best"], "select=best: allowed are last, val"),
         (["select=val", "val=none"], "select=val needs validation images"),
-        (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are cocoop, coop"),
+        (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are clip_adapter, cocoop, coop"),
         (["dataset=eurosatt"], "did you mean eurosat?"),
         (["learner.n_ctxx=4"], "unknown key learner.n_ctxx, did you mean n_ctx?"),
         (["learner.optim.lr=fast"], "learner.optim.lr='fast': float is needed"),

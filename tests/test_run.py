@@ -275,6 +275,33 @@ def test_unreadable_images_are_named_before_training(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("learned.safetensors"))
 
 
+def test_a_killed_run_goes_on(monkeypatch):
+    """Killed in the middle, the same command takes its checkpoint and ends with the Result of an unbroken run."""
+    from promptlab.training.module import StageModule
+
+    slow = ("++learner.optim.epochs=6", "ckpt_every_s=0")
+    whole = run(config("results=whole", *slow))
+    step, steps = StageModule.training_step, iter(range(1000))
+
+    def killed(self, batch, batch_idx):
+        if next(steps) == 3:
+            raise ZeroDivisionError("killed")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(StageModule, "training_step", killed)
+    with pytest.raises(ZeroDivisionError, match="killed"):
+        run(config(*slow))
+    monkeypatch.setattr(StageModule, "training_step", step)
+    (checkpoint,) = whole.folder.parents[4].glob("results/**/resume.ckpt")
+    again = run(config(*slow))
+    assert not checkpoint.exists()
+    assert again.folder.name == whole.folder.name
+    assert again.result.learning_curve == whole.result.learning_curve
+    assert again.result.evaluations == whole.result.evaluations
+    for name in ("learned.safetensors", "predictions-base.safetensors", "predictions-new.safetensors"):
+        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
 def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
     from dataclasses import replace
 
@@ -282,8 +309,9 @@ def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
 
     opened = replace(demo_dataset("demo_shapes"), val_is_test=True)
     monkeypatch.setattr(session, "dataset", lambda node: opened)
-    with pytest.raises(ConfigError, match="validation images of demo_shapes are its test images"):
-        run(config("select=val"))
+    for choice in ("select=val", "learner=linear_probe", "learner=ship learner@learner.inner=tip_adapter"):
+        with pytest.raises(ConfigError, match="those of demo_shapes are among its test images"):
+            run(composed([*QUICK[:2], *choice.split()]))
 
 
 def test_nothing_is_chosen_on_images_that_are_tested(monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.guards import require_promptable
+from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.memory import DEFAULT_MB
 from promptlab.clip.pairs import PairPlan
 from promptlab.clip.ragged import Ragged
@@ -35,6 +36,7 @@ class FrozenCLIP:
         name: shown in messages and Results.
         text_memory_mb: what the text tower may keep for the backward pass, in MiB.
         precision: what the weights were converted to; part of the fingerprint.
+        source: arguments of :func:`load_clip` that name the weights on any machine; None if nothing does.
 
     Raises:
         UnsupportedBackboneError: if the text tower can't take prompt vectors.
@@ -49,6 +51,7 @@ class FrozenCLIP:
         *,
         text_memory_mb: int = DEFAULT_MB,
         precision: Precision = "fp32",
+        source: Mapping[str, Any] | None = None,
     ) -> None:
         require_promptable(model, name)
         self.model: Any = model.eval().requires_grad_(False)
@@ -56,6 +59,7 @@ class FrozenCLIP:
         self.preprocess = preprocess
         self.name = name
         self.precision = precision
+        self.source = source
         self.text_tower = TextTower(model, text_memory_mb)
 
     def train(self, mode: bool = True) -> Self:
@@ -77,6 +81,30 @@ class FrozenCLIP:
     def context_length(self) -> int:
         """Longest prompt in tokens, SOS and EOT included."""
         return self.text_tower.context_length
+
+    @property
+    def text_layers(self) -> int:
+        """Transformer layers of the text tower."""
+        return len(self.text_tower.blocks)
+
+    @cached_property
+    def image_tower(self) -> ImageTower:
+        """The image tower that takes prompts.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower can't; here and in the two properties below.
+        """
+        return ImageTower(self.model, self.name)
+
+    @property
+    def vision_width(self) -> int:
+        """V, width of a token of the image tower and so of an image prompt."""
+        return self.image_tower.width
+
+    @property
+    def vision_layers(self) -> int:
+        """Transformer layers of the image tower."""
+        return self.image_tower.layers
 
     @cached_property
     def dim(self) -> int:
@@ -139,17 +167,24 @@ class FrozenCLIP:
         """Token ids of a text without SOS and EOT, uncut."""
         return self._tokenize(text)[1:-1]
 
-    def encode_images(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor, prompts: ImagePrompts | None = None) -> Tensor:
         """Features of preprocessed images.
 
         Args:
             images: (B, 3, H, W), on any device.
+            prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
+                tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
 
         Returns:
             (B, D) L2-normalised, fp32.
+
+        Raises:
+            UnsupportedBackboneError: with prompts, if the image tower can't take any.
+            ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes.
         """
         self.model.eval()  # somebody may have called .train() on the model itself
-        features = self.model.encode_image(images.to(self.device, _IMAGE_DTYPE[self.precision]))
+        images = images.to(self.device, _IMAGE_DTYPE[self.precision])
+        features = self.image_tower.encode(images, prompts) if prompts else self.model.encode_image(images)
         return F.normalize(features.float(), dim=-1)
 
     @torch.no_grad()

@@ -30,7 +30,7 @@ _MINIATURE_TEXT = {"layers": 1, "width": 64, "heads": 1, "vocab_size": 8}
 
 
 class UnsupportedBackboneError(ValueError):
-    """The model's text tower can't take prompt vectors."""
+    """The model's text or image tower can't take prompt vectors."""
 
 
 def require_promptable(model: nn.Module, name: str) -> None:

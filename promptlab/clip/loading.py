@@ -83,7 +83,18 @@ def load_clip(
         tokenizer = _build_tokenizer(source)
         model, preprocess = _load(source, precision, seed or 0)
     memory = {} if text_memory_mb is None else {"text_memory_mb": text_memory_mb}
-    return FrozenCLIP(model.to(device), tokenizer, preprocess, label, precision=precision, **memory)
+    named = _portable(name, pretrained, quick_gelu, seed)
+    return FrozenCLIP(model.to(device), tokenizer, preprocess, label, precision=precision, source=named, **memory)
+
+
+def _portable(
+    name: str, pretrained: str | None, quick_gelu: bool | None, seed: int | None
+) -> dict[str, str | bool | int | None] | None:
+    """The arguments that name these weights on any machine; None for files and folders of this one."""
+    is_file = pretrained not in (None, RANDOM) and not open_clip.get_pretrained_cfg(name, pretrained)
+    if is_file or name.startswith("local-dir:"):
+        return None
+    return {"name": name, "pretrained": pretrained, "quick_gelu": quick_gelu, "seed": seed}
 
 
 def _load_demo(

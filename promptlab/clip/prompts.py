@@ -16,12 +16,14 @@ end, middle; per class                             SOS                         e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.clip.pairs import PairPlan
+from promptlab.clip.pairs import IntArray, PairPlan
 from promptlab.clip.ragged import Ragged
 from promptlab.clip.text_tower import PrefixStates
 
@@ -121,6 +123,36 @@ class ClassPrompts:
         if B not in self._products:
             self._products[B] = PairPlan.product(prefixes.lengths, tails.lengths)
         return prefixes, tails, self._products[B]
+
+    def for_samples(self, contexts: Tensor, labels: Tensor) -> tuple[PrefixStates, Ragged, PairPlan]:
+        """The arguments of :meth:`TextTower.encode` where every sample has a context and one class of its own.
+
+        Args:
+            contexts: (B, M, E), in front of the class name.
+            labels: (B,) classes.
+
+        Returns:
+            SOS, which all samples share and which is constant, B tails, and their plan.
+
+        Raises:
+            ValueError: for another layout than one shared context in front of the name.
+        """
+        if not self._shared_prefix or self.position != "end":
+            raise ValueError("contexts per sample stand in front of the class name, and are no class's own")
+        B, M, _ = contexts.shape
+        starts = np.cumsum((0, *self._tail_lengths))
+        rows: list[IntArray] = []  # of the contexts' and then the names' token rows, sample after sample
+        for sample, label in enumerate(labels.tolist()):
+            rows += [np.arange(sample * M, sample * M + M), B * M + np.arange(starts[label], starts[label + 1])]
+        index = torch.from_numpy(np.concatenate(rows)).to(contexts.device)
+        tokens = torch.cat([contexts.flatten(0, 1), self._tail_rows])[index]
+        lengths = tuple(M + self._tail_lengths[label] for label in labels.tolist())
+        return self._sos_states, Ragged(tokens, lengths), PairPlan.zip(self._sos_states.lengths, lengths)
+
+    @cached_property
+    def _sos_states(self) -> PrefixStates:
+        with torch.no_grad():
+            return self._tower.prefix_states(Ragged.pack([self._sos]))
 
     @property
     def _in_prefix(self) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptlab.data.images import FileImages, check_images
     from promptlab.data.items import Dataset, DatasetError, ImageSource, Items
     from promptlab.data.readers import read_coop_split
-    from promptlab.data.sampling import base_new_classes, fewer_than, sample_few_shot
+    from promptlab.data.sampling import base_new_classes, fewer_than, sample_few_shot, sample_linear_probe
     from promptlab.data.templates import SELECT_TEMPLATES, TEMPLATES, template_for
     from promptlab.data.transforms import TrainingTransform, training_transform
 
@@ -26,7 +26,7 @@ _MODULES = {
     "images": ("FileImages", "check_images"),
     "items": ("Dataset", "DatasetError", "ImageSource", "Items"),
     "readers": ("read_coop_split",),
-    "sampling": ("base_new_classes", "fewer_than", "sample_few_shot"),
+    "sampling": ("base_new_classes", "fewer_than", "sample_few_shot", "sample_linear_probe"),
     "templates": ("SELECT_TEMPLATES", "TEMPLATES", "template_for"),
     "transforms": ("TrainingTransform", "training_transform"),
 }
@@ -50,6 +50,7 @@ __all__ = [
     "read_coop_split",
     "read_features",
     "sample_few_shot",
+    "sample_linear_probe",
     "template_for",
     "training_transform",
 ]

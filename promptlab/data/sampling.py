@@ -55,6 +55,49 @@ def sample_few_shot(
     return _draw(train, shots, stream), _draw(val, min(shots, MAX_VAL_SHOTS), stream)
 
 
+def sample_linear_probe(
+    train_labels: Sequence[int] | IntArray,
+    val_labels: Sequence[int] | IntArray,
+    *,
+    shots: int,
+    seed: int,
+) -> tuple[list[int], list[int]]:
+    """Draw ``shots`` training and ``min(shots, 4)`` validation images per class: the draw of CoOp's ``lpclip``.
+
+    It has a stream of its own and so gives other images than :func:`sample_few_shot`. Classes are visited in label
+    order; those of the training list are drawn from both lists.
+
+    Args:
+        train_labels: (N,) labels of the training list.
+        val_labels: (V,) labels of the validation list.
+        shots: images per class, at least 1; ``lpclip`` has 1, 2, 4, 8 and 16.
+        seed: seed of the draw; ``lpclip`` uses 1 to 10.
+
+    Returns:
+        Positions in the training list and positions in the validation list.
+
+    Raises:
+        ValueError: if ``shots`` is no positive whole number, or a class has fewer images than are drawn of it.
+
+    Example:
+        >>> sample_linear_probe([1, 0, 1, 0, 0], [0, 1], shots=1, seed=1)
+        ([1, 2], [0, 1])
+    """
+    if not isinstance(shots, int | np.integer) or shots < 1:
+        raise ValueError(f"shots={shots!r} is not possible: lpclip draws a whole number from 1")
+    stream = np.random.RandomState(seed)
+    classes = np.unique(np.asarray(train_labels, dtype=np.int64))
+    drawn: list[list[int]] = []
+    for name, labels, n in (("training", train_labels, shots), ("validation", val_labels, min(shots, MAX_VAL_SHOTS))):
+        drawn.append([])
+        for label in classes:
+            members = np.flatnonzero(np.asarray(labels, dtype=np.int64) == label)
+            if len(members) < n:
+                raise ValueError(f"class {label} has {len(members)} {name} images, {n} are drawn: give fewer shots")
+            drawn[-1].extend(stream.choice(members, size=n, replace=False).tolist())
+    return drawn[0], drawn[1]
+
+
 def fewer_than(labels: Sequence[int] | IntArray, shots: Shots) -> dict[int, int]:
     """Classes with fewer images than ``shots``: they train on all they have.
 

@@ -51,13 +51,13 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
 
     def __init__(self, trained: Sequence[int]) -> None:
         super().__init__()
-        self._trained = frozenset(trained)
+        self.trained_tokens = frozenset(trained)
         self._named: set[str] = set()
 
     def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
         """Log one warning that names the words outside the vocabulary, each word once in a tokenizer's life."""
         words = {word.strip(".,!?") for text in texts for word in text.split()} - self._named
-        unknown = sorted(word for word in words if not self._trained.issuperset(self.encode(word)))
+        unknown = sorted(word for word in words if not self.trained_tokens.issuperset(self.encode(word)))
         if unknown:
             self._named.update(unknown)
             log.warning("the demo backbone has never seen these words: %s", ", ".join(unknown))

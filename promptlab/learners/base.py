@@ -12,6 +12,7 @@ L         tokens of a prompt
 M         context vectors
 N         items of a list
 S         seeds
+V         width of the image tower
 ========  ==================================
 
 A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``.
@@ -24,7 +25,8 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,9 @@ from torch.nn import functional as F
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.learners.arguments import RemembersArguments
 from promptlab.training.optim import Optim
+
+if TYPE_CHECKING:
+    from promptlab.results.document import Result
 
 Scorer = Callable[[Tensor], Tensor]
 """Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
@@ -61,15 +66,15 @@ class GradientStage:
         parameters: what the optimiser gets.
         loss: batch to scalar.
         optim: optimiser, schedule, epochs and batch size.
-        chosen_by: what ``select="val"`` compares epochs by: the learner's accuracy, or this stage's loss, on the
-            validation images.
+        chosen_by: what ``select="val"`` compares epochs by, on the validation images: the learner's ``accuracy``, or
+            this stage's ``loss``; ``last`` keeps the last epoch all the same.
     """
 
     name: str
     parameters: Sequence[nn.Parameter]
     loss: Callable[[Batch], Tensor]
     optim: Optim
-    chosen_by: Literal["accuracy", "loss"] = "accuracy"
+    chosen_by: Literal["accuracy", "loss", "last"] = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,8 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
     """What ``forward`` gets."""
     crop_scale: ClassVar[tuple[float, float]] = (0.08, 1.0)
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
+    searches: ClassVar[bool] = False
+    """Whether a closed form chooses something on the validation images; refused where those are tested images."""
     uses_new_names: ClassVar[bool] = False
     """Whether training uses the names of classes without images; such learners get every known class."""
     version: ClassVar[int] = 1
@@ -196,3 +203,20 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
         return self
+
+    def save_pretrained(self, folder: str | Path, *, result: Result | None = None) -> Path:
+        """Write the learned tensors and a card, so that :func:`promptlab.load_learner` brings the learner back.
+
+        Args:
+            folder: made if missing; its files change together or not at all.
+            result: what the fit left, written beside them.
+
+        Returns:
+            The folder.
+
+        Raises:
+            CardError: a ValueError, if the learner couldn't be brought back; the message says why.
+        """
+        from promptlab.learners.saving import save_pretrained
+
+        return save_pretrained(self, folder, result=result)

@@ -8,7 +8,6 @@ batch are encoded together instead of image by image, so any batch size gives wh
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -19,6 +18,7 @@ from promptlab.clip.backbone import FrozenCLIP
 from promptlab.clip.prompts import ClassPrompts
 from promptlab.learners.base import GradientStage, PromptLearner, Stage
 from promptlab.learners.coop import starting_context
+from promptlab.learners.layers import linear
 from promptlab.training.optim import Optim
 
 
@@ -56,11 +56,11 @@ class CoCoOp(PromptLearner):
         self.ctx = nn.Parameter(starting_context(clip, ctx_init, n_ctx, default=4, generator=generator))  # (M, E)
         hidden = clip.dim // 16
         layers = {
-            "linear1": _linear(clip.dim, hidden, generator),
+            "linear1": linear(clip.dim, hidden, generator, device=clip.device),
             "relu": nn.ReLU(),
-            "linear2": _linear(hidden, clip.width, generator),
+            "linear2": linear(hidden, clip.width, generator, device=clip.device),
         }
-        self.meta_net = nn.Sequential(OrderedDict(layers)).to(clip.device)
+        self.meta_net = nn.Sequential(OrderedDict(layers))
         self.prompts = ClassPrompts(clip, self.class_names, n_ctx=len(self.ctx))
 
     def forward(self, image_features: Tensor) -> Tensor:
@@ -83,12 +83,3 @@ class CoCoOp(PromptLearner):
         other = self._relabelled(class_names)
         other.prompts = ClassPrompts(self.clip, other.class_names, n_ctx=len(self.ctx))
         return other
-
-
-def _linear(width_in: int, width_out: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with torch's default spread, U(-1/sqrt(in), 1/sqrt(in)), drawn from a generator."""
-    layer = nn.Linear(width_in, width_out, device="meta").to_empty(device="cpu")  # the global stream stays untouched
-    bound = 1 / math.sqrt(width_in)
-    for parameter in layer.parameters():
-        nn.init.uniform_(parameter, -bound, bound, generator=generator)
-    return layer

@@ -48,20 +48,29 @@ class LearnerContract:
         return self.learner(backbone(), NAMES, **accepted(self.learner, offers), **self.arguments)
 
     def test_logits_have_a_row_per_image_and_a_column_per_class(self) -> None:
-        """``forward`` gives finite logits (B, C)."""
+        """``forward`` gives finite logits (B, C).
+
+        Why: evaluation, probabilities and ``select`` all read column c as class c.
+        """
         learner, batch = self.make(), self.batch()
         logits = learner(batch.inputs)
         assert logits.shape == (len(batch.labels), len(NAMES)), f"logits have shape {tuple(logits.shape)}"
         assert logits.isfinite().all(), "logits are not finite"
 
     def test_loss_is_a_finite_number(self) -> None:
-        """``loss`` gives a finite scalar."""
+        """``loss`` gives a finite scalar.
+
+        Why: that is what a gradient stage minimises.
+        """
         loss = self.make().loss(self.batch())
         assert loss.ndim == 0, f"the loss has shape {tuple(loss.shape)}, not a single number"
         assert loss.isfinite(), "the loss is not finite"
 
     def test_only_what_the_plan_names_trains(self) -> None:
-        """A step changes every parameter of the stage and nothing else."""
+        """A step changes every parameter of the stage and nothing else.
+
+        Why: a parameter that the plan forgets stays at its random start and is saved as if it were learned.
+        """
         learner = self.make()
         before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
         trained = {id(p) for stage in _gradient_stages(learner) for p in stage.parameters}
@@ -74,13 +83,20 @@ class LearnerContract:
             )
 
     def test_learned_tensors_are_fp32(self) -> None:
-        """Learned tensors stay fp32 whatever the backbone's precision."""
+        """Learned tensors stay fp32 whatever the backbone's precision.
+
+        Why: fp16 vectors lose small steps and turn into NaN; the field's most common complaint.
+        """
         for name, tensor in self.make().learned_tensors().items():
             assert tensor.dtype == torch.float32 or not tensor.is_floating_point(), f"{name} is {tensor.dtype}"
 
     def test_backbone_is_untouched(self) -> None:
-        """Training leaves the backbone's bytes, its eval mode and its gradients alone, and does not register it."""
+        """Training leaves the backbone's bytes, its eval mode and its gradients alone, and does not register it.
+
+        Why: a backbone that drifts makes cached features wrong, and one that is registered is saved with every prompt.
+        """
         learner = self.make()
+        learner.clip.model.eval()  # whatever learner was tested before
         before = _digest(learner.clip)
         learner.train()
         _train(learner, self.batch())
@@ -91,7 +107,11 @@ class LearnerContract:
         assert not any(module.training for module in learner.clip.model.modules()), "the backbone left eval mode"
 
     def test_same_seed_same_learner(self) -> None:
-        """Equal generators and batches give equal bits; torch's global state plays no part."""
+        """Equal generators and batches give equal bits; torch's global state plays no part.
+
+        Why: otherwise a run can't be repeated or resumed, and its id says nothing. Draw the start from the
+        ``generator`` that the constructor is offered, and random numbers of a loss from ``batch.generator``.
+        """
         with torch.random.fork_rng(devices=[]):
             results = []
             for state in (1, 2):
@@ -103,7 +123,10 @@ class LearnerContract:
             assert torch.equal(tensor, results[1][name]), f"{name} depends on torch's global random state"
 
     def test_save_and_load(self) -> None:
-        """A fresh learner with the learned tensors scores as the old one; wrong tensors are refused."""
+        """A fresh learner with the learned tensors scores as the old one; wrong tensors are refused.
+
+        Why: finished runs are found again by their tensors; what isn't a parameter or a buffer is lost.
+        """
         learner, batch = self.make(seed=1), self.batch()
         _train(learner, batch)
         other = self.make(seed=2).load_learned(copy.deepcopy(dict(learner.learned_tensors())))
@@ -116,7 +139,10 @@ class LearnerContract:
         raise AssertionError("load_learned takes tensors that the learner doesn't have")
 
     def test_select_scores_some_classes(self) -> None:
-        """``select`` gives the columns of the chosen classes, in their order."""
+        """``select`` gives the columns of the chosen classes, in their order.
+
+        Why: protocols score base and new classes by it.
+        """
         learner, batch = self.make().eval(), self.batch()
         chosen = learner.select([3, 0])
         assert chosen.class_names == (NAMES[3], NAMES[0]), f"select([3, 0]) has classes {chosen.class_names}"
@@ -124,7 +150,10 @@ class LearnerContract:
             _close(chosen(batch.inputs), learner(batch.inputs)[:, [3, 0]], "select([3, 0]) gives other columns")
 
     def test_rebind_or_its_refusal(self) -> None:
-        """``rebind`` scores other names if the learner is ``open_vocabulary``, and raises TypeError otherwise."""
+        """``rebind`` scores other names if the learner is ``open_vocabulary``, and raises TypeError otherwise.
+
+        Why: a learner that scores names it knows nothing about would show numbers that mean nothing.
+        """
         learner, batch = self.make().eval(), self.batch()
         if learner.open_vocabulary:
             with torch.no_grad():
@@ -140,13 +169,19 @@ class LearnerContract:
         raise AssertionError("open_vocabulary is False, but rebind doesn't raise TypeError")
 
     def test_scorer_equals_forward(self) -> None:
-        """``scorer`` may compute ahead, but scores as ``forward`` does."""
+        """``scorer`` may compute ahead, but scores as ``forward`` does.
+
+        Why: training uses the one, evaluation the other.
+        """
         learner, batch = self.make().eval(), self.batch()
         with torch.no_grad():
             _close(learner.scorer()(batch.inputs), learner(batch.inputs), "scorer() and forward() differ")
 
     def test_autocast(self) -> None:
-        """Loss and gradients stay finite under bf16 autocast on the CPU."""
+        """Loss and gradients stay finite under bf16 autocast on the CPU.
+
+        Why: ``trainer.precision=bf16-mixed`` is one word away for users.
+        """
         learner, batch = self.make(), self.batch()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = learner.loss(batch)

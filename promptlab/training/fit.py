@@ -100,7 +100,7 @@ def fit(
                     stage.solve(*supply.everything(stage))
                 continue
             loader, encode = supply.batches(stage)
-            score = supply.score(stage) if select == "val" else None
+            score = supply.score(stage) if select == "val" and stage.chosen_by != "last" else None
             module = StageModule(learner, stage, loader, resume, encode=encode, score=score)
             _run(module, stage, options, resume)
             progress.curve += module.curve

@@ -11,6 +11,19 @@ COOP_BY_PROTOCOL: dict[str, dict[str, Any]] = {
     "base_to_new": {"n_ctx": 4, "ctx_init": "a photo of a"},
 }
 
+KGCOOP_TEMPLATES = {"dtd": "a photo of a {}, a type of texture."}
+"""Where the table of hand-written prompts in KgCoOp's code differs from CoOp's."""
+
+_MAPLE_WITHIN: dict[str, int | float] = {"depth": 9, "epochs": 5, "lr": 0.0035}
+_MAPLE_ACROSS: dict[str, int | float] = {"depth": 3, "epochs": 2, "lr": 0.0026}
+MAPLE_BY_PROTOCOL = {
+    # MaPLe (CVPR 2023): fewer layers and epochs where it trains on ImageNet for other datasets
+    "few_shot": _MAPLE_WITHIN,
+    "base_to_new": _MAPLE_WITHIN,
+    "cross_dataset": _MAPLE_ACROSS,
+    "domain_generalization": _MAPLE_ACROSS,
+}
+
 
 def coop_recipe(setting: str, protocol: str, *, _parent_: Any = None) -> Any:
     """CoOp's ``n_ctx`` or ``ctx_init`` in the paper that a protocol comes from; the few-shot paper's for others.
@@ -40,3 +53,32 @@ def coop_epochs(shots: int | str, dataset: str = "") -> int:
     if shots == "all" or int(shots) > 4:
         return 200
     return 50 if int(shots) <= 1 else 100
+
+
+def kgcoop_template(dataset: str) -> str | None:
+    """The prompt that teaches in KgCoOp's code where it isn't CoOp's; None elsewhere: the run offers the dataset's own.
+
+    Args:
+        dataset: name of the training dataset.
+    """
+    return KGCOOP_TEMPLATES.get(dataset)
+
+
+def maple_recipe(setting: str, protocol: str) -> int | float:
+    """MaPLe's ``depth``, ``epochs`` or ``lr`` under a protocol of its paper; those of base-to-new for others.
+
+    Args:
+        setting: which of the three.
+        protocol: name of the protocol.
+    """
+    return MAPLE_BY_PROTOCOL.get(protocol, _MAPLE_WITHIN)[setting]
+
+
+def maple_depth(protocol: str, layers: int) -> int:
+    """MaPLe's depth under a protocol, or all layers of a backbone that has fewer.
+
+    Args:
+        protocol: name of the protocol.
+        layers: of the backbone's shorter tower.
+    """
+    return min(int(maple_recipe("depth", protocol)), layers)

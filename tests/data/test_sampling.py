@@ -1,11 +1,12 @@
 import json
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.data import base_new_classes, fewer_than, read_coop_split, sample_few_shot
+from promptlab.data import base_new_classes, fewer_than, read_coop_split, sample_few_shot, sample_linear_probe
 
 LAYOUTS = {
     "eurosat": ("eurosat", "split_zhou_EuroSAT.json", "2750"),
@@ -103,3 +104,48 @@ def test_base_and_new_classes(n):
 def test_one_class_has_no_new_half():
     with pytest.raises(ValueError, match="at least 2"):
         base_new_classes(1)
+
+
+def lpclip(train_label, val_label, num_shot, seed):
+    """CoOp's ``lpclip/linear_probe.py``, on numpy's global stream."""
+    state = np.random.get_state()
+    np.random.seed(seed)
+    all_label_list = np.unique(train_label)
+    drawn = []
+    for labels, shots in ((train_label, num_shot), (val_label, {1: 1, 2: 2, 4: 4, 8: 4, 16: 4}[num_shot])):
+        selected_idx_list = []
+        for label in all_label_list:
+            label_collection = np.where(labels == label)[0]
+            selected_idx = np.random.choice(label_collection, size=shots, replace=False)
+            selected_idx_list.extend(selected_idx)
+        drawn.append([int(index) for index in selected_idx_list])
+    np.random.set_state(state)
+    return tuple(drawn)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 10])
+@pytest.mark.parametrize("shots", [1, 2, 4, 8, 16])
+def test_linear_probe_draw_is_lpclips(shots, seed):
+    """P27, the indices; the global stream stays where it was."""
+    stream = np.random.RandomState(0)
+    train = stream.permutation(np.repeat([4, 0, 7, 2], [16, 40, 17, 25]))
+    val = stream.permutation(np.repeat([4, 0, 7, 2], [4, 9, 30, 5]))
+    before = np.random.get_state()[1].tolist()
+    drawn = sample_linear_probe(train.tolist(), val, shots=shots, seed=seed)
+    assert np.random.get_state()[1].tolist() == before
+    assert drawn == lpclip(train, val, shots, seed)
+    assert all(type(index) is int for part in drawn for index in part)
+
+
+@pytest.mark.parametrize(
+    ("val", "shots", "message"),
+    [
+        ([0, 1], 3, "class 1 has 2 training images, 3 are drawn"),
+        ([0, 0], 2, "class 1 has 0 validation images, 2 are drawn"),
+        ([0, 1], "all", "shots='all' is not possible"),
+        ([0, 1], 0, "whole number from 1"),
+    ],
+)
+def test_linear_probe_draw_refuses_what_lpclip_cannot(val, shots, message):
+    with pytest.raises(ValueError, match=message):
+        sample_linear_probe([0, 1, 0, 1, 0], val, shots=shots, seed=1)

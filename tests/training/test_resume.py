@@ -23,6 +23,10 @@ def clip():
     return tiny_clip()
 
 
+class KilledError(Exception):
+    """What stands for a kill."""
+
+
 class TwoStages(CoOp):
     """A closed form that fills a buffer, then two gradient stages; the losses draw random numbers."""
 
@@ -58,15 +62,14 @@ def fitted(clip, bank, folder, *, kill_at=None, select="last", chosen_by="accura
 
     def counted(batch):
         if next(steps, None) == kill_at and kill_at is not None:
-            raise RuntimeError("killed")
+            raise KilledError
         return plain(batch)
 
     learner.noisy = counted
     options = {"val": items(0, 12), "select": select, "views": 2, "seed": 3, "trainer": QUIET, **kwargs}
     try:
         report = fit(learner, items(), bank=bank, checkpoint=folder / "resume.ckpt", ckpt_every_s=0, **options)
-    except RuntimeError as error:
-        assert str(error) == "killed"
+    except KilledError:
         return learner, None
     return learner, report
 

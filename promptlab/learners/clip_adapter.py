@@ -1,0 +1,108 @@
+"""CLIP-Adapter: a small network on the image feature, mixed with the feature itself.
+
+Paper: CLIP-Adapter: Better Vision-Language Models with Feature Adapters, https://arxiv.org/abs/2110.04544; code:
+gaopengcuhk/CLIP-Adapter.
+What is learned: two linear maps, D to D/4 and back, without bias.
+Where promptlab departs: the adapter starts from this learner's own generator, and reads L2-normalised features. The
+authors' reads them as the image tower gives them, which is the same function of its weights: without biases
+A(s x) = s A(x) for every s > 0, and the mixture is normalised afterwards. The paper searches the ratio for each
+dataset; the authors' code fixes it at 0.2, and so does promptlab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.learners.base import GradientStage, Scorer, Stage
+from promptlab.learners.layers import linear
+from promptlab.learners.text_side import TextSideLearner
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.training.optim import Optim
+
+
+class CLIPAdapter(TextSideLearner):
+    """Zero-shot CLIP's classifier on ``ratio * A(x) + (1 - ratio) * x``, normalised.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes; underscores are read as spaces.
+        template: the dataset's hand-written prompt, with ``{}`` for the class name.
+        templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        ratio: share of the adapter in the feature, 0 to 1; 0 is zero-shot.
+        reduction: the hidden width is D divided by this, rounded down.
+        optim: optimiser and schedule; CoOp's, as the authors' code trains it, if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        ValueError: for a ratio outside of 0 to 1, a reduction outside of 1 to D, or a template without ``{}``.
+    """
+
+    open_vocabulary = True
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        template: str = "a photo of a {}.",
+        templates: Sequence[str] | str | None = None,
+        ratio: float = 0.2,
+        reduction: int = 4,
+        optim: Optim | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(clip, class_names)
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"ratio={ratio}: a share from 0 (zero-shot) to 1 (the adapter alone) is needed")
+        if not 1 <= reduction <= clip.dim:
+            raise ValueError(f"reduction={reduction}: a whole number from 1 to D={clip.dim} is needed")
+        generator = generator or torch.Generator().manual_seed(0)
+        self.ratio, self.optim = ratio, optim or Optim()
+        hidden = clip.dim // reduction
+        self.adapter = nn.Sequential(
+            linear(clip.dim, hidden, generator, bias=False, device=clip.device),
+            nn.ReLU(),
+            linear(hidden, clip.dim, generator, bias=False, device=clip.device),
+            nn.ReLU(),
+        )
+        self._templates = templates
+        self._text_features = ZeroShot(clip, class_names, template=template, templates=templates).text_features()
+
+    def text_features(self) -> Tensor:
+        """(C, D) L2-normalised."""
+        return self._text_features
+
+    def adapted(self, image_features: Tensor) -> Tensor:
+        """Image features (B, D) after the adapter: (B, D) L2-normalised."""
+        return F.normalize(self.ratio * self.adapter(image_features) + (1 - self.ratio) * image_features, dim=-1)
+
+    def forward(self, image_features: Tensor) -> Tensor:
+        """Logits (B, C) of L2-normalised image features (B, D)."""
+        return super().forward(self.adapted(image_features))
+
+    def scorer(self) -> Scorer:
+        """The adapter, then the classifier of the hand-written prompts."""
+        classify = super().scorer()
+        return lambda image_features: classify(self.adapted(image_features))
+
+    def fit_plan(self) -> list[Stage]:
+        """One gradient stage over the adapter."""
+        return [GradientStage("adapter", list(self.adapter.parameters()), self.loss, self.optim)]
+
+    def select(self, class_indices: Sequence[int]) -> CLIPAdapter:
+        """The same adapter and prompts for some of the classes."""
+        chosen = self._relabelled([self.class_names[i] for i in class_indices])
+        chosen._text_features = self._text_features[list(class_indices)]
+        return chosen
+
+    def rebind(self, class_names: Sequence[str], template: str) -> CLIPAdapter:
+        """The same adapter before other names, in their dataset's prompt or in the prompts given."""
+        other = self._relabelled(class_names)
+        zero_shot = ZeroShot(self.clip, class_names, template=template, templates=self._templates)
+        other._text_features = zero_shot.text_features()
+        return other

@@ -1,0 +1,76 @@
+"""KgCoOp: CoOp whose class features stay close to those of a hand-written prompt.
+
+Paper: Visual-Language Prompt Tuning with Knowledge-guided Context Optimization, https://arxiv.org/abs/2303.13283; code:
+htyao89/KgCoOp.
+What is learned: CoOp's M context vectors; what changes is the loss.
+Where promptlab departs: as CoOp. On unit vectors the term that is added, as the authors' code has it, is half of
+``weight`` times the mean squared distance of the paper's formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.learners.base import Batch
+from promptlab.learners.coop import CoOp
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.training.optim import Optim
+
+
+class KgCoOp(CoOp):
+    """CoOp's cross-entropy, plus what the learned class features lose of the hand-written prompt's.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes; underscores are read as spaces.
+        n_ctx: M, context vectors; the number of tokens of ``ctx_init``, or 16 without words, if None.
+        ctx_init: words to start from; None draws from N(0, 0.02).
+        template: the hand-written prompt that teaches, with ``{}`` for the class name; ``a photo of a {}.`` if None.
+        weight: of one minus the mean cosine similarity to the teacher's class features.
+        optim: optimiser and schedule; 100 epochs in batches of 128, as the paper, if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        ValueError: for a negative weight, a template without ``{}``, and as CoOp.
+    """
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        n_ctx: int | None = None,
+        ctx_init: str | None = "a photo of a",
+        template: str | None = None,
+        weight: float = 8.0,
+        optim: Optim | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"weight={weight}: a finite number >= 0 is needed")
+        optim = optim or Optim(epochs=100, batch_size=128)
+        super().__init__(clip, class_names, n_ctx=n_ctx, ctx_init=ctx_init, optim=optim, generator=generator)
+        self.weight, self.teacher = weight, ZeroShot(clip, class_names, template=template or "a photo of a {}.")
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy plus ``weight * (1 - mean over classes of cosine(learned, teacher))``."""
+        # the teacher's features go along as C more images: the text features are computed once for both terms
+        scores: Tensor = self(torch.cat([batch.inputs, self.teacher.text_features()]))  # (B + C, C)
+        logits, closeness = scores[: len(batch.labels)], scores[len(batch.labels) :].diagonal() / self.clip.logit_scale
+        return nn.functional.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
+
+    def select(self, class_indices: Sequence[int]) -> KgCoOp:
+        """Some of the known classes, with their teachers."""
+        chosen = self._relabelled([self.class_names[i] for i in class_indices])
+        chosen.prompts, chosen.teacher = chosen._prompts(), self.teacher.select(class_indices)
+        return chosen
+
+    def rebind(self, class_names: Sequence[str], template: str = "a photo of a {}.") -> KgCoOp:
+        """The same context in front of other names; ``template`` would teach them."""
+        other = self._relabelled(class_names)
+        other.prompts, other.teacher = other._prompts(), self.teacher.rebind(class_names, template)
+        return other

@@ -1,0 +1,126 @@
+"""MaPLe: learned prompts in both towers, the image tower's made from the text tower's.
+
+Paper: MaPLe: Multi-modal Prompt Learning, https://arxiv.org/abs/2210.03117; code:
+muzairkhattak/multimodal-prompt-learning.
+What is learned: M context vectors, M more for each deeper layer that gets prompts, and a linear map for each of these
+layers from the text prompts to those of the image tower.
+Where promptlab departs: all that is learned is fp32 and starts from this learner's own generator (the authors' is fp16
+and drawn from the global one); text encoding skips the work that can't change the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.clip.prompts import ClassPrompts
+from promptlab.learners.base import GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.coop import starting_context
+from promptlab.learners.layers import linear
+from promptlab.training.optim import Optim
+
+
+class MaPLe(PromptLearner):
+    """Prompts in the first ``depth`` layers of both towers, trained by cross-entropy on images.
+
+    The text prompt of a class is ``[SOS, context 1..M, rest of ctx_init, name, '.', EOT]``. Below V is the width of the
+    image tower.
+
+    Args:
+        clip: the frozen backbone; its image tower is a vision transformer.
+        class_names: names of the C classes; underscores are read as spaces.
+        n_ctx: M, prompt vectors per layer; with ``ctx_init`` its first M words, which must be one token each, and the
+            number of its tokens if None.
+        ctx_init: words to start from; those beyond M stay fixed in front of the class name. None draws from N(0, 0.02).
+        depth: layers with prompts, from the first; 1 prompts the inputs alone.
+        optim: optimiser and schedule; 5 epochs in batches of 4 at learning rate 0.0035, as the paper, if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        UnsupportedBackboneError: if the image tower can't take prompts.
+        ValueError: for a depth that the towers don't have, no context, an ``n_ctx`` that doesn't fit ``ctx_init``, or a
+            prompt longer than the context length.
+    """
+
+    open_vocabulary = True
+    needs = "images"
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        n_ctx: int | None = 2,
+        ctx_init: str | None = "a photo of a",
+        depth: int = 9,
+        optim: Optim | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(clip, class_names)
+        _require_layers(clip, depth)
+        generator = generator or torch.Generator().manual_seed(0)
+        words = (ctx_init or "").replace("_", " ").split()
+        start = starting_context(clip, " ".join(words[:n_ctx]), n_ctx, default=2, generator=generator)
+        deeper = range(depth - 1)
+        self.optim = optim or Optim(lr=0.0035, batch_size=4, epochs=5, warmup_epochs=1)
+        self.ctx = nn.Parameter(start)  # (M, E)
+        self.deep_ctx = nn.ParameterList(0.02 * torch.randn(start.shape, generator=generator) for _ in deeper)
+        self.projection = linear(clip.width, clip.vision_width, generator)
+        one = linear(clip.width, clip.vision_width, generator)
+        self.deep_projections = nn.ModuleList(copy.deepcopy(one) for _ in deeper)
+        self.to(clip.device)
+        self.fixed_words = words[len(start) :]
+        self.prompts = self._prompts()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images (B, 3, H, W)."""
+        features = self.clip.encode_images(images, self.image_prompts())  # (B, D)
+        return self.clip.logit_scale * features @ self.text_features().T
+
+    def scorer(self) -> Scorer:
+        """The classifier with the text side and the image prompts computed once."""
+        with torch.no_grad():
+            weights = self.clip.logit_scale * self.text_features().T  # (D, C)
+            prompts = self.image_prompts()
+        return lambda images: self.clip.encode_images(images, prompts) @ weights
+
+    def text_features(self) -> Tensor:
+        """(C, D) L2-normalised."""
+        deep = {layer: context.unsqueeze(0) for layer, context in enumerate(self.deep_ctx, start=1)}
+        return self.clip.text_tower.encode(*self.prompts(self.ctx), deep=deep)
+
+    def image_prompts(self) -> dict[int, Tensor]:
+        """What the image tower gets, layer to (M, V)."""
+        contexts, projections = [self.ctx, *self.deep_ctx], [self.projection, *self.deep_projections]
+        return {i: project(ctx) for i, (project, ctx) in enumerate(zip(projections, contexts, strict=True))}
+
+    def fit_plan(self) -> list[Stage]:
+        """One gradient stage over all prompts and projections."""
+        return [GradientStage("prompts", list(self.parameters()), self.loss, self.optim)]
+
+    def select(self, class_indices: Sequence[int]) -> MaPLe:
+        """Some of the known classes."""
+        return self.rebind([self.class_names[i] for i in class_indices])
+
+    def rebind(self, class_names: Sequence[str], template: str = "") -> MaPLe:
+        """The same prompts with other names; ``template`` is not used."""
+        other = self._relabelled(class_names)
+        other.prompts = other._prompts()
+        return other
+
+    def _prompts(self) -> ClassPrompts:
+        names = [" ".join([*self.fixed_words, name]) for name in self.class_names]
+        return ClassPrompts(self.clip, names, n_ctx=len(self.ctx))
+
+
+def _require_layers(clip: FrozenCLIP, depth: int) -> None:
+    most = min(clip.text_layers, clip.vision_layers)
+    if not 1 <= depth <= most:
+        raise ValueError(
+            f"depth={depth}: from 1 to {most} layers can have prompts, as {clip.name} has {clip.text_layers} text "
+            f"layers and {clip.vision_layers} image layers"
+        )

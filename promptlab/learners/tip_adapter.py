@@ -1,0 +1,270 @@
+"""Tip-Adapter: the training images as a cache beside zero-shot CLIP, as it is or with its keys trained.
+
+Paper: Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification, https://arxiv.org/abs/2111.03930; code:
+gaopengcuhk/Tip-Adapter.
+What is learned: nothing but a cache (keys are image features, values their classes) and two numbers searched on
+validation images; Tip-Adapter-F also trains the keys.
+Where promptlab departs: a key is the mean of as many views as ``views`` says (the authors' ten are drawn anew and
+averaged before they are normalised, promptlab's are normalised first); F trains on the same cached views instead of
+fresh ones, and keeps the last epoch, where the authors keep the one with the best TEST accuracy and report the better
+of that and the searched result; the scale is the backbone's own instead of 100. The authors search on the whole
+validation split (``val=full``), and their settings differ between datasets (EuroSAT: alpha 2, scale 12 and 10, 100
+epochs); the defaults here are those of ImageNet and Oxford Pets.
+Classes without training images have no keys, so both score new classes exactly as zero-shot CLIP does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.backbone import FrozenCLIP
+from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.training.optim import Optim
+
+_NOT_CACHED = -1
+"""Where a scored class has no keys: a label that none of them has."""
+
+
+class TipAdapter(PromptLearner):
+    """Zero-shot logits plus the votes of similar training images: ``scale f W + alpha exp(-beta (1 - f K)) V``.
+
+    ``keys`` are N normalised image features (N, D) and ``labels`` their classes (N,), both empty before the fit;
+    ``alpha`` and ``beta`` are what the search found.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes; underscores are read as spaces.
+        template: the dataset's hand-written prompt, with ``{}`` for the class name.
+        templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        alpha: weight of the cache before the search, at least 0.
+        beta: sharpness of the cache before the search, at least 0.
+        search: look for alpha and beta on the validation images.
+        search_scale: upper end (left out) of the searched beta and alpha; both begin at 0.1.
+        search_step: how many values of beta and of alpha are tried.
+
+    Raises:
+        ValueError: for a number out of range, or a template without ``{}``.
+    """
+
+    open_vocabulary = True
+    crop_scale = (0.5, 1.0)
+    searches = True
+    keys: Tensor
+    labels: Tensor
+    alpha: Tensor
+    beta: Tensor
+    columns: Tensor
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        template: str = "a photo of a {}.",
+        templates: Sequence[str] | str | None = None,
+        alpha: float = 1.17,
+        beta: float = 1.0,
+        search: bool = True,
+        search_scale: Sequence[float] = (7, 3),
+        search_step: Sequence[int] = (200, 20),
+    ) -> None:
+        super().__init__(clip, class_names)
+        _check(alpha, beta, search_scale, search_step)
+        self.search, self.search_scale, self.search_step = search, tuple(search_scale), tuple(search_step)
+        self._initial, self._templates = (alpha, beta), templates
+        self._text_features = ZeroShot(clip, class_names, template=template, templates=templates).text_features()
+        self._hold(torch.empty(0, clip.dim, device=clip.device))
+        self.register_buffer("labels", torch.empty(0, dtype=torch.int64, device=clip.device))
+        self.register_buffer("alpha", torch.tensor(float(alpha), device=clip.device))
+        self.register_buffer("beta", torch.tensor(float(beta), device=clip.device))
+        # the label of the keys that vote for each of the C columns; follows from the names, so it isn't saved
+        self.register_buffer("columns", torch.arange(len(class_names), device=clip.device), persistent=False)
+
+    def forward(self, image_features: Tensor) -> Tensor:
+        """Logits (B, C) of L2-normalised image features (B, D)."""
+        return self._logits(image_features, self._classifier(), self._values())
+
+    def scorer(self) -> Scorer:
+        """Text classifier and values built once."""
+        with torch.no_grad():
+            classifier, values = self._classifier(), self._values()
+        return lambda image_features: self._logits(image_features, classifier, values)
+
+    def fit_plan(self) -> list[Stage]:
+        """The cache, then the search."""
+        return [ClosedFormStage("cache", self._fill), *self._search_stage()]
+
+    def select(self, class_indices: Sequence[int]) -> TipAdapter:
+        """The same prompts and keys for some of the classes; other classes' keys have no vote."""
+        chosen = self._relabelled([self.class_names[i] for i in class_indices])
+        chosen._text_features = self._text_features[list(class_indices)]
+        chosen.columns = self.columns[list(class_indices)]
+        return chosen
+
+    def rebind(self, class_names: Sequence[str], template: str) -> TipAdapter:
+        """Other names, which have no keys: zero-shot CLIP in their dataset's prompt or in the prompts given.
+
+        Exactly the own names keep their keys.
+        """
+        other = self._relabelled(class_names)
+        zero_shot = ZeroShot(self.clip, class_names, template=template, templates=self._templates)
+        other._text_features = zero_shot.text_features()
+        if other.class_names != self.class_names:
+            other.columns = self.columns.new_full((len(class_names),), _NOT_CACHED)
+        return other
+
+    def _hold(self, keys: Tensor) -> None:
+        """Register the keys (N, D)."""
+        self.register_buffer("keys", keys)
+
+    def _logits(self, image_features: Tensor, classifier: Tensor, values: Tensor) -> Tensor:
+        similarities = image_features @ self.keys.T  # (B, N)
+        return image_features @ classifier + self.alpha * cache_logits(similarities, values, self.beta)
+
+    def _classifier(self) -> Tensor:
+        """(D, C)."""
+        return self.clip.logit_scale * self._text_features.T
+
+    def _values(self) -> Tensor:
+        """(N, C), 1 where a key is of a column's class; a row of another class's key is 0."""
+        return (self.labels.unsqueeze(1) == self.columns).float()
+
+    def _search_stage(self) -> list[Stage]:
+        return [ClosedFormStage("search", self._search)] if self.search else []
+
+    def _fill(self, train: Batch, val: Batch | None) -> None:
+        """A key per training item, from its K views."""
+        if self.search and val is None:
+            raise ValueError(
+                f"{type(self).__name__} searches alpha and beta on validation images, and there are none: "
+                "give val=few or val=full, or learner.search=false"
+            )
+        self.keys.data = F.normalize(train.inputs.float().mean(1), dim=-1)  # (N, K, D) to (N, D)
+        self.labels.data = train.labels.clone()
+        self.alpha.fill_(self._initial[0])
+        self.beta.fill_(self._initial[1])
+
+    def _search(self, train: Batch, val: Batch | None) -> None:
+        """The best alpha and beta on the validation items."""
+        assert val is not None
+        betas, alphas = (grid(end, steps) for end, steps in zip(self.search_scale, self.search_step, strict=True))
+        zero_shot, similarities = val.inputs @ self._classifier(), val.inputs @ self.keys.T
+        alpha, beta = best_pair(zero_shot, similarities, self._values(), val.labels, alphas, betas)
+        self.alpha.fill_(alpha)
+        self.beta.fill_(beta)
+
+
+class TipAdapterF(TipAdapter):
+    """Tip-Adapter whose keys are trained, at the initial alpha and beta, between filling the cache and the search.
+
+    Args:
+        clip: the frozen backbone; all but the optimiser as for :class:`TipAdapter`.
+        class_names: names of the C classes.
+        template: the dataset's hand-written prompt.
+        templates: other prompts instead.
+        alpha: weight of the cache while training, and before the search.
+        beta: sharpness of the cache while training, and before the search.
+        search: look for alpha and beta on the validation images, after training.
+        search_scale: upper end of the searched beta and alpha.
+        search_step: how many values of beta and of alpha are tried.
+        optim: optimiser and schedule; AdamW for 20 epochs with a cosine per step, as the paper, if None.
+
+    Raises:
+        ValueError: for a number out of range, or a template without ``{}``.
+    """
+
+    keys: nn.Parameter
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        template: str = "a photo of a {}.",
+        templates: Sequence[str] | str | None = None,
+        alpha: float = 1.17,
+        beta: float = 1.0,
+        search: bool = True,
+        search_scale: Sequence[float] = (7, 3),
+        search_step: Sequence[int] = (200, 20),
+        optim: Optim | None = None,
+    ) -> None:
+        super().__init__(
+            clip, class_names, template=template, templates=templates, alpha=alpha, beta=beta, search=search,
+            search_scale=search_scale, search_step=search_step,
+        )  # fmt: skip
+        self.optim = optim or Optim(
+            name="adamw", lr=1e-3, eps=1e-4, weight_decay=0.01, epochs=20, batch_size=256, drop_last=False,
+            schedule="cosine_per_step", warmup_epochs=0,
+        )  # fmt: skip
+
+    def fit_plan(self) -> list[Stage]:
+        """The cache, its keys by gradient descent, then the search."""
+        train = GradientStage("keys", [self.keys], self.loss, self.optim)
+        return [ClosedFormStage("cache", self._fill), train, *self._search_stage()]
+
+    def _hold(self, keys: Tensor) -> None:
+        """Register the keys (N, D) as a parameter."""
+        self.register_parameter("keys", nn.Parameter(keys))
+
+
+def cache_logits(similarities: Tensor, values: Tensor, beta: float | Tensor) -> Tensor:
+    """Votes (B, C) of N keys: ``exp(-beta (1 - similarities)) values``.
+
+    Args:
+        similarities: (B, N) cosines of images and keys.
+        values: (N, C) 1 where a key is of a class, else 0.
+        beta: how fast a vote fades with distance.
+    """
+    return torch.exp(-beta * (1 - similarities)) @ values
+
+
+def grid(end: float, steps: int) -> list[float]:
+    """The authors' search grid: ``steps`` values from 0.1 up to, but without, ``end``."""
+    return [i * (end - 0.1) / steps + 0.1 for i in range(steps)]
+
+
+def best_pair(
+    zero_shot: Tensor,
+    similarities: Tensor,
+    values: Tensor,
+    labels: Tensor,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+) -> tuple[float, float]:
+    """The alpha and beta with the most hits; of equals the first, with beta in the outer loop.
+
+    Args:
+        zero_shot: (B, C) logits without the cache.
+        similarities: (B, N) cosines of images and keys.
+        values: (N, C) 1 where a key is of a class, else 0.
+        labels: (B,) true classes.
+        alphas: values to try.
+        betas: values to try.
+
+    Returns:
+        Alpha and beta.
+    """
+    hits = []
+    for beta in betas:
+        votes = cache_logits(similarities, values, beta)
+        hits += [((zero_shot + alpha * votes).argmax(-1) == labels).sum() for alpha in alphas]
+    counts = torch.stack(hits).tolist()
+    best = counts.index(max(counts))
+    return alphas[best % len(alphas)], betas[best // len(alphas)]
+
+
+def _check(alpha: float, beta: float, search_scale: Sequence[float], search_step: Sequence[int]) -> None:
+    """Refuse numbers that no cache can be scored or searched with."""
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{name}={value}: a finite number >= 0 is needed")
+    if len(search_scale) != 2 or min(search_scale) <= 0.1:
+        raise ValueError(f"search_scale={tuple(search_scale)}: the upper ends of beta and alpha, above 0.1, are needed")
+    if len(search_step) != 2 or min(search_step) < 1:
+        raise ValueError(f"search_step={tuple(search_step)}: the numbers of values of beta and alpha are needed")
