@@ -94,6 +94,10 @@ class Dataset:
         split_source: where the split comes from, e.g. ``coop``; shown in the Result.
         split_hash: hash of the split's contents, shown in the Result.
         val_is_test: True where validation and test are the same images, so that nothing may be chosen on them.
+        unseen: classes that a generalised zero-shot benchmark gives no training images; their test images are in
+            ``test`` with those of the others. Empty for every other dataset.
+        development: a split of the training images alone, over the same classes, with held-out classes as its
+            ``unseen``: where a calibration can be chosen. None where there is none.
     """
 
     name: str
@@ -105,6 +109,8 @@ class Dataset:
     split_source: str
     split_hash: str
     val_is_test: bool = False
+    unseen: tuple[int, ...] = ()
+    development: Dataset | None = None
 
 
 class DatasetError(ValueError):
