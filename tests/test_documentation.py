@@ -14,12 +14,20 @@ def blocks(name, language):
 
 def test_readmes_ten_lines(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("README.md", "python")
+    code = blocks("README.md", "python")[0]
     assert len(code.strip().splitlines()) <= 10
     exec(compile(code.replace("epochs=50", "epochs=2"), "README.md", "exec"), {})
     accuracy, best = capsys.readouterr().out.split()
     assert 0 < float(accuracy) < 1
     assert best.startswith("tensor(")
+
+
+def test_readmes_learned_prompts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = blocks("README.md", "python")[1]
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "('red circle', 'blue star') (4, 128)\n"
+    assert sorted(path.name for path in (tmp_path / "my_prompts").iterdir()) == ["card.json", "learned.safetensors"]
 
 
 def test_contributings_learner_is_the_example_that_is_tested():
