@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,13 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from promptlab.build import NAMES_FOR_PEOPLE, check, factory, suggest, target_of
 from promptlab.config import ConfigError, check_choices
 from promptlab.signatures import signature_of
+from promptlab.targets import target_node
 
 GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 GIVEN_TO_LEARNER = ("clip", "class_names", "generator")
 
 
-def check_config(cfg: DictConfig) -> dict[str, Any]:
+def check_config(cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
     """The resolved configuration, checked as far as that is possible without loading anything.
+
+    Args:
+        cfg: a composed configuration.
+        folders: configuration folders besides promptlab's own.
 
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
@@ -36,6 +43,12 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
     settings["crop_scale"] = list(settings["crop_scale"] or learner.crop_scale)
     for group in ("backbone", "dataset"):
         check(settings[group], group)
+    if "targets" in settings["protocol"]:
+        settings["protocol"]["targets"] = [
+            target_node(name, cfg, folders) for name in settings["protocol"]["targets"] or ()
+        ]
+        for node in settings["protocol"]["targets"]:
+            check(node, f"protocol.targets: {node['name']}")
     for group, given in (("protocol", GIVEN_TO_PROTOCOL), ("learner", GIVEN_TO_LEARNER)):
         node = settings[group]
         taken = [key for key in given if key in node]
@@ -43,7 +56,7 @@ def check_config(cfg: DictConfig) -> dict[str, Any]:
             raise ConfigError(f"{group}.{taken[0]} is given by the run itself: leave it out")
         if not isinstance(node.get("name"), str):
             raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
-        factory(node, group, drop=NAMES_FOR_PEOPLE)  # makes inner nodes too, such as the optimiser's settings
+        factory(node, group, drop=(*NAMES_FOR_PEOPLE, "targets"))  # makes inner nodes too
     if settings["logger"]:
         check(settings["logger"], "logger")
     _check_trainer(settings["trainer"])

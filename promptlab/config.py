@@ -13,7 +13,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.training.recipes import coop_epochs, coop_recipe, kgcoop_template, maple_depth, maple_recipe
+from promptlab.training.recipes import (
+    coop_epochs,
+    coop_recipe,
+    kgcoop_template,
+    maple_depth,
+    maple_recipe,
+    protocol_shots,
+    protocol_targets,
+)
 
 OPEN_GROUPS = ("backbone", "dataset", "protocol", "learner", "logger", "trainer")
 
@@ -77,6 +85,8 @@ class ConfigError(ValueError):
 def register() -> None:
     """Make the schema and the resolvers known to Hydra; safe to repeat."""
     ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("protocol_shots", protocol_shots, replace=True)
+    OmegaConf.register_new_resolver("protocol_targets", protocol_targets, replace=True)
     OmegaConf.register_new_resolver("coop_epochs", coop_epochs, replace=True)
     OmegaConf.register_new_resolver("coop_recipe", coop_recipe, replace=True)
     OmegaConf.register_new_resolver("kgcoop_template", kgcoop_template, replace=True)

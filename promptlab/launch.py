@@ -98,7 +98,7 @@ def _preflight(flags: Sequence[str], overrides: Sequence[str], sweeps: bool) -> 
         if sweeps and cfg.trainer.get("devices", 1) != 1:
             raise ConfigError("trainer.devices must be 1 in a sweep (-m): run several jobs at once instead, "
                               "with hydra/launcher=joblib")  # fmt: skip
-        check_config(cfg)
+        check_config(cfg, [Path(folder) for folder in folders])
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

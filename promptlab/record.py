@@ -20,7 +20,7 @@ from promptlab.learners.saving import save_run
 from promptlab.results import provenance
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
-from promptlab.results.schema import EvaluationResult, Seconds, TrainedParameters
+from promptlab.results.schema import EvaluationResult, Seconds, SeenUnseenCurve, TrainedParameters
 from promptlab.results.store import RESULT_NAME, read_result
 from promptlab.subject import Subject
 from promptlab.training.fit import FitReport
@@ -75,11 +75,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Finished:
-    """An earlier run of the same fit: its Result, what it learned, and whether every evaluation is there."""
+    """An earlier run of the same fit: its Result, what it learned, which evaluations are there, and whether all are."""
 
     result: Result
     learned: Mapping[str, Tensor] | None
     complete: bool
+    scored: frozenset[str]
 
 
 def fit_facts(subject: Subject) -> Identified:
@@ -136,8 +137,8 @@ def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
     except (ResultError, OSError, ValueError) as error:
         log.warning("%s can't be read and is computed again: %s", folder, error)
         return None
-    complete = learned is not None and all(_is_scored(folder, earlier, target) for target in targets)
-    return Finished(earlier, learned, complete)
+    scored = frozenset(target.name for target in targets if _is_scored(folder, earlier, target))
+    return Finished(earlier, learned, learned is not None and len(scored) == len(targets), scored)
 
 
 def keep_learned(folder: Path, learner: PromptLearner, subject: Subject, fit: Identified) -> None:
@@ -164,6 +165,7 @@ def result(
     learner: PromptLearner,
     report: FitReport | None,
     scores: Mapping[str, EvaluationResult],
+    curve: SeenUnseenCurve | None,
     clock: Clock,
     earlier: Finished | None,
 ) -> Result:
@@ -175,7 +177,8 @@ def result(
             earlier.result,
             created=provenance.utc_now(),
             evaluations=evaluations,
-            harmonic=harmonic_of(evaluations, task.harmonic),
+            harmonic=harmonic_of(evaluations, task.harmonic, task.metric),
+            seen_unseen=curve or earlier.result.seen_unseen,
         )
     assert report is not None
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
@@ -196,7 +199,8 @@ def result(
         train_images=len(subject.train),
         val_images=0 if subject.val is None else len(subject.val),
         evaluations=dict(scores),
-        harmonic=harmonic_of(scores, task.harmonic),
+        harmonic=harmonic_of(scores, task.harmonic, task.metric),
+        seen_unseen=curve,
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
         seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from promptlab import record, session
 from promptlab.build import factory, target_of
 from promptlab.check import check_config
+from promptlab.config import ConfigError
 from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.images import check_images
 from promptlab.learners.base import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.store import RESULT_NAME, run_dir, write_result
-from promptlab.scoring import score
+from promptlab.scoring import score, seen_unseen_curve
 from promptlab.subject import Subject, bind, learner_of, require_scorable, subject_of
 from promptlab.training.fit import FitReport, fit
 from promptlab.training.streams import stream_seed
@@ -46,6 +47,7 @@ def run(cfg: DictConfig) -> Outcome:
         DatasetError: if the images can't be used as they are.
     """
     settings = check_config(cfg)
+    beforehand = _bias_chosen_beforehand(cfg) if settings["protocol"].get("calibrate") else None
     clock = record.Clock()
     with clock.phase("load"):
         subject = subject_of(settings)
@@ -59,7 +61,7 @@ def run(cfg: DictConfig) -> Outcome:
         for name in (RESULT_NAME, RESUME_NAME):  # so that a kill never leaves an old Result beside newer tensors
             (folder / name).unlink(missing_ok=True)
     finished = record.finished(folder, targets)
-    if finished is not None and finished.complete:
+    if finished is not None and finished.complete and _has_bias(finished.result, beforehand):
         return Outcome(finished.result, folder, fresh=False)
     learner = learner_of(subject)
     require_scorable(learner, subject)
@@ -68,15 +70,38 @@ def run(cfg: DictConfig) -> Outcome:
     with clock.phase("fit"):
         report = _fit(learner, subject, facts, bank, folder, finished)
     with clock.phase("evaluate"):
-        scores = {
+        done = finished.scored if report is None and finished is not None and not subject.task.seen_unseen else ()
+        scored = {
             evaluation.name: score(
                 bind(learner, subject.known, evaluation), evaluation, target, subject.clip, bank, folder
             )
             for evaluation, target in zip(subject.task.evaluations, targets, strict=True)
+            if evaluation.name not in done
         }
-    result = record.result(subject, facts, learner, report, scores, clock, finished)
+        development = settings["protocol"].get("split") == "development"
+        curve = seen_unseen_curve(subject.task, scored, development=development, beforehand=beforehand)
+    scores = {name: part.result for name, part in scored.items()}
+    result = record.result(subject, facts, learner, report, scores, curve, clock, finished)
     write_result(folder, result)
     return Outcome(result, folder, fresh=True)
+
+
+def _bias_chosen_beforehand(cfg: DictConfig) -> tuple[float, str]:
+    """The bias between seen and unseen classes that the same run chooses on the development split, and its fit's id."""
+    development = cfg.copy()
+    with open_dict(development):
+        development.protocol.update(calibrate=False, split="development")
+    result = run(development).result
+    if result.seen_unseen is None or result.seen_unseen.best_bias is None:
+        raise ConfigError("protocol.calibrate=true: the development split gave no scores to choose a bias by")
+    return result.seen_unseen.best_bias, result.fit_id
+
+
+def _has_bias(result: Result, wanted: tuple[float, str] | None) -> bool:
+    if wanted is None:
+        return True
+    found = None if result.seen_unseen is None else result.seen_unseen.calibration
+    return found is not None and (found.bias, found.fit_id) == wanted
 
 
 def _encode(subject: Subject, bank: FeatureBank) -> None:

@@ -13,7 +13,7 @@ from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.items import Dataset
 from promptlab.paths import cache_dir
 
-BACKBONES, DATASETS = 2, 8
+BACKBONES, DATASETS = 2, 16
 """How many are kept; the one used longest ago goes first."""
 
 

@@ -57,8 +57,10 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
         DatasetError: if the images can't be used as they are.
     """
     dataset = session.dataset(settings["dataset"])
-    protocol = factory(settings["protocol"], "protocol", drop=NAMES_FOR_PEOPLE)
-    task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"])
+    protocol = factory(settings["protocol"], "protocol", drop=(*NAMES_FOR_PEOPLE, "targets"))
+    targets = settings["protocol"].get("targets")
+    others = {} if targets is None else {"targets": [session.dataset(node) for node in targets]}
+    task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"], **others)
     if settings["views"] == "online" and isinstance(dataset.train.source, FeatureRows):
         raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
     if isinstance(dataset.train.source, FeatureRows):

@@ -40,7 +40,7 @@ class FileImages:
         return len(self._ends)
 
     def open(self, index: int) -> Image.Image:
-        """Decode one image to RGB, as CoOp reads them.
+        """Decode one image by :func:`as_rgb`, turned as its file has it: open_clip and CoOp ignore EXIF too.
 
         Raises:
             DatasetError: if it is missing, empty, truncated or no image; the message names it.
@@ -48,7 +48,7 @@ class FileImages:
         path = self.path(index)
         try:
             with Image.open(path) as image:
-                return image.convert("RGB")
+                return as_rgb(image)
         except FileNotFoundError:
             raise DatasetError(f"image is missing: {path}") from None
         except Exception as error:  # Pillow's decoders raise many kinds
@@ -134,6 +134,17 @@ def check_images(items: Items, *, decode: bool = False) -> None:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for image in pool.map(items.source.open, np.unique(items.indices).tolist()):
                 image.close()
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image as CoOp reads it, but for 16-bit grey.
+
+    Pillow cuts such values off at 255, which leaves white; here their upper 8 bits are kept.
+    """
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -75,6 +75,10 @@ class Items:
         keep = relabel[self.labels] >= 0
         return replace(self, indices=self.indices[keep], labels=relabel[self.labels[keep]])
 
+    def only(self, classes: Collection[int]) -> Items:
+        """The items whose label is in ``classes``, with their labels as they are."""
+        return self.take(np.flatnonzero(np.isin(self.labels, list(classes))))
+
     def content_ids(self) -> list[str]:
         """One content id per item, in order."""
         return self.source.content_ids(self.indices)
@@ -94,6 +98,7 @@ class Dataset:
         split_source: where the split comes from, e.g. ``coop``; shown in the Result.
         split_hash: hash of the split's contents, shown in the Result.
         val_is_test: True where validation and test are the same images, so that nothing may be chosen on them.
+        class_keys: ids that mean the same class in other datasets (ImageNet's wnids), or empty.
         unseen: classes that a generalised zero-shot benchmark gives no training images; their test images are in
             ``test`` with those of the others. Empty for every other dataset.
         development: a split of the training images alone, over the same classes, with held-out classes as its
@@ -109,6 +114,7 @@ class Dataset:
     split_source: str
     split_hash: str
     val_is_test: bool = False
+    class_keys: tuple[str, ...] = ()
     unseen: tuple[int, ...] = ()
     development: Dataset | None = None
 

@@ -10,16 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from promptlab.data.images import FileImages
-from promptlab.data.items import Dataset, DatasetError, IntArray, Items
-from promptlab.data.labels import check_labels
-from promptlab.data.templates import check_template, template_for
-
-SPLITS = ("train", "val", "test")
+from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.rows import HASH_DIGITS, SPLITS, SplitRows, dataset_of_rows
 
 
 def read_coop_split(
@@ -32,7 +25,7 @@ def read_coop_split(
     template: str | None = None,
     n_classes: int | None = None,
 ) -> Dataset:
-    """Read a dataset that lies as CoOp's DATASETS.md prescribes.
+    """Read a dataset of your own that lies as CoOp's DATASETS.md prescribes.
 
     No image is touched; missing ones are reported when a run asks for them, all at once and before it trains. A class
     needs training images, may lack validation or test images, and may have fewer images than ``shots`` (it then
@@ -53,37 +46,30 @@ def read_coop_split(
     Raises:
         DatasetError: if the folder or the split file is missing or not as it should be; the message says what to do.
     """
-    base = _existing_folder(name, root, folder)
+    base = datasets_folder(name, root, folder) / folder
+    if not base.is_dir():
+        raise DatasetError(f"{name}: its folder is missing. It belongs at {base} (see CoOp's DATASETS.md).")
     path = base / split_file
     if not path.is_file():
         raise DatasetError(
             f"{name}: split file is missing. It belongs at {path} (see the links in CoOp's DATASETS.md)."
         )
-    rows, split_hash = _read_rows(path)
-    val_is_test = bool(rows["val"]) and [row[0] for row in rows["val"]] == [row[0] for row in rows["test"]]
-    labels = {split: _labels(rows[split], path) for split in SPLITS}
-    class_names = _class_names(rows, labels, n_classes, path)
-    check_labels(labels, class_names, where=f"{name} ({path})")
-    source = FileImages(base / image_folder, _relative_paths(rows, path))
-    starts = dict(zip(SPLITS, np.cumsum([0, len(labels["train"]), len(labels["val"])]).tolist(), strict=True))
-    items = {
-        split: Items(source, np.arange(starts[split], starts[split] + len(labels[split])), labels[split])
-        for split in SPLITS
-    }
-    return Dataset(
-        name=name,
-        class_names=class_names,
-        template=check_template(template if template is not None else template_for(name)),
-        train=items["train"],
-        val=items["val"],
-        test=items["test"],
-        split_source=f"coop ({split_file})",
-        split_hash=split_hash,
-        val_is_test=val_is_test,
-    )
+    rows = read_split_file(path)
+    images = base / image_folder
+    return dataset_of_rows(name, images, rows, where=f"{name} ({path})", template=template, n_classes=n_classes)
 
 
-def _existing_folder(name: str, root: str | Path | None, folder: str) -> Path:
+def datasets_folder(name: str, root: str | Path | None, folder: str) -> Path:
+    """The absolute folder of all datasets.
+
+    Args:
+        name: the dataset that is wanted, for messages.
+        root: the folder, as the user gave it.
+        folder: where the dataset's images belong under it, for messages.
+
+    Raises:
+        DatasetError: if none is given or it does not exist.
+    """
     if not root:
         raise DatasetError(
             f"{name} needs the folder of your datasets: set data.root=FOLDER (images in FOLDER/{folder})"
@@ -91,53 +77,27 @@ def _existing_folder(name: str, root: str | Path | None, folder: str) -> Path:
     base = Path(root).expanduser().absolute()
     if not base.is_dir():
         raise DatasetError(f"{name}: the folder of datasets does not exist: {base}. Set data.root to the right one.")
-    if not (base / folder).is_dir():
-        raise DatasetError(f"{name}: its folder is missing. It belongs at {base / folder} (see CoOp's DATASETS.md).")
-    return base / folder
+    return base
 
 
-def _read_rows(path: Path) -> tuple[dict[str, list[list[Any]]], str]:
-    """The lists of a split file, each item checked, and the hash of its bytes."""
+def read_split_file(path: Path) -> SplitRows:
+    """The lists of a split file, each row's form checked; its hash is that of the file's bytes.
+
+    Raises:
+        DatasetError: if it is no JSON, lacks a list, or a row is not ``[path, label, class name]``.
+    """
     data = path.read_bytes()
     try:
-        rows = json.loads(data)
+        lists = json.loads(data)
     except ValueError as error:
         raise DatasetError(f"split file is not valid JSON: {path} ({error}). Fetch it again.") from error
-    if not isinstance(rows, dict) or not all(isinstance(rows.get(split), list) for split in SPLITS):
+    if not isinstance(lists, dict) or not all(isinstance(lists.get(split), list) for split in SPLITS):
         raise DatasetError(f"split file needs the lists {', '.join(SPLITS)}: {path}")
     for split in SPLITS:
-        for position, row in enumerate(rows[split]):
+        for position, row in enumerate(lists[split]):
             if not (type(row) is list and len(row) == 3 and [type(value) for value in row] == [str, int, str]):
                 raise DatasetError(
                     f"split file {path}: item {position} of {split} is {row!r}; it should be [path, label, class name]"
                 )
-    return rows, hashlib.sha256(data).hexdigest()[:32]
-
-
-def _labels(rows: list[list[Any]], path: Path) -> IntArray:
-    try:
-        return np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows))
-    except OverflowError as error:
-        raise DatasetError(f"split file {path}: a label is too large to be one") from error
-
-
-def _class_names(
-    rows: dict[str, list[list[Any]]], labels: dict[str, IntArray], n_classes: int | None, path: Path
-) -> tuple[str, ...]:
-    names: dict[int, str] = {}
-    for split in SPLITS:
-        for _, label, name in rows[split]:
-            if names.setdefault(label, name) != name:
-                raise DatasetError(f"split file {path}: label {label} has two names, {names[label]!r} and {name!r}")
-    if n_classes is None:
-        from_one = bool(names) and min(names) == 1
-        n_classes = len(names) if from_one else int(max(labels["train"], default=-1)) + 1
-    return tuple(names.get(label, "") for label in range(n_classes))
-
-
-def _relative_paths(rows: dict[str, list[list[Any]]], path: Path) -> list[str]:
-    names = [row[0] for split in SPLITS for row in rows[split]]
-    for name in names:
-        if not name or name[0] == "/" or (".." in name and ".." in name.split("/")):
-            raise DatasetError(f"split file {path}: {name!r} should be a path inside the image folder, relative to it")
-    return names
+    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=digest)

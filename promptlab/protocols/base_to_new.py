@@ -8,12 +8,20 @@ from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 
 
-def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> Task:
+def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", joint: bool = False) -> Task:
     """The task of CoCoOp's base-to-new tables.
 
     The few-shot draw is over all classes and halved afterwards, so the base images are a subset of the few-shot
     protocol's for the same seed. The names of the new classes are known while training; their images are not.
-    See :func:`promptlab.protocols.draw.draw` for the arguments.
+    See :func:`promptlab.protocols.draw.draw` for the other arguments.
+
+    Args:
+        dataset: what to halve.
+        shots: training images per base class.
+        seed: of the draw.
+        val: validation images of base classes.
+        joint: also score both halves over all classes, as ``base_joint`` and ``new_joint``: other evaluations of the
+            same fit.
 
     Raises:
         DatasetError: if there are fewer than two classes.
@@ -23,20 +31,27 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") 
     drawn = draw(dataset, shots=shots, seed=seed, val=val)
     base, new = base_new_classes(len(dataset.class_names))
 
+    everything = tuple(range(len(dataset.class_names)))
+
+    def over_all(name: str, classes: list[int]) -> EvaluationSet:
+        test = dataset.test.only(classes)
+        return EvaluationSet(name, dataset.name, test, dataset.class_names, dataset.template, known=everything)
+
     def half(name: str, classes: list[int]) -> EvaluationSet:
         names = tuple(dataset.class_names[label] for label in classes)
         test = dataset.test.of_classes(classes)
         return EvaluationSet(name, dataset.name, test, names, dataset.template, known=tuple(classes))
 
+    jointly = (over_all("base_joint", base), over_all("new_joint", new)) if joint else ()
     return Task(
         protocol="base_to_new",
         dataset=dataset.name,
         class_names=dataset.class_names,
-        has_images=tuple(label in set(base) for label in range(len(dataset.class_names))),
+        has_images=tuple(label in set(base) for label in everything),
         template=dataset.template,
         train=drawn.train.of_classes(base),
         val=None if drawn.val is None else drawn.val.of_classes(base),
-        evaluations=(half("base", base), half("new", new)),
+        evaluations=(half("base", base), half("new", new), *jointly),
         harmonic=("base", "new"),
         notes=drawn.notes,
     )

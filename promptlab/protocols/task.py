@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from promptlab.data.items import Items
 
@@ -30,6 +31,21 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
+class SeenUnseen:
+    """Two evaluations over one label space of seen and unseen classes, between which a bias can trade.
+
+    Args:
+        seen: name of the evaluation of the seen classes' images.
+        unseen: name of the other.
+        is_unseen: for each class of the label space.
+    """
+
+    seen: str
+    unseen: str
+    is_unseen: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
 class Task:
     """One fit and its evaluations.
 
@@ -43,6 +59,8 @@ class Task:
         val: labelled validation images of classes that have training images, or None.
         evaluations: what is scored.
         harmonic: names of the two evaluations whose harmonic mean the protocol reports, or None.
+        metric: the score that the protocol reports, ``top1`` or ``mean_class_accuracy``.
+        seen_unseen: which evaluations the seen-unseen curve is made of, or None.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
     """
 
@@ -55,4 +73,6 @@ class Task:
     val: Items | None
     evaluations: tuple[EvaluationSet, ...]
     harmonic: tuple[str, str] | None = None
+    metric: Literal["top1", "mean_class_accuracy"] = "top1"
+    seen_unseen: SeenUnseen | None = None
     notes: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from promptlab.results.schema import (
     Host,
     Metrics,
     Seconds,
+    SeenUnseenCurve,
     TrainedParameters,
 )
 from promptlab.results.statistics import harmonic_mean
@@ -65,6 +66,7 @@ class Result:
         git: commit that promptlab ran from, None outside a checkout.
         host: where it ran.
         notes: facts that a reader needs, from the task and the run.
+        seen_unseen: what a bias between seen and unseen classes trades, for generalised zero-shot learning.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -93,6 +95,7 @@ class Result:
     git: GitCommit | None
     host: Host
     notes: tuple[str, ...]
+    seen_unseen: SeenUnseenCurve | None = None
 
     def to_json(self) -> str:
         """The document as JSON text; equal results give equal text.

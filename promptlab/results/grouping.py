@@ -22,7 +22,7 @@ _LONGEST_VALUE = 24
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRow:
-    """Runs of one setting over seeds, averaged. Scores are top-1 fractions in [0, 1].
+    """Runs of one setting over seeds, averaged. Scores are fractions in [0, 1].
 
     Args:
         protocol: name of the protocol.
@@ -31,6 +31,7 @@ class SweepRow:
         backbone: name of the backbone.
         shots: training images per class, or ``"all"``.
         views: random views, or ``"online"``.
+        metric: what the scores are, ``top1`` or ``mean_class_accuracy``.
         setting: what tells this row from others that look the same, e.g. ``n_ctx=4``; empty if nothing does.
         seeds: the seeds averaged over, rising.
         scores: evaluation to the mean over seeds with Student-t interval, None where there is none.
@@ -48,6 +49,7 @@ class SweepRow:
     backbone: str
     shots: int | str
     views: int | str
+    metric: str
     setting: str
     seeds: tuple[int, ...]
     scores: Mapping[str, MeanInterval | None]
@@ -135,6 +137,7 @@ def _row(group: _Group, setting: str) -> SweepRow:
     names = list(dict.fromkeys(name for run in runs for name in run.evaluations))
     comparable = {name: _comparable(name, runs, notes) for name in names}
     first = runs[0]
+    metric = "top1" if first.harmonic is None else first.harmonic.metric
     row = SweepRow(
         protocol=first.protocol,
         dataset=first.dataset,
@@ -142,10 +145,11 @@ def _row(group: _Group, setting: str) -> SweepRow:
         backbone=first.backbone,
         shots=first.shots,
         views=first.views,
+        metric=metric,
         setting=setting,
         seeds=tuple(run.seed for run in runs),
-        scores={name: _mean_score(found) for name, found in comparable.items()},
-        zero_shot={name: _zero_shot(found, "top1") for name, found in comparable.items()},
+        scores={name: _mean_score(found, metric) for name, found in comparable.items()},
+        zero_shot={name: _zero_shot(found, metric) for name, found in comparable.items()},
         notes=tuple(dict.fromkeys(notes)),
     )
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
@@ -164,8 +168,8 @@ def _comparable(name: str, runs: Sequence[Result], notes: list[str]) -> dict[int
     return found
 
 
-def _mean_score(found: Mapping[int, EvaluationResult]) -> MeanInterval | None:
-    scores = [evaluation.metrics.top1 for evaluation in found.values() if evaluation.metrics is not None]
+def _mean_score(found: Mapping[int, EvaluationResult], metric: str) -> MeanInterval | None:
+    scores = [_score(evaluation.metrics, metric) for evaluation in found.values() if evaluation.metrics is not None]
     return mean_interval(scores) if scores else None
 
 

@@ -99,6 +99,46 @@ class Harmonic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """A bias between seen and unseen classes that was chosen without the test images, and what it gives on them.
+
+    Args:
+        bias: added to the logits of unseen classes.
+        fit_id: the fit that it was chosen with, on a development split.
+        seen: mean per-class accuracy of the seen classes' images in [0, 1].
+        unseen: the same of the unseen classes' images.
+        harmonic: of the two.
+    """
+
+    bias: float
+    fit_id: str
+    seen: float
+    unseen: float
+    harmonic: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenUnseenCurve:
+    """What a bias on the logits of unseen classes trades: mean per-class accuracies over the joint label space.
+
+    Args:
+        bias: at most 101 biases, rising.
+        seen: accuracy of the seen classes' images at each, in [0, 1].
+        unseen: the same of the unseen classes' images.
+        area: under the whole curve of seen over unseen accuracy, in [0, 1].
+        best_bias: where H is largest, for a development split; None for a test split, on which nothing is chosen.
+        calibration: the test scores under a bias chosen beforehand, None without one.
+    """
+
+    bias: tuple[float, ...]
+    seen: tuple[float, ...]
+    unseen: tuple[float, ...]
+    area: float
+    best_bias: float | None = None
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochRecord:
     """One epoch of one gradient stage.
 

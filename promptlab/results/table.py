@@ -19,6 +19,7 @@ from promptlab.results.schema import Metrics
 from promptlab.results.statistics import MeanInterval
 
 MISSING = "–"
+METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 _H = "H"
 _H_OF_SEED_MEANS = "H of means"
 
@@ -29,12 +30,14 @@ def run_table(result: Result) -> RenderableType:
     Reasons for missing scores stand under the table.
     """
     parts = result.evaluations
-    scores = {name: _top1(part.metrics) for name, part in parts.items()}
-    zero_shot = {name: _top1(part.zero_shot) for name, part in parts.items()}
+    metric = _metric_of(result)
+    scores = {name: _score(part.metrics, metric) for name, part in parts.items()}
+    zero_shot = {name: _score(part.zero_shot, metric) for name, part in parts.items()}
     notes = [f"{name}: {part.reason}" for name, part in parts.items() if part.reason]
     if result.harmonic is not None:
         scores[_H], zero_shot[_H] = result.harmonic.learner, result.harmonic.zero_shot
         notes.append(f"{_H}: harmonic mean of {' and '.join(result.harmonic.of)}")
+    notes += _curve_notes(result)
     facts = {name: str(getattr(result, name)) for name in ("backbone", "shots", "views", "seed", "selection")}
     line = Line({"learner": result.learner}, {name: _percent(score) for name, score in scores.items()})
     return ScoreTable(
@@ -43,7 +46,7 @@ def run_table(result: Result) -> RenderableType:
         label_columns=(),
         score_columns=tuple(scores),
         blocks=(Block("", {name: _percent(score) for name, score in zero_shot.items()}, (line,)),),
-        notes=(*notes, "top-1 accuracy in percent"),
+        notes=(*notes, f"{METRIC_NAMES[metric]} in percent"),
     )
 
 
@@ -152,11 +155,36 @@ def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
     if of is not None:
         notes.append(f"{_H}: harmonic mean of {' and '.join(of)}" + (", averaged over seeds" if several else ""))
         notes += [f"{_H_OF_SEED_MEANS}: harmonic mean of the means over seeds"] if several else []
-    return [*notes, "top-1 accuracy in percent" + (", mean ± 95 % Student-t interval over seeds" if several else "")]
+    return [
+        *notes,
+        f"{METRIC_NAMES[rows[0].metric]} in percent"
+        + (", mean ± 95 % Student-t interval over seeds" if several else ""),
+    ]
 
 
-def _top1(metrics: Metrics | None) -> float | None:
-    return None if metrics is None else metrics.top1
+def _metric_of(result: Result) -> str:
+    """The score that the protocol reports."""
+    return "top1" if result.harmonic is None else result.harmonic.metric
+
+
+def _curve_notes(result: Result) -> list[str]:
+    curve = result.seen_unseen
+    if curve is None:
+        return []
+    notes = [f"area under the seen-unseen curve: {_percent(curve.area)}"]
+    if curve.calibration is not None:
+        found = curve.calibration
+        scores = ", ".join(f"{name} {_percent(getattr(found, name))}" for name in ("seen", "unseen", "harmonic"))
+        notes.append(f"with a bias of {found.bias:.3f}, chosen on held-out seen classes (fit {found.fit_id}): {scores}")
+    elif curve.best_bias is not None:
+        notes.append(f"development split; H is largest at a bias of {curve.best_bias:.3f}")
+    else:
+        notes.append("no bias between seen and unseen classes (protocol.calibrate=true chooses one)")
+    return notes
+
+
+def _score(metrics: Metrics | None, metric: str) -> float | None:
+    return None if metrics is None else float(getattr(metrics, metric))
 
 
 def _percent(score: float | None) -> str:

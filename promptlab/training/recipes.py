@@ -9,7 +9,22 @@ COOP_BY_PROTOCOL: dict[str, dict[str, Any]] = {
     "few_shot": {"n_ctx": 16, "ctx_init": None},
     # Conditional Prompt Learning (CVPR 2022), where CoOp is the baseline: 4 vectors from words
     "base_to_new": {"n_ctx": 4, "ctx_init": "a photo of a"},
+    "cross_dataset": {"n_ctx": 4, "ctx_init": "a photo of a"},
+    "domain_generalization": {"n_ctx": 4, "ctx_init": "a photo of a"},
+    # SHIP (ICCV 2023), whose CoOp starts from the same words
+    "generalized_zero_shot": {"n_ctx": 4, "ctx_init": "a photo of a"},
 }
+
+TARGETS: dict[tuple[str, str], list[str]] = {
+    # the tables of Conditional Prompt Learning, and the embedded demo's counterpart
+    ("cross_dataset", "imagenet"): [
+        "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397", "dtd",
+        "eurosat", "ucf101",
+    ],
+    ("domain_generalization", "imagenet"): ["imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r"],
+    ("cross_dataset", "demo_shapes"): ["demo_textures"],
+    ("domain_generalization", "demo_shapes"): ["demo_shapes_sketch", "demo_shapes_noise", "demo_shapes_dark"],
+}  # fmt: skip
 
 KGCOOP_TEMPLATES = {"dtd": "a photo of a {}, a type of texture."}
 """Where the table of hand-written prompts in KgCoOp's code differs from CoOp's."""
@@ -53,6 +68,21 @@ def coop_epochs(shots: int | str, dataset: str = "") -> int:
     if shots == "all" or int(shots) > 4:
         return 200
     return 50 if int(shots) <= 1 else 100
+
+
+def protocol_shots(protocol: str) -> int | str:
+    """Training images per class in a protocol's papers: 16, or all for generalised zero-shot learning."""
+    return "all" if protocol == "generalized_zero_shot" else 16
+
+
+def protocol_targets(protocol: str, dataset: str) -> list[str]:
+    """The targets of the papers' tables for a source, none for other sources.
+
+    Args:
+        protocol: name of the protocol.
+        dataset: name of the source.
+    """
+    return TARGETS.get((protocol, dataset), [])
 
 
 def kgcoop_template(dataset: str) -> str | None:

@@ -5,17 +5,21 @@ from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from promptlab.data import DatasetError
-from promptlab.data.templates import template_for
+from promptlab.data.templates import TEMPLATES, template_for
 from promptlab.paths import conf_dir
 
 CONFIGS = sorted((conf_dir() / "dataset").glob("*.yaml"))
-OURS = [path for path in CONFIGS if path.stem in {"eurosat", "caltech101", "features"}]
+OURS = [path for path in CONFIGS if path.stem in {*TEMPLATES, "features"}]
 
 
 def load(path, root=None):
     config = OmegaConf.create({"data": {"root": root}, "dataset": OmegaConf.load(path)})
     resolved = OmegaConf.to_container(config, resolve=True)["dataset"]
     return resolved.pop("about"), resolved
+
+
+def test_every_benchmark_has_its_file():
+    assert set(TEMPLATES) <= {path.stem for path in CONFIGS}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -1,0 +1,58 @@
+"""Datasets with official lists in MATLAB files: OxfordFlowers, StanfordCars."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from promptlab.data.benchmarks.place import Place
+from promptlab.data.benchmarks.rules import hold_out, split_each_class
+from promptlab.data.items import DatasetError
+from promptlab.data.rows import SplitRows
+
+
+def flower_labels(place: Place) -> SplitRows:
+    """``imagelabels.mat``: labels from 1, by image; names in ``cat_to_name.json``. Each class is split 50/20/30.
+
+    Classes are visited as the labels first show them.
+    """
+    names = json.loads(place.file("cat_to_name.json").read_text(encoding="utf-8"))
+    classes: dict[int, list[tuple[str, int, str]]] = {}
+    for position, number in enumerate(_array(place.file("imagelabels.mat"), "labels").tolist()):
+        row = (f"image_{position + 1:05d}.jpg", int(number) - 1, names[str(int(number))])
+        classes.setdefault(int(number), []).append(row)
+    return split_each_class(classes.values())
+
+
+def car_annotations(place: Place) -> SplitRows:
+    """``devkit/cars_{train_annos,meta}.mat`` and ``cars_test_annos_withlabels.mat``: file, label from 1.
+
+    The year goes first: ``Audi TT RS Coupe 2012`` is the class ``2012 Audi TT RS Coupe``.
+    """
+    names = [_year_first(str(name)) for name in _array(place.file("devkit/cars_meta.mat"), "class_names")]
+
+    def rows(path: Path, folder: str) -> list[tuple[str, int, str]]:
+        pairs = ((str(car["fname"]), int(car["class"]) - 1) for car in _array(path, "annotations"))
+        return [(f"{folder}/{image}", label, names[label]) for image, label in pairs]
+
+    test = "cars_test_annos_withlabels.mat"
+    return hold_out(
+        rows(place.file("devkit/cars_train_annos.mat"), "cars_train"),
+        rows(place.file(test, f"devkit/{test}"), "cars_test"),
+    )
+
+
+def _array(path: Path, key: str) -> Any:
+    try:
+        return np.atleast_1d(loadmat(path, squeeze_me=True)[key])
+    except Exception as error:  # scipy's reader raises many kinds
+        raise DatasetError(f"{path} can't be read ({type(error).__name__}: {error}). Fetch it again.") from error
+
+
+def _year_first(name: str) -> str:
+    *words, year = name.split(" ")
+    return " ".join([year, *words])

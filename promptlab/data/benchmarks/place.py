@@ -1,0 +1,117 @@
+"""Where a benchmark lies on this disk: its images, and the folders that its lists may be in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptlab.data.items import DatasetError
+from promptlab.data.readers import datasets_folder
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A dataset that was found.
+
+    Args:
+        name: the dataset's name.
+        images: the folder that paths of images are relative to.
+        home: where its lists belong.
+        searched: folders in which its lists are looked for, in order; ``home`` is one of them.
+        split_file: name of CoOp's split file, where it has one.
+    """
+
+    name: str
+    images: Path
+    home: Path
+    searched: tuple[Path, ...]
+    split_file: str | None = None
+
+    def find(self, *names: str) -> Path | None:
+        """The first of these files that exists, or None.
+
+        Args:
+            names: paths relative to a searched folder, the same file under other names.
+        """
+        candidates = (folder / name for name in names for folder in self.searched)
+        return next((path for path in candidates if path.is_file()), None)
+
+    def file(self, *names: str) -> Path:
+        """The first of these files that exists.
+
+        Args:
+            names: as for :meth:`find`; the first is the one that the message names.
+
+        Raises:
+            DatasetError: if there is none, with the place where it belongs.
+        """
+        found = self.find(*names)
+        if found is None:
+            instead = f", or CoOp's split file at {self.home / self.split_file}" if self.split_file else ""
+            raise DatasetError(
+                f"{self.name}: {names[0]} is missing. It belongs at {self.home / names[0]}{instead} "
+                "(see CoOp's DATASETS.md)."
+            )
+        return found
+
+
+def find_place(name: str, root: str | Path | None, folders: Sequence[str], split_file: str | None = None) -> Place:
+    """Find a dataset: the first of its possible image folders that exists.
+
+    Args:
+        name: the dataset's name.
+        root: the folder that holds all datasets.
+        folders: image folders under ``root``, in the order in which they are tried; CoOp's first.
+        split_file: name of CoOp's split file, where it has one.
+
+    Returns:
+        The place. Lists are looked for in the image folder and those above it, then likewise in the other layouts'
+        folders, then in ``root``.
+
+    Raises:
+        ValueError: if no folder is named.
+        DatasetError: if ``root`` or the images are missing, with the place where they belong.
+    """
+    named = bool(folders) and not isinstance(folders, str)
+    if not named or any(Path(folder).is_absolute() or not Path(folder).parts for folder in folders):
+        raise ValueError(f"{name}: folders={folders!r} should be a list of image folders, relative to data.root")
+    base = datasets_folder(name, root, folders[0])
+    found = next((folder for folder in folders if (base / folder).is_dir()), None)
+    if found is None:
+        others = f" (or {', '.join(folders[1:])} there)" if len(folders) > 1 else ""
+        raise DatasetError(
+            f"{name}: its images are missing. They belong at {base / folders[0]}{others}; see CoOp's DATASETS.md."
+        )
+    searched = [base / part for folder in (found, *folders) for part in _with_parents(folder)]
+    home = base / Path(found).parts[0]
+    return Place(name, base / found, home, tuple(dict.fromkeys([*searched, base])), split_file)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, hidden ones left out.
+
+    Raises:
+        DatasetError: if the folder is missing or has none.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+    except OSError as error:
+        raise DatasetError(f"folder is missing: {folder} ({error.strerror}). Put the dataset's images there.") from None
+    if not names:
+        raise DatasetError(f"{folder} should have a folder per class and has none: see CoOp's DATASETS.md")
+    return names
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names of the image files in a folder, sorted; read from the listing alone, no file is touched."""
+    return sorted(name for name in os.listdir(folder) if name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES))
+
+
+def _with_parents(folder: str) -> list[str]:
+    parts = Path(folder).parts
+    return [os.path.join(*parts[:depth]) for depth in range(len(parts), 0, -1)]

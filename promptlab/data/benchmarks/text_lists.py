@@ -1,0 +1,98 @@
+"""Datasets with official lists in text files: OxfordPets, FGVCAircraft, SUN397, UCF101."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from promptlab.data.benchmarks.place import Place
+from promptlab.data.benchmarks.rules import hold_out
+from promptlab.data.items import DatasetError
+from promptlab.data.rows import SplitRows
+
+Row = tuple[str, int, str]
+
+
+def pet_annotations(place: Place) -> SplitRows:
+    """``annotations/trainval.txt`` and ``test.txt``: image, breed's number from 1, species, number in the species.
+
+    The breed's name is the image's without its number, in lower case.
+    """
+
+    def rows(path: Path) -> list[Row]:
+        table = columns(path, 4)
+        return [(f"{image}.jpg", int(label) - 1, image.rpartition("_")[0].lower()) for image, label, *_ in table]
+
+    return hold_out(rows(place.file("annotations/trainval.txt")), rows(place.file("annotations/test.txt")))
+
+
+def aircraft_variants(place: Place) -> SplitRows:
+    """``images_variant_{train,val,test}.txt``: image, variant; labels follow ``variants.txt``."""
+    labels = {variant: label for label, variant in enumerate(lines(place.file("variants.txt")))}
+
+    def rows(split: str) -> list[Row]:
+        table = columns(place.file(f"images_variant_{split}.txt"), 2)
+        return [(f"{image}.jpg", labels[variant], variant) for image, variant in table]
+
+    return SplitRows(rows("train"), rows("val"), rows("test"), source="official (images_variant_*.txt)")
+
+
+def sun_partitions(place: Place) -> SplitRows:
+    """``Training_01.txt`` and ``Testing_01.txt``: ``/a/apartment_building/outdoor/sun_x.jpg``; see ``ClassName.txt``.
+
+    Parts of the name are reversed, so that it reads ``outdoor apartment_building``.
+    """
+    folders = [line.lstrip("/") for line in lines(place.file("ClassName.txt"))]
+    labels = {folder: label for label, folder in enumerate(folders)}
+
+    def rows(path: Path) -> list[Row]:
+        split = (line.lstrip("/").rpartition("/") for line in lines(path))
+        return [
+            (f"{folder}/{image}", labels[folder], " ".join(reversed(folder.split("/")[1:])))
+            for folder, _, image in split
+        ]
+
+    return hold_out(rows(_partition(place, "Training_01.txt")), rows(_partition(place, "Testing_01.txt")))
+
+
+def ucf_lists(place: Place) -> SplitRows:
+    """``ucfTrainTestlist/{trainlist01,testlist01}.txt``: videos, of which the middle frames are the images.
+
+    ``ApplyEyeMakeup`` is the class ``Apply_Eye_Makeup``, in the folder of that name.
+    """
+    table = columns(place.file("ucfTrainTestlist/classInd.txt"), 2)
+    labels = {action: int(number) - 1 for number, action in table}
+
+    def rows(path: Path) -> list[Row]:
+        videos = (line.split()[0].split("/") for line in lines(path))
+        return [_frame(action, video, labels[action]) for action, video in videos]
+
+    trainval, test = (place.file(f"ucfTrainTestlist/{split}list01.txt") for split in ("train", "test"))
+    return hold_out(rows(trainval), rows(test))
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, stripped."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def columns(path: Path, count: int) -> list[list[str]]:
+    """The lines of a text file, each split at spaces; the last column takes the rest of the line.
+
+    Raises:
+        DatasetError: if a line has too few columns.
+    """
+    table = [line.split(maxsplit=count - 1) for line in lines(path)]
+    for position, row in enumerate(table):
+        if len(row) != count:
+            raise DatasetError(f"{path}: line {position + 1} ({' '.join(row)!r}) should have {count} columns")
+    return table
+
+
+def _partition(place: Place, name: str) -> Path:
+    return place.file(name, f"Partitions/{name}")
+
+
+def _frame(action: str, video: str, label: int) -> Row:
+    name = "_".join(re.findall("[A-Z][^A-Z]*", action))
+    return f"{name}/{video.removesuffix('.avi')}.jpg", label, name

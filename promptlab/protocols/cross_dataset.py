@@ -1,0 +1,67 @@
+"""Cross-dataset transfer: train on one dataset, score on others with their own class names and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.sampling import Shots
+from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.task import EvaluationSet, Task
+
+
+def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few") -> Task:
+    """The task of CoCoOp's cross-dataset tables: the source's test images, and all of each target's.
+
+    Args:
+        dataset: the source.
+        targets: scored with all their test images over their own classes; they have no part in the fit, so one may be
+            added later without training again.
+        shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
+        seed: of the draw.
+        val: validation images.
+
+    Raises:
+        DatasetError: without a target, or if one is given twice or is the source.
+    """
+    check_targets("cross_dataset", dataset, targets)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    classes = tuple(range(len(dataset.class_names)))
+    source = EvaluationSet(
+        dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
+    )
+    others = tuple(
+        EvaluationSet(target.name, target.name, target.test, target.class_names, target.template, known=None)
+        for target in targets
+    )
+    return Task(
+        protocol="cross_dataset",
+        dataset=dataset.name,
+        class_names=dataset.class_names,
+        has_images=(True,) * len(classes),
+        template=dataset.template,
+        train=drawn.train,
+        val=drawn.val,
+        evaluations=(source, *others),
+        notes=(*drawn.notes, *split_notes(targets)),
+    )
+
+
+def check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -> None:
+    """Make sure that there are targets, each once, and none is the source.
+
+    Raises:
+        DatasetError: naming what is wrong.
+    """
+    names = [target.name for target in targets]
+    if not names:
+        raise DatasetError(f"{protocol} needs targets: protocol.targets=[NAME,...], names of `promptlab list datasets`")
+    for name in names:
+        if name == source.name or names.count(name) > 1:
+            reason = "is the source, which is scored anyway" if name == source.name else "is there twice"
+            raise DatasetError(f"{protocol}: target {name} {reason}")
+
+
+def split_notes(targets: Sequence[Dataset]) -> tuple[str, ...]:
+    """Where each target's split comes from."""
+    return tuple(f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)

@@ -1,0 +1,74 @@
+"""Domain generalisation: train on one dataset, score the same classes, or some of them, on images of another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlab.data.images import some_of
+from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.sampling import Shots
+from promptlab.protocols.cross_dataset import check_targets, split_notes
+from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.task import EvaluationSet, Task
+
+
+def domain_generalization(
+    dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few"
+) -> Task:
+    """The task of CoOp's domain generalisation tables.
+
+    A target's classes are the source's or a subset of them (ImageNet-A and -R have 200 of 1,000), and only they are in
+    the label space. Classes are matched by ``class_keys`` where both datasets have them, else by name.
+
+    Args:
+        dataset: the source.
+        targets: the same classes on shifted images; they have no part in the fit, so one may be added later without
+            training again.
+        shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
+        seed: of the draw.
+        val: validation images.
+
+    Raises:
+        DatasetError: without a target, if one is given twice or is the source, or has classes that the source hasn't.
+    """
+    check_targets("domain_generalization", dataset, targets)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    classes = tuple(range(len(dataset.class_names)))
+    source = EvaluationSet(
+        dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
+    )
+    others = tuple(
+        EvaluationSet(
+            target.name, target.name, target.test, target.class_names, dataset.template, known=_matched(dataset, target)
+        )
+        for target in targets
+    )
+    return Task(
+        protocol="domain_generalization",
+        dataset=dataset.name,
+        class_names=dataset.class_names,
+        has_images=(True,) * len(classes),
+        template=dataset.template,
+        train=drawn.train,
+        val=drawn.val,
+        evaluations=(source, *others),
+        notes=(*drawn.notes, *split_notes(targets)),
+    )
+
+
+def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
+    """For each class of the target its index among the source's."""
+    by_key = bool(source.class_keys and target.class_keys)
+    ours = source.class_keys if by_key else source.class_names
+    theirs = target.class_keys if by_key else target.class_names
+    if not by_key and len(set(ours)) < len(ours):
+        twice = sorted({name for name in ours if ours.count(name) > 1})
+        raise DatasetError(f"classes of {source.name} can't be matched by name: {some_of(twice)} name several")
+    place = {name: label for label, name in enumerate(ours)}
+    missing = [name for name in theirs if name not in place]
+    if missing:
+        raise DatasetError(
+            f"domain_generalization: {len(missing)} classes of {target.name} are not among those of {source.name}: "
+            f"{some_of(missing)}; protocol=cross_dataset scores datasets with classes of their own"
+        )
+    return tuple(place[name] for name in theirs)

@@ -1,0 +1,103 @@
+"""Generalised zero-shot learning: train on the seen classes, score seen and unseen test images over all classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.sampling import Shots, base_new_classes
+from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.task import EvaluationSet, SeenUnseen, Task
+
+Split = Literal["test", "development"]
+
+
+def generalized_zero_shot(
+    dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", calibrate: bool = False, split: Split = "test"
+) -> Task:
+    """The task of the generalised zero-shot benchmarks: S and U are mean per-class accuracies over all classes.
+
+    Unseen are the classes that the dataset says so of, or, of one that doesn't, the second half.
+
+    Args:
+        dataset: what to train on and score.
+        shots: training images per seen class; ``"all"`` is the benchmark's way.
+        seed: of the draw.
+        val: validation images, of seen classes.
+        calibrate: whether a run chooses a bias between seen and unseen classes beforehand, by the same fit on
+            ``split="development"``.
+        split: ``test``, or ``development``: some of the seen classes are held out in place of the unseen ones, and no
+            image of the test split is scored.
+
+    Raises:
+        ValueError: for an unknown split.
+        DatasetError: if there are fewer than two classes, or too few for a development split.
+    """
+    if split not in get_args(Split):
+        raise ValueError(f"protocol.split={split!r}: allowed are {', '.join(get_args(Split))}")
+    dataset = _with_unseen(dataset)
+    if split == "development":
+        dataset = dataset.development or development_of(dataset)
+    unseen = set(dataset.unseen)
+    # the unseen classes of the test split are no part of the development split, not even as names
+    used = sorted(unseen.union(dataset.train.labels.tolist()))
+    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    names = tuple(dataset.class_names[label] for label in used)
+    everything = tuple(range(len(used)))
+
+    def part(name: str, wanted: bool) -> EvaluationSet:
+        items = dataset.test.of_classes(used).only([i for i in everything if (used[i] in unseen) == wanted])
+        return EvaluationSet(name, dataset.name, items, names, dataset.template, known=everything)
+
+    return Task(
+        protocol="generalized_zero_shot",
+        dataset=dataset.name,
+        class_names=names,
+        has_images=tuple(label not in unseen for label in used),
+        template=dataset.template,
+        train=drawn.train.of_classes(used),
+        val=None if drawn.val is None else drawn.val.of_classes(used),
+        evaluations=(part("seen", False), part("unseen", True)),
+        harmonic=("seen", "unseen"),
+        metric="mean_class_accuracy",
+        seen_unseen=SeenUnseen("seen", "unseen", tuple(label in unseen for label in used)),
+        notes=drawn.notes,
+    )
+
+
+def _with_unseen(dataset: Dataset) -> Dataset:
+    """The dataset with unseen classes: its own, or the second half."""
+    if dataset.unseen:
+        return dataset
+    if len(dataset.class_names) < 2:
+        raise DatasetError(f"generalized_zero_shot needs at least two classes; {dataset.name} has one")
+    seen, unseen = base_new_classes(len(dataset.class_names))
+    return replace(dataset, train=dataset.train.only(seen), val=dataset.val.only(seen), unseen=tuple(unseen))
+
+
+def development_of(dataset: Dataset) -> Dataset:
+    """A development split of a dataset that brings none: a third of its seen classes are held out.
+
+    Every third seen class is unseen here, and what is scored are validation images of the seen classes.
+
+    Args:
+        dataset: with unseen classes.
+
+    Raises:
+        DatasetError: if fewer than three classes are seen, or some have no validation images.
+    """
+    seen = [label for label in range(len(dataset.class_names)) if label not in set(dataset.unseen)]
+    if len(seen) < 3 or not set(seen) <= set(dataset.val.labels.tolist()):
+        raise DatasetError(
+            f"{dataset.name} has no development split to choose a calibration on: three seen classes with validation "
+            "images are needed; use protocol.calibrate=false"
+        )
+    held_out = seen[2::3]
+    return replace(
+        dataset,
+        train=dataset.train.only(set(seen) - set(held_out)),
+        val=dataset.val.take([]),
+        test=dataset.val.only(seen),
+        unseen=tuple(held_out),
+    )
