@@ -1,4 +1,7 @@
-"""Turn a folder of Results into one CSV: a row per run and evaluation, with what it was and where it came from."""
+"""Turn a folder of Results into one CSV: a row per run and evaluation, with what it was and where it came from.
+
+A score that there isn't is an empty cell.
+"""
 
 import csv
 import sys
@@ -21,12 +24,13 @@ def main() -> None:
         for run in load_results(results):
             commit = "" if run.git is None else run.git.commit[:12] + ("+" if run.git.dirty else "")
             for name, part in run.evaluations.items():
-                if part.metrics is None or part.zero_shot is None:
-                    continue
                 facts = (run.dataset, run.protocol, run.learner, run.backbone, run.shots, run.views, run.seed, name)
-                scores = (part.metrics.top1, part.metrics.mean_class_accuracy, part.zero_shot.top1)
-                numbers = (part.metrics.images, *(f"{score:.4f}" for score in scores), f"{run.seconds.fit:.1f}")
-                writer.writerow((*facts, *numbers, run.fit_id, part.eval_id, commit))
+                own, plain = part.metrics, part.zero_shot
+                scores = (own and own.top1, own and own.mean_class_accuracy, plain and plain.top1)
+                numbers = ("" if score is None else f"{score:.4f}" for score in scores)
+                images = next((metrics.images for metrics in (own, plain) if metrics), "")
+                ids = (f"{run.seconds.fit:.1f}", run.fit_id, part.eval_id, commit)
+                writer.writerow((*facts, images, *numbers, *ids))
 
 
 if __name__ == "__main__":

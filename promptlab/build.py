@@ -18,6 +18,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from promptlab.config import ConfigError
+from promptlab.data.prompt_sets import content_digest
 from promptlab.signatures import signature_of
 
 NOT_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
@@ -52,7 +53,7 @@ def check(node: Mapping[str, Any], where: str, drop: Collection[str] = ()) -> No
     """
     target = target_of(node, where)
     parameters = signature_of(target)
-    hints = _hints(target)
+    hints, files = _hints(target), _file_arguments(target)
     for key, value in node.items():
         if key in NOT_ARGUMENTS or key in drop:
             continue
@@ -61,6 +62,8 @@ def check(node: Mapping[str, Any], where: str, drop: Collection[str] = ()) -> No
                               f"{', '.join(parameters)}")  # fmt: skip
         if isinstance(value, Mapping) and "_target_" in value:
             check(value, f"{where}.{key}", _for_people(value))
+        elif key in files and isinstance(value, str) and not Path(value).expanduser().is_file():
+            raise ConfigError(f"{where}.{key}={value}: there is no such file")
         elif key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{where}.{key}={value!r}: {_describe(hints[key])} is needed")
 
@@ -82,14 +85,29 @@ def target_of(node: Mapping[str, Any], where: str) -> Any:
 
 
 def arguments_of(node: Mapping[str, Any], where: str, drop: Collection[str] = ()) -> dict[str, Any]:
-    """All plain arguments of a node's target: those of the node, and defaults for the rest."""
-    parameters = signature_of(target_of(node, where))
+    """All plain arguments of a node's target: those of the node, and defaults for the rest.
+
+    What a file holds stands for its path, and nothing for a file that isn't given.
+    """
+    target = target_of(node, where)
+    parameters = signature_of(target)
     given = {key: value for key, value in node.items() if key not in NOT_ARGUMENTS and key not in drop}
     for key, value in given.items():
         if isinstance(value, Mapping) and "_target_" in value:
             given[key] = _inner_arguments(value, f"{where}.{key}")
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
-    return {**defaults, **given}
+    everything = {**defaults, **given}
+    for key in _file_arguments(target):
+        value = everything.pop(key, None)
+        if value is not None:
+            everything[key] = content_digest(value) if isinstance(value, str) else value
+    return everything
+
+
+def _file_arguments(target: Any) -> tuple[str, ...]:
+    """Arguments that may be paths of files, of a learner that says so."""
+    found: tuple[str, ...] = getattr(target, "file_arguments", ())
+    return found
 
 
 def _inner_arguments(node: Mapping[str, Any], where: str) -> dict[str, Any]:

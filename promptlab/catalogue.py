@@ -1,4 +1,7 @@
-"""``promptlab list``: what there is to choose from, by the ``about:`` blocks of the configuration files."""
+"""``promptlab list``: what there is to choose from, by the ``about:`` blocks of the configuration files.
+
+Datasets are many: each takes one line, and ``promptlab list datasets NAME`` says all about one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from promptlab.paths import conf_dir
@@ -32,7 +36,7 @@ def about(group: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
 
 
 def show(arguments: Sequence[str]) -> int:
-    """Print one list, or all; ``--config-dir DIR`` adds a plug-in's folder.
+    """Print one list, or all, or some datasets in full; ``--config-dir DIR`` adds a plug-in's folder.
 
     Returns:
         0, or 2 if the arguments name no list.
@@ -43,14 +47,31 @@ def show(arguments: Sequence[str]) -> int:
         at = words.index("--config-dir")
         folders.append(Path(words[at + 1]))
         del words[at : at + 2]
+    datasets = about("dataset", folders)
+    named = [word for word in words[1:] if word in datasets] if words[:1] == ["datasets"] else []
+    words = [word for word in words if word not in named]
     unknown = [word for word in words if word not in KINDS]
     if unknown:
         sys.stderr.write(f"promptlab: no list {unknown[0]!r}; there are {', '.join(KINDS)}\n")
         return 2
     console = Console()
     for kind in words or KINDS:
-        console.print(_entries(kind, about(KINDS[kind], folders)))
+        blocks = about(KINDS[kind], folders)
+        if kind != "datasets":
+            console.print(_entries(kind, blocks))
+        elif named:
+            console.print(_entries(kind, {name: blocks[name] for name in named}))
+        else:
+            console.print(f"[bold]{kind}[/bold]")
+            for name, block in blocks.items():
+                line = f"[cyan]{name:<20}[/cyan]{escape(_in_one_line(block))}"
+                console.print(line, soft_wrap=True, highlight=False)
     return 0
+
+
+def _in_one_line(block: dict[str, Any]) -> str:
+    counts = ", ".join(f"{block[key]:,} {key}" for key in ("classes", "images") if isinstance(block.get(key), int))
+    return f"{block.get('summary', '')}{f' ({counts})' if counts else ''}"
 
 
 def _entries(kind: str, blocks: dict[str, dict[str, Any]]) -> Table:

@@ -44,9 +44,10 @@ def check_config(cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any
     for group in ("backbone", "dataset"):
         check(settings[group], group)
     if "targets" in settings["protocol"]:
-        settings["protocol"]["targets"] = [
-            target_node(name, cfg, folders) for name in settings["protocol"]["targets"] or ()
-        ]
+        targets = settings["protocol"]["targets"] or []
+        if not isinstance(targets, list):
+            raise ConfigError(f"protocol.targets={targets}: a list of names is needed, protocol.targets=[{targets}]")
+        settings["protocol"]["targets"] = [target_node(name, cfg, folders) for name in targets]
         for node in settings["protocol"]["targets"]:
             check(node, f"protocol.targets: {node['name']}")
     for group, given in (("protocol", GIVEN_TO_PROTOCOL), ("learner", GIVEN_TO_LEARNER)):

@@ -51,6 +51,10 @@ def _run(learner: type, given: dict[str, Any]) -> int:
 
     console = Console()
     contract = type("Check", (LearnerContract,), {"learner": learner, "arguments": given})()
+    problem = _problem(contract.make)
+    if problem is not None:
+        sys.stderr.write(f"promptlab: {learner.__name__} can't be built with {given or 'no arguments'}: {problem}\n")
+        return 2
     tests = [name for name in vars(LearnerContract) if name.startswith("test_")]
     failed = 0
     for name in tests:
@@ -66,7 +70,7 @@ def _run(learner: type, given: dict[str, Any]) -> int:
     return 1 if failed else 0
 
 
-def _problem(test: Callable[[], None]) -> str | None:
+def _problem(test: Callable[[], object]) -> str | None:
     try:
         test()
     except AssertionError as error:
@@ -81,11 +85,14 @@ def _named(name: str) -> Any:
     if not attribute:
         raise ValueError(f"{name!r}: a learner is named as MODULE:CLASS, for example my_pkg:MyLearner")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ImportError as error:
         raise ValueError(f"{name}: {error}") from error
-    except AttributeError as error:
-        raise ValueError(f"{name}: module {module} has no {attribute}") from error
+    except Exception as error:  # a module may raise anything
+        raise ValueError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
+    if not hasattr(found, attribute):
+        raise ValueError(f"{name}: module {module} has no {attribute}")
+    return getattr(found, attribute)
 
 
 def _keyword(argument: str) -> tuple[str, Any]:

@@ -14,6 +14,7 @@ promptlab adapts a frozen CLIP with a handful of labelled images by learning its
 usage: promptlab [run] [-m] [KEY=VALUE ...]      run an experiment; with -m a sweep over comma-separated values
        promptlab list learners|datasets|protocols|backbones
        promptlab cache list|prune|clear          the features kept on this machine
+       promptlab data check|prepare NAME         what of a dataset is there; downloads it, or says how to get it
        promptlab interpret DIR                   the words that learned vectors are closest to
        promptlab synthesize DIR --classes a,b    features made up for class names, by a SHIP run
        promptlab check MODULE:CLASS              the tests that every learner passes, for a learner of yours
@@ -38,6 +39,7 @@ main keys:
 VERBS = {
     "cache": ("cache_cli", "cache"),
     "check": ("check_cli", "check"),
+    "data": ("data_cli", "data"),
     "interpret": ("interpret_cli", "interpret"),
     "list": ("catalogue", "show"),
     "synthesize": ("synthesize_cli", "synthesize"),

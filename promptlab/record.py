@@ -17,11 +17,12 @@ from promptlab.data.transforms import evaluation_transform_id, training_transfor
 from promptlab.learners.base import GradientStage, PromptLearner
 from promptlab.learners.card import LEARNED_NAME, CardError, TrainingCard
 from promptlab.learners.saving import save_run
+from promptlab.protocols.task import Task
 from promptlab.results import provenance
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
-from promptlab.results.schema import EvaluationResult, Seconds, SeenUnseenCurve, TrainedParameters
-from promptlab.results.store import RESULT_NAME, read_result
+from promptlab.results.schema import EvaluationResult, Harmonic, Seconds, SeenUnseenCurve, TrainedParameters
+from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, read_result
 from promptlab.subject import Subject
 from promptlab.training.fit import FitReport
 
@@ -127,9 +128,9 @@ def eval_facts(subject: Subject, fit: Identified) -> tuple[Target, ...]:
 
 
 def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
-    """An earlier run in the same folder, if it left a Result that can be read."""
-    path = folder / RESULT_NAME
-    if not path.exists():
+    """An earlier run in the same folder, if it left a Result that can be read, or one of an unfinished run."""
+    path = next((path for name in (UNFINISHED_NAME, RESULT_NAME) if (path := folder / name).exists()), None)
+    if path is None:
         return None
     try:
         earlier = read_result(path)
@@ -138,7 +139,9 @@ def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
         log.warning("%s can't be read and is computed again: %s", folder, error)
         return None
     scored = frozenset(target.name for target in targets if _is_scored(folder, earlier, target))
-    return Finished(earlier, learned, learned is not None and len(scored) == len(targets), scored)
+    return Finished(
+        earlier, learned, learned is not None and path.name == RESULT_NAME and len(scored) == len(targets), scored
+    )
 
 
 def keep_learned(folder: Path, learner: PromptLearner, subject: Subject, fit: Identified) -> None:
@@ -172,13 +175,15 @@ def result(
     """The run's document. Of a fit taken over from an earlier run, its curve, its selection and its scores stay."""
     settings, task = subject.settings, subject.task
     if earlier is not None and report is None:
-        evaluations = {**earlier.result.evaluations, **scores}
+        evaluations, seconds = {**earlier.result.evaluations, **scores}, earlier.result.seconds
         return replace(
             earlier.result,
             created=provenance.utc_now(),
             evaluations=evaluations,
-            harmonic=harmonic_of(evaluations, task.harmonic, task.metric),
+            harmonic=_harmonic(evaluations, task),
+            seconds=replace(seconds, evaluate=seconds.evaluate + clock.seconds["evaluate"]),
             seen_unseen=curve or earlier.result.seen_unseen,
+            notes=tuple(dict.fromkeys([*earlier.result.notes, *task.notes])),
         )
     assert report is not None
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
@@ -199,7 +204,7 @@ def result(
         train_images=len(subject.train),
         val_images=0 if subject.val is None else len(subject.val),
         evaluations=dict(scores),
-        harmonic=harmonic_of(scores, task.harmonic, task.metric),
+        harmonic=_harmonic(scores, task),
         seen_unseen=curve,
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
@@ -210,6 +215,12 @@ def result(
         host=provenance.host(str(subject.clip.device)),
         notes=(*task.notes, *_cut_short(stages, report)),
     )
+
+
+def _harmonic(evaluations: Mapping[str, EvaluationResult], task: Task) -> Harmonic | None:
+    """H, once both evaluations are there."""
+    scored = task.harmonic is not None and set(task.harmonic) <= evaluations.keys()
+    return harmonic_of(evaluations, task.harmonic, task.metric) if scored else None
 
 
 def _transforms(subject: Subject) -> tuple[str, ...]:
@@ -238,7 +249,9 @@ def _is_scored(folder: Path, earlier: Result, target: Target) -> bool:
 def _trained(learner: PromptLearner) -> TrainedParameters:
     tensors = learner.learned_tensors()
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return TrainedParameters(count=sum(tensor.numel() for tensor in tensors.values()), shapes=shapes)
+    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
+    trained = {id(parameter): parameter.numel() for stage in stages for parameter in stage.parameters}
+    return TrainedParameters(count=sum(trained.values()), shapes=shapes)
 
 
 def _read_learned(folder: Path) -> Mapping[str, Tensor] | None:

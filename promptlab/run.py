@@ -17,8 +17,9 @@ from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.images import check_images
 from promptlab.learners.base import PromptLearner
 from promptlab.results.document import Result
-from promptlab.results.store import RESULT_NAME, run_dir, write_result
-from promptlab.scoring import score, seen_unseen_curve
+from promptlab.results.schema import SeenUnseenCurve
+from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, run_dir, write_result
+from promptlab.scoring import Scored, score, seen_unseen_curve
 from promptlab.subject import Subject, bind, learner_of, require_scorable, subject_of
 from promptlab.training.fit import FitReport, fit
 from promptlab.training.streams import stream_seed
@@ -58,7 +59,11 @@ def run(cfg: DictConfig) -> Outcome:
             settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
         )
     if settings["force"]:
-        for name in (RESULT_NAME, RESUME_NAME):  # so that a kill never leaves an old Result beside newer tensors
+        for name in (
+            RESULT_NAME,
+            UNFINISHED_NAME,
+            RESUME_NAME,
+        ):  # so that a kill never leaves an old Result beside newer tensors
             (folder / name).unlink(missing_ok=True)
     finished = record.finished(folder, targets)
     if finished is not None and finished.complete and _has_bias(finished.result, beforehand):
@@ -69,20 +74,25 @@ def run(cfg: DictConfig) -> Outcome:
         _encode(subject, bank)
     with clock.phase("fit"):
         report = _fit(learner, subject, facts, bank, folder, finished)
+    scored: dict[str, Scored] = {}
+
+    def document(curve: SeenUnseenCurve | None = None) -> Result:
+        scores = {name: part.result for name, part in scored.items()}
+        return record.result(subject, facts, learner, report, scores, curve, clock, finished)
+
     with clock.phase("evaluate"):
         done = finished.scored if report is None and finished is not None and not subject.task.seen_unseen else ()
-        scored = {
-            evaluation.name: score(
-                bind(learner, subject.known, evaluation), evaluation, target, subject.clip, bank, folder
-            )
-            for evaluation, target in zip(subject.task.evaluations, targets, strict=True)
-            if evaluation.name not in done
-        }
+        for evaluation, target in zip(subject.task.evaluations, targets, strict=True):
+            if evaluation.name not in done:
+                write_result(folder, document(), UNFINISHED_NAME)  # a kill loses the evaluation that runs, no more
+                (folder / RESUME_NAME).unlink(missing_ok=True)
+                scorer = bind(learner, subject.known, evaluation)
+                scored[evaluation.name] = score(scorer, evaluation, target, subject.clip, bank, folder)
         development = settings["protocol"].get("split") == "development"
         curve = seen_unseen_curve(subject.task, scored, development=development, beforehand=beforehand)
-    scores = {name: part.result for name, part in scored.items()}
-    result = record.result(subject, facts, learner, report, scores, curve, clock, finished)
+    result = document(curve)
     write_result(folder, result)
+    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
     return Outcome(result, folder, fresh=True)
 
 
@@ -146,6 +156,7 @@ def _fit(
             trainer=options,
             checkpoint=folder / RESUME_NAME,
             ckpt_every_s=settings["ckpt_every_s"],
+            discard_checkpoint=False,  # what was learned is not written yet
         )
     record.keep_learned(folder, learner, subject, facts)
     return report

@@ -42,8 +42,11 @@ class Subject:
 def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationSet) -> PromptLearner | str:
     """The learner for an evaluation's label space, or the reason why it can't score it."""
     position = {label: place for place, label in enumerate(known)}
-    if evaluation.known is not None and all(label in position for label in evaluation.known):
-        return learner.select([position[label] for label in evaluation.known])
+    own = None if evaluation.known is None else [position.get(label) for label in evaluation.known]
+    if own is not None and None not in own:
+        return learner.select([place for place in own if place is not None])
+    if learner.open_vocabulary and own is not None:
+        return learner.extend(evaluation.class_names, evaluation.template, own)
     if learner.open_vocabulary:
         return learner.rebind(evaluation.class_names, evaluation.template)
     return f"{type(learner).__name__} can't score classes it has no training images of"

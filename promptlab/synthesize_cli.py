@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(given: str) -> list[str]:
-    path = Path(given)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else given.split(",")
+    is_file = os.path.isfile(given)  # pathlib's raises for a long list of names
+    if not is_file and given.endswith(".txt"):
+        raise ValueError(f"--classes {given}: there is no such file")
+    lines = Path(given).read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise ValueError(f"--classes {given!r} names no class")

@@ -72,9 +72,29 @@ def test_check_says_what_failed_and_why_it_matters(tmp_path, monkeypatch, capsys
     assert "a backbone that drifts makes cached features wrong" in out
 
 
+def test_check_finds_a_parameter_that_no_stage_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("forgot.py").write_text(
+        "from promptlab import CoCoOp\nfrom promptlab.learners import GradientStage\n\n\nclass Forgot(CoCoOp):\n"
+        "    def fit_plan(self):\n        return [GradientStage('context', [self.ctx], self.loss, self.optim)]\n"
+    )
+    assert main(["check", "forgot:Forgot"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no stage of the fit plan names meta_net" in out
+    assert "10 of 11 passed" in out
+
+
+def test_check_names_a_module_that_fails_to_import(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("broken_module.py").write_text("1 / 0\n")
+    assert main(["check", "broken_module:Learner"]) == 2
+    assert "importing broken_module raised ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["promptlab.learners:SHIP"], "SHIP can't be built with no arguments"),
         (["my_pkg.MyLearner"], "named as MODULE:CLASS"),
         (["no_such_module:X"], "No module named"),
         (["promptlab.learners:CoOpp"], "has no CoOpp"),

@@ -302,6 +302,43 @@ def test_a_killed_run_goes_on(monkeypatch):
         assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize("killed_at", [0, 1])
+def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_at):
+    """What was learned and scored is there; only what is missing is done."""
+    from promptlab import load_results
+    from promptlab import run as module
+
+    whole = run(config("results=whole"))
+    score, fit, calls, fits = module.score, module.fit, [], []
+
+    def killed(scorer, evaluation, *rest):
+        calls.append(evaluation.name)
+        if len(calls) == killed_at + 1:
+            raise KeyboardInterrupt
+        return score(scorer, evaluation, *rest)
+
+    monkeypatch.setattr(module, "score", killed)
+    monkeypatch.setattr(module, "fit", lambda *args, **kwargs: fits.append(1) or fit(*args, **kwargs))
+    with pytest.raises(KeyboardInterrupt):
+        run(config())
+    assert load_results("results") == []
+    again = run(config())
+    assert len(fits) == 1
+    assert calls == [["base", "base", "new"], ["base", "new", "new"]][killed_at]
+    assert again.result.evaluations == whole.result.evaluations
+    assert again.result.harmonic == whole.result.harmonic
+    assert again.result.learning_curve == whole.result.learning_curve
+    assert {path.name for path in again.folder.iterdir()} == {path.name for path in whole.folder.iterdir()}
+    assert not run(config()).fresh
+
+
+def test_trained_parameters_are_those_that_gradients_trained():
+    cached = run(composed([*QUICK[:2], "learner=tip_adapter"])).result.trained_parameters
+    trained = run(composed([*QUICK[:2], "learner=tip_adapter_f", "++learner.optim.epochs=1"])).result.trained_parameters
+    assert (cached.count, trained.count) == (0, 24 * 128)
+    assert cached.shapes["keys"] == trained.shapes["keys"] == (24, 128)
+
+
 def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
     from dataclasses import replace
 

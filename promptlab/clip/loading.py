@@ -83,14 +83,21 @@ def load_clip(
         tokenizer = _build_tokenizer(source)
         model, preprocess = _load(source, precision, seed or 0)
     memory = {} if text_memory_mb is None else {"text_memory_mb": text_memory_mb}
-    named = _portable(name, pretrained, quick_gelu, seed)
+    named = portable(name, pretrained, quick_gelu, seed)
     return FrozenCLIP(model.to(device), tokenizer, preprocess, label, precision=precision, source=named, **memory)
 
 
-def _portable(
+def portable(
     name: str, pretrained: str | None, quick_gelu: bool | None, seed: int | None
 ) -> dict[str, str | bool | int | None] | None:
-    """The arguments that name these weights on any machine; None for files and folders of this one."""
+    """The arguments that name these weights on any machine; None for files and folders of this one.
+
+    Args:
+        name: as for :func:`load_clip`, and likewise the others.
+        pretrained: a tag, ``"random"`` or a path.
+        quick_gelu: the activation.
+        seed: of random weights.
+    """
     is_file = pretrained not in (None, RANDOM) and not open_clip.get_pretrained_cfg(name, pretrained)
     if is_file or name.startswith("local-dir:"):
         return None
@@ -152,6 +159,8 @@ def _build_tokenizer(source: Source) -> Any:
     if not text_cfg.get("hf_tokenizer_name"):
         length = text_cfg.get("context_length", 77)
         return open_clip.SimpleTokenizer(context_length=length, **(text_cfg.get("tokenizer_kwargs") or {}))
+    if (text_cfg.get("tokenizer_kwargs") or {}).get("trust_remote_code"):
+        raise ValueError(f"{source.label} asks for a tokenizer that runs code from the hub: refused")
     try:
         return open_clip.get_tokenizer(source.name)
     except Exception as error:

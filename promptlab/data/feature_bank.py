@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from promptlab.data.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.data.feature_files import FeatureRows
-from promptlab.data.items import ImageSource, Items
+from promptlab.data.items import Items
 from promptlab.data.progress import image_progress
 from promptlab.data.store import BoolArray, Collection, FeatureStore, FloatArray
 from promptlab.data.transforms import (
@@ -85,45 +86,32 @@ class FeatureBank:
             rows = items.source.take(items.indices, dim=clip.dim)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)
         content_ids = items.content_ids()
-        first = {content: position for position, content in reversed(list(enumerate(content_ids)))}
         contents = list(dict.fromkeys(content_ids))
         work = _Work(
             clip=clip,
-            source=items.source,
-            indices={content: int(items.indices[first[content]]) for content in contents},
+            items=items,
+            content_ids=content_ids,
             transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
             collections=_collections(clip, views, crop_scale),
             batch_size=batch_size,
         )
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
-        place = {content: row for row, content in enumerate(contents)}
         gathered = distinct
         if len(contents) < len(content_ids):
+            place = {content: row for row, content in enumerate(contents)}
             gathered = distinct[[place[content] for content in content_ids]]
         tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
         return tensor if views else tensor[:, 0]
 
     def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
         for _ in range(_ATTEMPTS):  # the second finds everything, unless somebody prunes the cache meanwhile
-            features, present = self._read(work, contents)
+            features, present = self.store.read_all(work.collections, contents)
             if present.all():
                 self.store.touch(work.collections)
                 return features
             missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
             self._encode(work, missing, progress)
         raise RuntimeError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
-
-    def _read(self, work: _Work, contents: Sequence[str]) -> tuple[FloatArray, BoolArray]:
-        """(U, V, D) features and (U, V) whether each is there, over the V collections."""
-        if len(work.collections) == 1:
-            features, present = self.store.read(work.collections[0], contents)
-            return features[:, None], present[:, None]
-        shape = (len(contents), len(work.collections))
-        features = np.zeros((*shape, work.clip.dim), dtype=np.float32)
-        present = np.zeros(shape, dtype=np.bool_)
-        for view, collection in enumerate(work.collections):
-            features[:, view], present[:, view] = self.store.read(collection, contents)
-        return features, present
 
     def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
         """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""
@@ -133,10 +121,10 @@ class FeatureBank:
         log.info("encoding up to %d pictures with %s", pictures, work.clip.name)
         with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
             for piece in _pieces(missing, work.batch_size, len(work.collections)):
-                _, present = self._read(work, piece)
+                _, present = self.store.read_all(work.collections, piece)
                 jobs = work.jobs(piece, present)
                 batches = encode_jobs(
-                    work.clip, work.source, jobs, work.transform, unreadable, batch_size=work.batch_size
+                    work.clip, work.items.source, jobs, work.transform, unreadable, batch_size=work.batch_size
                 )
                 for rows in batches:
                     writer.add(rows)
@@ -151,11 +139,16 @@ class _Work:
     """One call's images and how they are encoded."""
 
     clip: ImageEncoder
-    source: ImageSource
-    indices: dict[str, int]
+    items: Items
+    content_ids: Sequence[str]
     transform: Callable[[Image.Image], Tensor] | TrainingTransform
     collections: tuple[Collection, ...]
     batch_size: int
+
+    @cached_property
+    def indices(self) -> dict[str, int]:
+        """Where the source has each image: at its first item."""
+        return dict(zip(reversed(self.content_ids), self.items.indices[::-1].tolist(), strict=True))
 
     def jobs(self, contents: Sequence[str], present: BoolArray) -> list[Job]:
         """What is left to do of some images: ``present`` is (U, V)."""
@@ -178,8 +171,10 @@ class _Writer:
             self.flush()
 
     def flush(self) -> None:
-        for view, collection in enumerate(self.collections):
-            self.store.write(collection, [(row.content, row.feature) for row in self.rows if row.view == view])
+        by_view: dict[int, list[tuple[str, FloatArray]]] = {}
+        for row in self.rows:
+            by_view.setdefault(row.view, []).append((row.content, row.feature))
+        self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
         self.rows = []
         self.written = time.monotonic()
 

@@ -16,7 +16,7 @@ from promptlab.data.hashing import content_id
 from promptlab.data.items import Dataset, DatasetError, IntArray, Items
 from promptlab.data.labels import check_labels
 from promptlab.data.store import FloatArray
-from promptlab.data.templates import DEFAULT_TEMPLATE, check_template
+from promptlab.data.templates import DEFAULT_TEMPLATE, template_of
 
 
 class FeatureRows:
@@ -139,7 +139,7 @@ def read_features(
     return Dataset(
         name=name,
         class_names=names,
-        template=check_template(template),
+        template=template_of(template),
         train=items["train"],
         val=items["val"] if val else items["train"].take([]),
         test=items["test"],

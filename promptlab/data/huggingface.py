@@ -7,82 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from promptlab.data.class_names import ClassNames, names_for, names_of_numbers
-from promptlab.data.hashing import content_id
-from promptlab.data.images import as_rgb
 from promptlab.data.items import Dataset, DatasetError, IntArray, Items
 from promptlab.data.labels import check_labels
-from promptlab.data.own_images import drawn_lists, refuse, split_of
+from promptlab.data.own_images import drawn_lists, split_of
+from promptlab.data.problems import refuse, shortened
+from promptlab.data.readable import newly_unreadable
 from promptlab.data.rows import HASH_DIGITS, SPLITS
-from promptlab.data.templates import DEFAULT_TEMPLATE, check_template
-
-
-class TableImages:
-    """An ``ImageSource`` over tables with a column of encoded images.
-
-    Args:
-        tables: ``datasets.Dataset`` by name; images are counted through all of them.
-        column: the column of images, undecoded: cells with ``bytes`` or a ``path``.
-    """
-
-    def __init__(self, tables: Mapping[str, Any], column: str) -> None:
-        self.column = column
-        self._tables = dict(tables)
-        self._ends = np.cumsum([len(table) for table in tables.values()])
-        self._ids: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def open(self, index: int) -> Image.Image:
-        """Decode one image to RGB.
-
-        Raises:
-            DatasetError: if it is missing, empty, truncated or no image; the message names it.
-        """
-        try:
-            with Image.open(BytesIO(self._bytes(index))) as image:
-                return as_rgb(image)
-        except Exception as error:  # Pillow's decoders raise many kinds
-            raise DatasetError(f"image can't be read: {self.describe(index)} ({error})") from error
-
-    def describe(self, index: int) -> str:
-        """The table's name and the row."""
-        name, row = self._place(index)
-        return f"{name}[{row}]"
-
-    def content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
-        """Hashes of the encoded bytes, the same as those of files with these bytes."""
-        wanted = np.asarray(indices, dtype=np.int64).tolist()
-        for index in wanted:
-            if index not in self._ids:
-                self._ids[index] = content_id(self._bytes(index))
-        return [self._ids[index] for index in wanted]
-
-    def _place(self, index: int) -> tuple[str, int]:
-        if not 0 <= index < len(self):
-            raise IndexError(f"image {index} of {len(self)}")
-        table = int(np.searchsorted(self._ends, index, side="right"))
-        return list(self._tables)[table], index - int(self._ends[table - 1] if table else 0)
-
-    def _bytes(self, index: int) -> bytes:
-        name, row = self._place(index)
-        cell = self._tables[name][row][self.column] or {}
-        if cell.get("bytes"):
-            return bytes(cell["bytes"])
-        if not cell.get("path"):
-            raise DatasetError(f"image is missing: {self.describe(index)}")
-        try:
-            return Path(cell["path"]).read_bytes()
-        except OSError as error:
-            raise DatasetError(f"image is missing: {self.describe(index)} ({error})") from error
+from promptlab.data.table_images import TableImages
+from promptlab.data.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.validate import warn_of_copies
 
 
 def read_hf(
@@ -99,6 +38,7 @@ def read_hf(
     class_names: ClassNames | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
+    validate: bool = True,
 ) -> Dataset:
     """Read a Hugging Face dataset.
 
@@ -113,11 +53,12 @@ def read_hf(
         val_split: likewise; ``validation``, ``val``, ``valid`` or ``dev`` where there is one.
         test_split: likewise; ``test``. With neither of the two, both are drawn from the training split.
         class_names: names in label order, or of some labels, or a text file with either.
-        template: the hand-written prompt with ``{}``.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
+        validate: decode every image before it is first used and compare contents; false for tables too large for that.
 
     Raises:
-        DatasetError: if ``datasets`` is not installed, or splits, columns or labels are not as they should be.
+        DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
     """
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
@@ -142,10 +83,10 @@ def read_hf(
     for split in SPLITS:
         digest.update(split.encode() + items[split].indices.tobytes() + items[split].labels.tobytes())
     drawn = len(chosen) == 1
-    return Dataset(
+    dataset = Dataset(
         name=name,
         class_names=names,
-        template=check_template(template),
+        template=template_of(template),
         train=items["train"],
         val=items["val"],
         test=items["test"],
@@ -153,6 +94,10 @@ def read_hf(
         split_hash=digest.hexdigest()[:HASH_DIGITS],
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
     )
+    if validate:
+        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values())))
+        warn_of_copies(dataset)
+    return dataset
 
 
 def _load(path: str, subset: str | None, revision: str | None, where: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class FileImages:
             folders[folder].append(name)
         missing: list[str] = []
         for folder, names in folders.items():
-            there = _names_in(os.path.join(self.root, folder))
+            there = names_in(os.path.join(self.root, folder))
             missing.extend(os.path.join(folder, name) for name in names if name not in there)
         self._refuse(missing, len(distinct))
 
@@ -153,7 +153,8 @@ def some_of(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _names_in(folder: str) -> set[str]:
+def names_in(folder: str) -> set[str]:
+    """What a folder holds; nothing if there is none."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}

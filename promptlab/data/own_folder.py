@@ -29,6 +29,7 @@ def read_folder(
     class_names: ClassNames | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
+    validate: bool = True,
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
 
@@ -39,11 +40,13 @@ def read_folder(
         name: what a Result calls the dataset.
         path: the folder.
         class_names: names in the order of the folders, or of some folders, or a text file with either.
-        template: the hand-written prompt with ``{}``.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw where there are no split folders: 50 % train, 20 % val, 30 % test of each class.
+        validate: look into every image before it is first used, and compare contents; false, for folders too large for
+            that, only looks whether images are there.
 
     Raises:
-        DatasetError: naming everything that is wrong: empty files, classes without images, unclear folders.
+        DatasetError: naming everything that is wrong: unreadable files, classes without images, unclear folders.
     """
     base = given_path(name, path, "a folder of images")
     if not base.is_dir():
@@ -69,9 +72,13 @@ def read_folder(
         source="folders" if places else f"drawn from folders (split_seed={split_seed})",
         where=f"dataset {name} ({base})",
         problems=problems,
+        validate=validate,
     )
     if ignored:
-        log.warning("%s: %d files that are no images are ignored: %s", base, len(ignored), some_of(sorted(ignored)))
+        log.warning(
+            "%s: %d files are ignored, which are no images or in no class's folder: %s",
+            base, len(ignored), some_of(sorted(ignored)),
+        )  # fmt: skip
     return dataset
 
 
@@ -110,10 +117,12 @@ def _by_class(base: Path, place: str, ignored: list[str]) -> dict[str, list[str]
 
 def _images(base: Path, folder: str, ignored: list[str]) -> list[str]:
     images = []
+    start = len(os.path.join(base, ""))
     for where, inside, files in os.walk(base / folder, followlinks=True):
         inside[:] = sorted(name for name in inside if not _hidden(name))
+        before = where[start:].replace(os.sep, "/")
         for file in sorted(files):
-            path = Path(where, file).relative_to(base).as_posix()
+            path = f"{before}/{file}"
             if file.lower().endswith(EXTENSIONS):
                 images.append(path)
             elif not _hidden(file):

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from promptlab.data.class_names import ClassNames, names_for
+from promptlab.data.images import FileImages, names_in
 from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.problems import counted, refuse, shortened
+from promptlab.data.readable import newly_unreadable
 from promptlab.data.rows import SPLITS, SplitRows, dataset_of_rows
+from promptlab.data.validate import warn_of_copies
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 SHARES = {"train": 0.5, "val": 0.2}
-SHOWN = 100
 _WORDS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
@@ -85,8 +88,9 @@ def dataset_of_lists(
     source: str,
     where: str,
     problems: list[str],
+    validate: bool,
 ) -> Dataset:
-    """A dataset over image files, with everything that is wrong named at once; no image is decoded.
+    """A dataset over image files, with everything that is wrong named at once.
 
     Args:
         name: what a Result calls the dataset.
@@ -98,6 +102,8 @@ def dataset_of_lists(
         source: where the split comes from.
         where: what messages begin with.
         problems: what was found already.
+        validate: whether images are decoded, and compared by content for a warning; otherwise only what is missing is
+            looked for.
 
     Raises:
         DatasetError: naming all problems.
@@ -111,43 +117,56 @@ def dataset_of_lists(
     problems += counted("classes have no training images", [key for key in keys if key not in trained])
     if not lists["test"]:
         problems.append("there are no test images")
-    problems += file_problems(root, [path for split in SPLITS for path, _ in lists[split]])
+    problems += image_problems(root, [path for split in SPLITS for path, _ in lists[split]], validate=validate)
     refuse(where, problems)
     label = {key: place for place, key in enumerate(keys)}
     rows = {split: [(path, label[key], names[label[key]]) for path, key in lists[split]] for split in SPLITS}
     split_rows = SplitRows(rows["train"], rows["val"], rows["test"], source=source)
-    return dataset_of_rows(name, root, split_rows, where=where, template=template)
+    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template)
+    if validate:
+        warn_of_copies(dataset)
+    return dataset
 
 
-def file_problems(root: Path, paths: Iterable[str]) -> list[str]:
-    """Which files are missing or empty, without opening one."""
-    missing, empty = [], []
-    for path in sorted(set(paths)):
-        try:
-            if os.stat(os.path.join(root, path)).st_size == 0:
-                empty.append(path)
-        except OSError:
-            missing.append(path)
-    return [*counted(f"images are missing under {root}", missing), *counted("images are empty files", empty)]
+def image_problems(root: Path, paths: Iterable[str], *, validate: bool) -> list[str]:
+    """Which images are missing, empty or can't be read, all of them.
 
-
-def counted(what: str, names: Sequence[str]) -> list[str]:
-    """One problem, with the number of names and the names; none without names."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}"] if names else []
-
-
-def refuse(where: str, problems: Sequence[str]) -> None:
-    """Raise if there are problems.
-
-    Raises:
-        DatasetError: with all of them.
+    Args:
+        root: the folder that paths are relative to.
+        paths: the images.
+        validate: look into the files; otherwise each folder is listed once, and what is missing is all that is found.
     """
-    if len(problems) == 1:
-        raise DatasetError(f"{where}: {problems[0]}")
-    if problems:
-        listed = "\n  ".join(problems)
-        raise DatasetError(f"{where}: {len(problems)} problems\n  {listed}")
+    by_folder: dict[str, set[str]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        by_folder.setdefault(folder, set()).add(name)
+    missing: list[str] = []
+    there: list[str] = []
+    for folder, names in by_folder.items():
+        listed = names_in(os.path.join(root, folder))
+        missing += [_join(folder, name) for name in names if name not in listed]
+        there += [_join(folder, name) for name in names if validate and name in listed]
+    problems = counted(f"images are missing under {root}", sorted(missing))
+    if not validate:
+        return problems
+    sizes = {path: _size(os.path.join(root, path)) for path in there}
+    gone = sorted(path for path, size in sizes.items() if size is None)
+    problems += counted("images are links to files that are missing", gone)
+    problems += counted("images are empty files", sorted(path for path, size in sizes.items() if size == 0))
+    whole = sorted(path for path, size in sizes.items() if size)
+    unreadable = newly_unreadable(FileImages(root, whole), range(len(whole))) if whole else {}
+    return problems + shortened(list(unreadable.values()))
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def given_path(name: str, path: str | Path | None, what: str) -> Path:

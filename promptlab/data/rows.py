@@ -13,7 +13,7 @@ import numpy as np
 from promptlab.data.images import FileImages
 from promptlab.data.items import Dataset, DatasetError, IntArray, Items
 from promptlab.data.labels import check_labels
-from promptlab.data.templates import check_template, template_for
+from promptlab.data.templates import template_for, template_of
 
 SPLITS = ("train", "val", "test")
 HASH_DIGITS = 32
@@ -73,7 +73,7 @@ def dataset_of_rows(
     return Dataset(
         name=name,
         class_names=class_names,
-        template=check_template(template if template is not None else template_for(name)),
+        template=template_of(template if template is not None else template_for(name)),
         train=items["train"],
         val=items["val"],
         test=items["test"],

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,31 @@ class FeatureStore:
         Returns:
             (N, D) features and (N,) whether each is there and whole; the others' rows hold zeros.
         """
-        features = np.zeros((len(contents), collection.dim), dtype=np.float32)
-        present = np.zeros(len(contents), dtype=np.bool_)
-        if len(contents):
-            self.database.reading(lambda connection: _gather(connection, collection, contents, features, present))
+        features, present = self.read_all((collection,), contents)
+        return features[:, 0], present[:, 0]
+
+    def read_all(self, collections: Sequence[Collection], contents: Sequence[str]) -> tuple[FloatArray, BoolArray]:
+        """Gather the features of distinct images from several collections of one width, on one state of the database.
+
+        Args:
+            collections: V collections.
+            contents: (N,) content ids, all different.
+
+        Returns:
+            (N, V, D) features and (N, V) whether each is there and whole; the others' rows hold zeros.
+        """
+        features = np.zeros((len(contents), len(collections), collections[0].dim), dtype=np.float32)
+        present = np.zeros((len(contents), len(collections)), dtype=np.bool_)
+
+        def gather(connection: sqlite3.Connection) -> None:
+            found = [_find(connection, collection) for collection in collections]
+            if len(contents) and any(row is not None for row in found):
+                known = _look_up(connection, contents)
+                for view, row in enumerate(found):
+                    if row is not None:
+                        _gather(connection, row[0], known, features[:, view], present[:, view])
+
+        self.database.reading(gather)
         return features, present
 
     def write(self, collection: Collection, rows: Iterable[tuple[str, FloatArray]]) -> None:
@@ -93,9 +114,26 @@ class FeatureStore:
             collection: whose features.
             rows: content id and (D,) float32 feature of each image.
         """
-        packed = [(content, row.astype("<f4", copy=False).tobytes()) for content, row in rows]
-        if packed:
-            self.database.writing(lambda connection: _insert(connection, collection, packed))
+        self.write_all({collection: rows})
+
+    def write_all(self, rows: Mapping[Collection, Iterable[tuple[str, FloatArray]]]) -> None:
+        """Add or replace features of several collections in one transaction.
+
+        Args:
+            rows: for each collection content id and (D,) float32 feature of each image.
+        """
+        packed = {
+            collection: [(content, row.astype("<f4", copy=False).tobytes()) for content, row in own]
+            for collection, own in rows.items()
+        }
+
+        def insert(connection: sqlite3.Connection) -> None:
+            for collection, own in packed.items():
+                if own:
+                    _insert(connection, collection, own)
+
+        if any(packed.values()):
+            self.database.writing(insert)
 
     def touch(self, collections: Sequence[Collection]) -> None:
         """Note that these were used now, for ``promptlab cache prune``; to the hour, to spare the disk."""
@@ -137,22 +175,19 @@ def _find(connection: sqlite3.Connection, collection: Collection) -> tuple[int, 
     return None if row is None else (int(row[0]), float(row[1]))
 
 
-def _gather(
-    connection: sqlite3.Connection,
-    collection: Collection,
-    contents: Sequence[str],
-    features: FloatArray,
-    present: BoolArray,
-) -> None:
-    found = _find(connection, collection)
-    if found is None:
-        return
-    first_key, _ = key_range(found[0])
+def _look_up(connection: sqlite3.Connection, contents: Sequence[str]) -> IntArray:
+    """Position among ``contents`` and id of each that is known, (U, 2), in the order of the file."""
     query = "SELECT j.key, c.id FROM json_each(?) j CROSS JOIN contents c ON c.hash = j.value"
-    pairs = np.array(connection.execute(query, (json.dumps(list(contents)),)).fetchall(), dtype=np.int64)
-    if not len(pairs):
-        return
-    pairs = pairs[np.argsort(pairs[:, 1])]  # in the order of the file
+    found = connection.execute(query, (json.dumps(list(contents)),)).fetchall()
+    pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pairs[np.argsort(pairs[:, 1])]
+
+
+def _gather(
+    connection: sqlite3.Connection, collection_id: int, pairs: IntArray, features: FloatArray, present: BoolArray
+) -> None:
+    """Copy the rows of known images, :func:`_look_up`'s answer, to their positions."""
+    first_key, _ = key_range(collection_id)
     for start in range(0, len(pairs), _READ_ROWS):
         chunk = pairs[start : start + _READ_ROWS]
         _read_rows(connection, first_key + chunk[:, 1], chunk[:, 0], features, present)

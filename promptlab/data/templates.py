@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 DEFAULT_TEMPLATE = "a photo of a {}."
 
 TEMPLATES: dict[str, str] = {
@@ -39,6 +41,26 @@ def template_for(dataset: str) -> str:
     return TEMPLATES.get(dataset, DEFAULT_TEMPLATE)
 
 
+def template_of(given: str) -> str:
+    """A prompt that was given as it is, or as a small text file that holds it (which needs no quotes in a shell).
+
+    Raises:
+        ValueError: as :func:`check_template`, or if the file can't be read or has more than one line.
+    """
+    path = Path(given).expanduser()
+    if "{}" in given or not path.is_file():
+        return check_template(given)
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"template file {given} can't be read ({error}). A text file is needed.") from error
+    if len(lines) != 1:
+        raise ValueError(
+            f"template file {given} has {len(lines)} lines; a dataset has one prompt (learner.templates takes several)"
+        )
+    return check_template(lines[0])
+
+
 def check_template(template: str) -> str:
     """Return ``template`` if it has exactly one ``{}`` for the class name.
 
@@ -46,5 +68,7 @@ def check_template(template: str) -> str:
         ValueError: naming the template and what it needs.
     """
     if template.count("{}") != 1:
-        raise ValueError(f"template {template!r} needs exactly one {{}} where the class name goes")
+        raise ValueError(
+            f"template {template!r} needs exactly one {{}} where the class name goes (a text file may hold it)"
+        )
     return template

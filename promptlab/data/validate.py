@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 
-from promptlab.data.feature_files import FeatureRows
-from promptlab.data.items import Dataset, DatasetError, ImageSource, Items
-from promptlab.data.own_images import counted, refuse
-from promptlab.data.progress import image_progress
+from promptlab.data.items import Dataset, Items
+from promptlab.data.problems import counted, refuse
+from promptlab.data.readable import unreadable
 from promptlab.data.rows import SPLITS
 
-_CHUNK = 256
-_SHOW_FROM = 500
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def validate(dataset: Dataset, *, progress: bool = True) -> Validation:
     for source in {id(items.source): items.source for items in parts.values()}.values():
         of_source = [items.indices for items in parts.values() if items.source is source]
         indices = np.unique(np.concatenate(of_source)).tolist()
-        messages = _unreadable(source, indices, progress)
+        messages = unreadable(source, indices, progress=progress)
         problems += messages.values()
         readable[id(source)] = set(indices) - messages.keys()
         images += len(indices)
@@ -67,31 +63,14 @@ def validate(dataset: Dataset, *, progress: bool = True) -> Validation:
     return Validation(images, tuple(problems), tuple(_warnings(dataset, kept)))
 
 
-def _unreadable(source: ImageSource, indices: Sequence[int], progress: bool) -> dict[int, str]:
-    """A message for each image that can't be decoded."""
-    if isinstance(source, FeatureRows):
-        return {}
+def warn_of_copies(dataset: Dataset) -> None:
+    """Log a warning with the list of images that are in two lists or under two classes, by content.
 
-    def message(index: int) -> str | None:
-        try:
-            source.open(index).close()
-        except DatasetError as error:
-            return str(error)
-        return None
-
-    found: dict[int, str] = {}
-    show = progress and len(indices) >= _SHOW_FROM
-    with (
-        image_progress("reading images", len(indices), show) as advance,
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-    ):
-        for start in range(0, len(indices), _CHUNK):
-            chunk = indices[start : start + _CHUNK]
-            for index, text in zip(chunk, pool.map(message, chunk), strict=True):
-                if text is not None:
-                    found[index] = text
-            advance(len(chunk))
-    return found
+    Args:
+        dataset: with images that can be read.
+    """
+    for warning in _warnings(dataset, {split: getattr(dataset, split) for split in SPLITS}):
+        log.warning("dataset %s: %s", dataset.name, warning)
 
 
 def _readable(items: Items, indices: set[int]) -> Items:

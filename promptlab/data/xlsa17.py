@@ -25,7 +25,7 @@ import numpy as np
 from promptlab.data.class_names import ClassNames, names_for, read_class_names
 from promptlab.data.images import FileImages, some_of
 from promptlab.data.items import Dataset, DatasetError, IntArray, Items
-from promptlab.data.templates import DEFAULT_TEMPLATE, check_template
+from promptlab.data.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.xlsa17_files import array_of, counted_from_one, loc_of, read_mat, texts_of
 
 SPLITS, IMAGES, VAL_CLASSES = "att_splits.mat", "res101.mat", "valclasses1.txt"
@@ -76,7 +76,7 @@ def read_xlsa17(
     dataset = _assemble(
         name=name,
         class_names=tuple(clean_name(raw) for raw in raw_names),
-        template=check_template(template),
+        template=template_of(template),
         source=FileImages(base / image_folder, paths),
         labels=labels,
         rows=(rows["trainval"], np.concatenate([rows["test_seen"], rows["test_unseen"]])),
@@ -90,13 +90,14 @@ def read_xlsa17(
 
 
 def clean_name(name: str) -> str:
-    """A class name as a prompt wants it.
+    """A class name as a prompt wants it: no number, no folder of the alphabet, no signs between words.
 
     Example:
-        >>> clean_name("001.Black_footed_Albatross"), clean_name("grizzly+bear")
-        ('black footed albatross', 'grizzly bear')
+        >>> clean_name("001.Black_footed_Albatross"), clean_name("grizzly+bear"), clean_name("a/abbey")
+        ('black footed albatross', 'grizzly bear', 'abbey')
     """
-    return re.sub(r"[_+/\s]+", " ", re.sub(r"^\d+\.", "", name)).strip().lower()
+    bare = re.sub(r"^(\d+\.|[\\/]?[a-z][\\/])", "", name.strip())
+    return re.sub(r"[_+/\\\s]+", " ", bare).strip().lower()
 
 
 def hold_out(labels: IntArray, share: float = HELD_OUT) -> tuple[list[int], list[int]]:

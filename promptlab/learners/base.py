@@ -121,6 +121,8 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
     """Whether a closed form chooses something on the validation images; refused where those are tested images."""
     uses_new_names: ClassVar[bool] = False
     """Whether training uses the names of classes without images; such learners get every known class."""
+    file_arguments: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may be paths of files: what the files hold is part of the fit id, their paths are not."""
     version: ClassVar[int] = 1
     """Raised whenever the same arguments would give other numbers; part of the fit id."""
 
@@ -159,6 +161,22 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} can't score classes it wasn't trained on (open_vocabulary = False)")
 
+    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> PromptLearner:
+        """A learner that scores its own classes among others; learned tensors are shared.
+
+        Args:
+            class_names: all the names.
+            template: the hand-written prompt of their dataset, for learners that use one.
+            own: for each name its index among the learner's own classes, None for a class that it doesn't know.
+
+        Returns:
+            As :meth:`rebind` does, unless what was learned of a class speaks for that class alone.
+
+        Raises:
+            TypeError: if the learner isn't ``open_vocabulary``.
+        """
+        return self.rebind(class_names, template)
+
     def _relabelled(self, class_names: Sequence[str]) -> Self:
         """A copy for other classes that shares every learned tensor until one is replaced."""
         other = copy.copy(self)
@@ -186,8 +204,10 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
         """Take over saved tensors; those that a closed form fills take the saved number of rows too.
 
         Raises:
-            ValueError: if tensors are missing, unknown, or of other shapes; the message names them.
+            ValueError: if tensors are missing, unknown, of other shapes or kinds, or not finite; the message names
+                them, and nothing is changed.
         """
+        before = {name: tensor.data for name, tensor in self.state_dict(keep_vars=True).items()}
         self.take_shapes(tensors)
         own = self.learned_tensors()
         problems = [f"{name} is missing" for name in own.keys() - tensors.keys()]
@@ -197,7 +217,14 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
             for name in own.keys() & tensors.keys()
             if tensors[name].shape != own[name].shape
         ]
+        problems += [
+            f"{name} {problem}"
+            for name in own.keys() & tensors.keys()
+            if (problem := _unusable(tensors[name], like=own[name])) is not None
+        ]
         if problems:
+            for name, tensor in self.state_dict(keep_vars=True).items():
+                tensor.data = before[name]
             raise ValueError(f"these tensors don't fit {type(self).__name__}: {'; '.join(sorted(problems))}")
         with torch.no_grad():
             for name, tensor in own.items():
@@ -220,3 +247,12 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
         from promptlab.learners.saving import save_pretrained
 
         return save_pretrained(self, folder, result=result)
+
+
+def _unusable(tensor: Tensor, like: Tensor) -> str | None:
+    """Why a saved tensor can't take the place of one of a learner."""
+    if tensor.is_floating_point() != like.is_floating_point():
+        return f"holds {tensor.dtype}, expected {like.dtype}"
+    if not tensor.isfinite().all():
+        return "holds NaN or infinities"
+    return None

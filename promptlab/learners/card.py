@@ -119,7 +119,7 @@ def read_card(path: Path) -> Card:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # a ValueError for bytes that aren't UTF-8, too
+    except (OSError, ValueError, RecursionError) as error:  # a ValueError for bytes that aren't UTF-8, too
         raise CardError(f"{path} can't be read as JSON ({error}); the file may be damaged") from error
     if not isinstance(document, dict) or not {"format", "promptlab", "learner"} <= document.keys():
         raise CardError(f"{path} is no card of promptlab: a JSON object with format, promptlab and learner is expected")

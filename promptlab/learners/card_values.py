@@ -23,7 +23,7 @@ from promptlab.learners.card import CardError
 from promptlab.results.plain import PlainError, to_plain
 
 TARGET, PARTIAL, VERSION = "_target_", "_partial_", "_version_"
-_OWN_CLASS = re.compile(r"(promptlab(?:\.[a-z]\w*)*)\.([A-Z]\w*)")
+_OWN_CLASS = re.compile(r"(promptlab(?:\.(?:learners|training)(?:\.[a-z]\w*)?)?)\.([A-Z]\w*)")
 
 
 def arguments_to_json(learner: PromptLearner) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.backbone import FrozenCLIP
+from promptlab.data.prompt_sets import PromptSet
 from promptlab.learners.base import GradientStage, Scorer, Stage
 from promptlab.learners.layers import linear
 from promptlab.learners.text_side import TextSideLearner
@@ -33,6 +34,7 @@ class CLIPAdapter(TextSideLearner):
         class_names: names of the C classes; underscores are read as spaces.
         template: the dataset's hand-written prompt, with ``{}`` for the class name.
         templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        prompts: sentences about each class instead, likewise.
         ratio: share of the adapter in the feature, 0 to 1; 0 is zero-shot.
         reduction: the hidden width is D divided by this, rounded down.
         optim: optimiser and schedule; CoOp's, as the authors' code trains it, if None.
@@ -40,9 +42,11 @@ class CLIPAdapter(TextSideLearner):
 
     Raises:
         ValueError: for a ratio outside of 0 to 1, a reduction outside of 1 to D, or a template without ``{}``.
+        DatasetError: if the sentences can't be read or lack classes.
     """
 
     open_vocabulary = True
+    file_arguments = ("prompts",)
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class CLIPAdapter(TextSideLearner):
         *,
         template: str = "a photo of a {}.",
         templates: Sequence[str] | str | None = None,
+        prompts: PromptSet | None = None,
         ratio: float = 0.2,
         reduction: int = 4,
         optim: Optim | None = None,
@@ -70,8 +75,9 @@ class CLIPAdapter(TextSideLearner):
             linear(hidden, clip.dim, generator, bias=False, device=clip.device),
             nn.ReLU(),
         )
-        self._templates = templates
-        self._text_features = ZeroShot(clip, class_names, template=template, templates=templates).text_features()
+        self._zero_shot = ZeroShot(clip, class_names, template=template, templates=templates, prompts=prompts)
+        self.arguments = {**self.arguments, **self._zero_shot.sentences}
+        self._text_features = self._zero_shot.text_features()
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
@@ -103,6 +109,5 @@ class CLIPAdapter(TextSideLearner):
     def rebind(self, class_names: Sequence[str], template: str) -> CLIPAdapter:
         """The same adapter before other names, in their dataset's prompt or in the prompts given."""
         other = self._relabelled(class_names)
-        zero_shot = ZeroShot(self.clip, class_names, template=template, templates=self._templates)
-        other._text_features = zero_shot.text_features()
+        other._text_features = self._zero_shot.rebind(class_names, template).text_features()
         return other

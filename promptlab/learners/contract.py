@@ -67,13 +67,17 @@ class LearnerContract:
         assert loss.isfinite(), "the loss is not finite"
 
     def test_only_what_the_plan_names_trains(self) -> None:
-        """A step changes every parameter of the stage and nothing else.
+        """Some stage names every parameter; a step changes each of them, and nothing else.
 
         Why: a parameter that the plan forgets stays at its random start and is saved as if it were learned.
         """
         learner = self.make()
         before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
         trained = {id(p) for stage in _gradient_stages(learner) for p in stage.parameters}
+        forgotten = [name for name, p in learner.named_parameters() if p.requires_grad and id(p) not in trained]
+        assert not (trained and forgotten), (
+            f"no stage of the fit plan names {', '.join(forgotten)}: add it to one, or make it a buffer"
+        )
         _train(learner, self.batch())
         for name, parameter in learner.named_parameters():
             changed = not torch.equal(before[name], parameter)
@@ -160,7 +164,10 @@ class LearnerContract:
                 logits = learner.rebind(OTHER_NAMES, TEMPLATE)(batch.inputs)
                 again = learner.rebind(NAMES, TEMPLATE)(batch.inputs)
                 _close(again, learner(batch.inputs), "rebind to the own names changes the scores")
+                own = [1, *[None] * len(OTHER_NAMES)]
+                joint = learner.extend((NAMES[1], *OTHER_NAMES), TEMPLATE, own)(batch.inputs)
             assert logits.shape == (len(batch.labels), len(OTHER_NAMES))
+            assert joint.shape == (len(batch.labels), 1 + len(OTHER_NAMES))
             return
         try:
             learner.rebind(OTHER_NAMES, TEMPLATE)

@@ -10,19 +10,25 @@ another penalty), and every cached view of an image is a row of the fit (``views
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from promptlab.clip.backbone import FrozenCLIP
 from promptlab.learners.base import Batch, ClosedFormStage, PromptLearner, Stage
 
+log = logging.getLogger(__name__)
 Classifier = TypeVar("Classifier")
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 C_GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Inverse penalties that the search begins with."""
 
@@ -89,9 +95,7 @@ class LinearProbe(PromptLearner):
         labels = train.labels.repeat_interleave(train.inputs.shape[1]).numpy(force=True)
 
         def fit(c: float) -> Any:
-            from sklearn.linear_model import LogisticRegression
-
-            return LogisticRegression(solver="lbfgs", max_iter=self.max_iter, C=c).fit(features, labels)
+            return _regression(features, labels, c, self.max_iter)
 
         if self.c is not None:
             self._take(fit(self.c))
@@ -117,6 +121,19 @@ class LinearProbe(PromptLearner):
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
         self.weight.copy_(weight)
         self.bias.copy_(bias)
+
+
+def _regression(features: FloatArray, labels: IntArray, c: float, max_iter: int) -> Any:
+    """scikit-learn's solution. That L-BFGS stops at ``max_iter`` is part of CoOp's protocol: logged, no warning."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = LogisticRegression(solver="lbfgs", max_iter=max_iter, C=c).fit(features, labels)
+    if max(found.n_iter_) >= max_iter:
+        log.info("linear probe: C=%g stopped after %d iterations, before it converged", c, max_iter)
+    return found
 
 
 @dataclass(frozen=True)

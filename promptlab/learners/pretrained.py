@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import huggingface_hub
 from safetensors import SafetensorError
@@ -19,7 +19,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.loading import load_clip
+from promptlab.clip.loading import load_clip, portable
 from promptlab.learners.base import PromptLearner
 from promptlab.learners.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
 from promptlab.learners.card_values import arguments_from_json, own_class, path_of, require_version
@@ -78,6 +78,8 @@ def made(
         return kind(clip, class_names, **arguments).load_learned(tensors).eval()
     except (TypeError, ValueError) as error:
         raise CardError(str(error)) from error
+    except (AttributeError, RuntimeError) as error:  # what values of other kinds run into
+        raise CardError(f"its arguments don't make a {kind.__name__} ({type(error).__name__}: {error})") from error
 
 
 def _folder(source: str | Path) -> Path:
@@ -137,8 +139,13 @@ def _backbone(card: Card) -> FrozenCLIP:
             f"its backbone {facts.name} (fingerprint {facts.fingerprint}, {facts.precision}) can't be loaded by name: "
             "load it yourself and give it as clip="
         )
-    precision: Any = facts.precision
-    return load_clip(**asdict(facts.source), precision=precision)
+    source, precision = asdict(facts.source), cast(Any, facts.precision)
+    if portable(**source) is None:  # save_pretrained writes no such source
+        raise CardError(
+            f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
+            f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
+        )
+    return load_clip(**source, precision=precision)
 
 
 def _require_backbone(card: Card, clip: FrozenCLIP) -> None:

@@ -7,7 +7,8 @@ Gradient stages of the inner learner get as many synthetic features as real ones
 label-only classes drawn uniformly; closed forms get a fixed draw of ``n_synth`` a class.
 Where promptlab departs: widths follow the backbone instead of 512; all that is learned is fp32 and every draw comes
 from the fit's own streams; the authors report the best *test* H over five generator epochs, promptlab keeps the last
-epoch, or (``select=val``) the one with the lowest loss on validation images of the classes that have images.
+epoch, or (``select=val``) the one with the lowest loss on validation images of the classes that have images. Then the
+inner learner's epoch is chosen too, by accuracy on those images, where the authors keep its last.
 """
 
 from __future__ import annotations

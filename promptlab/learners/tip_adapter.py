@@ -15,14 +15,16 @@ Classes without training images have no keys, so both score new classes exactly 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.backbone import FrozenCLIP
+from promptlab.data.prompt_sets import PromptSet
 from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.tip_search import best_pair, cache_logits, grid
 from promptlab.learners.zero_shot import ZeroShot
 from promptlab.training.optim import Optim
 
@@ -41,6 +43,7 @@ class TipAdapter(PromptLearner):
         class_names: names of the C classes; underscores are read as spaces.
         template: the dataset's hand-written prompt, with ``{}`` for the class name.
         templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        prompts: sentences about each class instead, likewise.
         alpha: weight of the cache before the search, at least 0.
         beta: sharpness of the cache before the search, at least 0.
         search: look for alpha and beta on the validation images.
@@ -49,9 +52,11 @@ class TipAdapter(PromptLearner):
 
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
+        DatasetError: if the sentences can't be read or lack classes.
     """
 
     open_vocabulary = True
+    file_arguments = ("prompts",)
     crop_scale = (0.5, 1.0)
     searches = True
     keys: Tensor
@@ -67,6 +72,7 @@ class TipAdapter(PromptLearner):
         *,
         template: str = "a photo of a {}.",
         templates: Sequence[str] | str | None = None,
+        prompts: PromptSet | None = None,
         alpha: float = 1.17,
         beta: float = 1.0,
         search: bool = True,
@@ -76,8 +82,10 @@ class TipAdapter(PromptLearner):
         super().__init__(clip, class_names)
         _check(alpha, beta, search_scale, search_step)
         self.search, self.search_scale, self.search_step = search, tuple(search_scale), tuple(search_step)
-        self._initial, self._templates = (alpha, beta), templates
-        self._text_features = ZeroShot(clip, class_names, template=template, templates=templates).text_features()
+        self._initial = (alpha, beta)
+        self._zero_shot = ZeroShot(clip, class_names, template=template, templates=templates, prompts=prompts)
+        self.arguments = {**self.arguments, **self._zero_shot.sentences}
+        self._text_features = self._zero_shot.text_features()
         self._hold(torch.empty(0, clip.dim, device=clip.device))
         self.register_buffer("labels", torch.empty(0, dtype=torch.int64, device=clip.device))
         self.register_buffer("alpha", torch.tensor(float(alpha), device=clip.device))
@@ -112,11 +120,31 @@ class TipAdapter(PromptLearner):
         Exactly the own names keep their keys.
         """
         other = self._relabelled(class_names)
-        zero_shot = ZeroShot(self.clip, class_names, template=template, templates=self._templates)
-        other._text_features = zero_shot.text_features()
+        other._text_features = self._zero_shot.rebind(class_names, template).text_features()
         if other.class_names != self.class_names:
             other.columns = self.columns.new_full((len(class_names),), _NOT_CACHED)
         return other
+
+    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> TipAdapter:
+        """Own classes, which keep their keys, among others, which have none."""
+        other = self.rebind(class_names, template)
+        places = torch.tensor([_NOT_CACHED if i is None else i for i in own], device=self.columns.device)
+        other.columns = torch.where(places == _NOT_CACHED, _NOT_CACHED, self.columns[places])
+        return other
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give keys and labels the saved ones' rows.
+
+        Raises:
+            ValueError: if the saved keys and labels don't belong together, or a label is none of the classes.
+        """
+        keys, labels = tensors.get("keys"), tensors.get("labels")
+        if keys is not None and labels is not None:
+            if len(keys) != len(labels):
+                raise ValueError(f"keys and labels should have equal rows, these have {len(keys)} and {len(labels)}")
+            if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.class_names):
+                raise ValueError(f"labels should be 0 to {len(self.class_names) - 1}")
+        super().take_shapes(tensors)
 
     def _hold(self, keys: Tensor) -> None:
         """Register the keys (N, D)."""
@@ -167,6 +195,7 @@ class TipAdapterF(TipAdapter):
         class_names: names of the C classes.
         template: the dataset's hand-written prompt.
         templates: other prompts instead.
+        prompts: sentences about each class instead.
         alpha: weight of the cache while training, and before the search.
         beta: sharpness of the cache while training, and before the search.
         search: look for alpha and beta on the validation images, after training.
@@ -187,6 +216,7 @@ class TipAdapterF(TipAdapter):
         *,
         template: str = "a photo of a {}.",
         templates: Sequence[str] | str | None = None,
+        prompts: PromptSet | None = None,
         alpha: float = 1.17,
         beta: float = 1.0,
         search: bool = True,
@@ -195,8 +225,8 @@ class TipAdapterF(TipAdapter):
         optim: Optim | None = None,
     ) -> None:
         super().__init__(
-            clip, class_names, template=template, templates=templates, alpha=alpha, beta=beta, search=search,
-            search_scale=search_scale, search_step=search_step,
+            clip, class_names, template=template, templates=templates, prompts=prompts, alpha=alpha, beta=beta,
+            search=search, search_scale=search_scale, search_step=search_step,
         )  # fmt: skip
         self.optim = optim or Optim(
             name="adamw", lr=1e-3, eps=1e-4, weight_decay=0.01, epochs=20, batch_size=256, drop_last=False,
@@ -211,52 +241,6 @@ class TipAdapterF(TipAdapter):
     def _hold(self, keys: Tensor) -> None:
         """Register the keys (N, D) as a parameter."""
         self.register_parameter("keys", nn.Parameter(keys))
-
-
-def cache_logits(similarities: Tensor, values: Tensor, beta: float | Tensor) -> Tensor:
-    """Votes (B, C) of N keys: ``exp(-beta (1 - similarities)) values``.
-
-    Args:
-        similarities: (B, N) cosines of images and keys.
-        values: (N, C) 1 where a key is of a class, else 0.
-        beta: how fast a vote fades with distance.
-    """
-    return torch.exp(-beta * (1 - similarities)) @ values
-
-
-def grid(end: float, steps: int) -> list[float]:
-    """The authors' search grid: ``steps`` values from 0.1 up to, but without, ``end``."""
-    return [i * (end - 0.1) / steps + 0.1 for i in range(steps)]
-
-
-def best_pair(
-    zero_shot: Tensor,
-    similarities: Tensor,
-    values: Tensor,
-    labels: Tensor,
-    alphas: Sequence[float],
-    betas: Sequence[float],
-) -> tuple[float, float]:
-    """The alpha and beta with the most hits; of equals the first, with beta in the outer loop.
-
-    Args:
-        zero_shot: (B, C) logits without the cache.
-        similarities: (B, N) cosines of images and keys.
-        values: (N, C) 1 where a key is of a class, else 0.
-        labels: (B,) true classes.
-        alphas: values to try.
-        betas: values to try.
-
-    Returns:
-        Alpha and beta.
-    """
-    hits = []
-    for beta in betas:
-        votes = cache_logits(similarities, values, beta)
-        hits += [((zero_shot + alpha * votes).argmax(-1) == labels).sum() for alpha in alphas]
-    counts = torch.stack(hits).tolist()
-    best = counts.index(max(counts))
-    return alphas[best % len(alphas)], betas[best // len(alphas)]
 
 
 def _check(alpha: float, beta: float, search_scale: Sequence[float], search_step: Sequence[int]) -> None:

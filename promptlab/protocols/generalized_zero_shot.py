@@ -28,7 +28,7 @@ def generalized_zero_shot(
         calibrate: whether a run chooses a bias between seen and unseen classes beforehand, by the same fit on
             ``split="development"``.
         split: ``test``, or ``development``: some of the seen classes are held out in place of the unseen ones, and no
-            image of the test split is scored.
+            image of the test split is scored. Its Results are filed apart, as ``generalized_zero_shot_development``.
 
     Raises:
         ValueError: for an unknown split.
@@ -51,7 +51,7 @@ def generalized_zero_shot(
         return EvaluationSet(name, dataset.name, items, names, dataset.template, known=everything)
 
     return Task(
-        protocol="generalized_zero_shot",
+        protocol="generalized_zero_shot" if split == "test" else f"generalized_zero_shot_{split}",
         dataset=dataset.name,
         class_names=names,
         has_images=tuple(label not in unseen for label in used),

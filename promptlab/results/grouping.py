@@ -40,6 +40,9 @@ class SweepRow:
         mean_of_seed_h: mean over seeds of each seed's H, with interval.
         h_of_seed_means: H of the two means over seeds.
         zero_shot_h: zero-shot CLIP's H.
+        target_mean: each seed's mean over the other datasets that it was scored on, averaged over the seeds that have
+            all of them; None with fewer than two such datasets.
+        zero_shot_target_mean: zero-shot CLIP's mean over them.
         notes: why scores are missing or rest on fewer seeds.
     """
 
@@ -58,6 +61,8 @@ class SweepRow:
     mean_of_seed_h: MeanInterval | None = None
     h_of_seed_means: float | None = None
     zero_shot_h: float | None = None
+    target_mean: MeanInterval | None = None
+    zero_shot_target_mean: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -152,6 +157,9 @@ def _row(group: _Group, setting: str) -> SweepRow:
         zero_shot={name: _zero_shot(found, metric) for name, found in comparable.items()},
         notes=tuple(dict.fromkeys(notes)),
     )
+    targets = [found for name, found in comparable.items() if _is_target(name, runs)]
+    if len(targets) > 1:
+        row = _with_target_mean(row, targets, metric)
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
 
 
@@ -176,6 +184,26 @@ def _mean_score(found: Mapping[int, EvaluationResult], metric: str) -> MeanInter
 def _zero_shot(found: Mapping[int, EvaluationResult], metric: str) -> float | None:
     scores = [_score(evaluation.zero_shot, metric) for evaluation in found.values() if evaluation.zero_shot is not None]
     return mean(scores) if scores else None
+
+
+def _is_target(name: str, runs: Sequence[Result]) -> bool:
+    """Whether an evaluation is of another dataset than the training images are."""
+    return any(run.evaluations[name].dataset != run.dataset for run in runs if name in run.evaluations)
+
+
+def _with_target_mean(row: SweepRow, targets: Sequence[Mapping[int, EvaluationResult]], metric: str) -> SweepRow:
+    """The row with the mean over targets, over the seeds that have all of them."""
+    per_seed = []
+    for seed in row.seeds:
+        found = [target[seed].metrics if seed in target else None for target in targets]
+        if all(metrics is not None for metrics in found):
+            per_seed.append(mean([_score(metrics, metric) for metrics in found]))
+    zero_shot = [score for target in targets if (score := _zero_shot(target, metric)) is not None]
+    return replace(
+        row,
+        target_mean=mean_interval(per_seed) if per_seed else None,
+        zero_shot_target_mean=mean(zero_shot) if len(zero_shot) == len(targets) else None,
+    )
 
 
 def _with_harmonic(

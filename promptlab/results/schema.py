@@ -166,8 +166,8 @@ class TrainedParameters:
     """What was learned.
 
     Args:
-        count: numbers learned, the sum over ``shapes``.
-        shapes: name of each learned tensor to its shape.
+        count: numbers that gradient descent trained; what a closed form finds (a cache, L-BFGS) isn't counted.
+        shapes: name of each learned tensor, of closed forms too, to its shape.
     """
 
     count: int

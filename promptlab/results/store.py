@@ -10,6 +10,8 @@ from promptlab.atomic import write_text_atomic
 from promptlab.results.document import Result, ResultError
 
 RESULT_NAME = "result.json"
+UNFINISHED_NAME = "unfinished.json"
+"""A Result of a run that is still scoring: its fit is done, evaluations are missing. Nothing but the run reads it."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -34,8 +36,13 @@ def run_dir(root: str | Path, dataset: str, protocol: str, learner: str, fit_id:
     return Path(root, *(safe_name(part) for part in (dataset, protocol, learner, fit_id)))
 
 
-def write_result(directory: str | Path, result: Result) -> Path:
+def write_result(directory: str | Path, result: Result, name: str = RESULT_NAME) -> Path:
     """Write ``result.json`` into a run's folder, creating it; a reader sees the old document or the new one.
+
+    Args:
+        directory: the run's folder.
+        result: what to write.
+        name: of the file.
 
     Returns:
         The path of the file.
@@ -43,7 +50,7 @@ def write_result(directory: str | Path, result: Result) -> Path:
     Raises:
         ResultError: if a value can't be written; an older file stays as it was.
     """
-    path = Path(directory) / RESULT_NAME
+    path = Path(directory) / name
     write_text_atomic(path, result.to_json())
     return path
 

@@ -6,7 +6,7 @@ same is spelt out below it, so that eighty columns are enough for most studies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -16,12 +16,14 @@ from promptlab.results.document import Result
 from promptlab.results.grouping import SweepRow, summarise
 from promptlab.results.layout import Block, Line, ScoreTable
 from promptlab.results.schema import Metrics
-from promptlab.results.statistics import MeanInterval
+from promptlab.results.statistics import MeanInterval, mean
 
 MISSING = "–"
 METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 _H = "H"
 _H_OF_SEED_MEANS = "H of means"
+_TARGET_MEAN = "targets"
+_TARGETS_NOTE = f"{_TARGET_MEAN}: mean over the target datasets"
 
 
 def run_table(result: Result) -> RenderableType:
@@ -34,6 +36,10 @@ def run_table(result: Result) -> RenderableType:
     scores = {name: _score(part.metrics, metric) for name, part in parts.items()}
     zero_shot = {name: _score(part.zero_shot, metric) for name, part in parts.items()}
     notes = [f"{name}: {part.reason}" for name, part in parts.items() if part.reason]
+    targets = [name for name, part in parts.items() if part.dataset != result.dataset]
+    if len(targets) > 1:
+        scores[_TARGET_MEAN], zero_shot[_TARGET_MEAN] = (_mean_of(all_, targets) for all_ in (scores, zero_shot))
+        notes.append(_TARGETS_NOTE)
     if result.harmonic is not None:
         scores[_H], zero_shot[_H] = result.harmonic.learner, result.harmonic.zero_shot
         notes.append(f"{_H}: harmonic mean of {' and '.join(result.harmonic.of)}")
@@ -127,11 +133,14 @@ def _ranges(seeds: Sequence[int]) -> str:
 def _base(row: SweepRow) -> tuple[str, str, tuple[tuple[str, float | None], ...]]:
     """What one zero-shot line speaks for: dataset, backbone, and the scores, comparable with other rows'."""
     harmonic = ((_H, row.zero_shot_h),) if row.harmonic_of is not None else ()
-    return row.dataset, row.backbone, (*row.zero_shot.items(), *harmonic)
+    targets = ((_TARGET_MEAN, row.zero_shot_target_mean),) if row.target_mean is not None else ()
+    return row.dataset, row.backbone, (*row.zero_shot.items(), *targets, *harmonic)
 
 
 def _scores(row: SweepRow) -> dict[str, str]:
     scores = {name: _mean(score) for name, score in row.scores.items()}
+    if row.target_mean is not None:
+        scores[_TARGET_MEAN] = _mean(row.target_mean)
     if row.harmonic_of is not None:
         scores[_H] = _mean(row.mean_of_seed_h)
         if len(row.seeds) > 1:
@@ -140,7 +149,7 @@ def _scores(row: SweepRow) -> dict[str, str]:
 
 
 def _h_last(name: str) -> int:
-    return {_H: 1, _H_OF_SEED_MEANS: 2}.get(name, 0)
+    return {_TARGET_MEAN: 1, _H: 2, _H_OF_SEED_MEANS: 3}.get(name, 0)
 
 
 def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
@@ -152,6 +161,8 @@ def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
     notes = list(dict.fromkeys(settings + reasons))
     of = next((row.harmonic_of for row in rows if row.harmonic_of), None)
     several = any(len(row.seeds) > 1 for row in rows)
+    if any(row.target_mean for row in rows):
+        notes.append(_TARGETS_NOTE)
     if of is not None:
         notes.append(f"{_H}: harmonic mean of {' and '.join(of)}" + (", averaged over seeds" if several else ""))
         notes += [f"{_H_OF_SEED_MEANS}: harmonic mean of the means over seeds"] if several else []
@@ -185,6 +196,11 @@ def _curve_notes(result: Result) -> list[str]:
 
 def _score(metrics: Metrics | None, metric: str) -> float | None:
     return None if metrics is None else float(getattr(metrics, metric))
+
+
+def _mean_of(scores: Mapping[str, float | None], names: Sequence[str]) -> float | None:
+    found = [score for name in names if (score := scores[name]) is not None]
+    return mean(found) if len(found) == len(names) else None
 
 
 def _percent(score: float | None) -> str:

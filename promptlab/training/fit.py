@@ -17,6 +17,7 @@ from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.items import Items
 from promptlab.learners.base import ClosedFormStage, GradientStage, PromptLearner
 from promptlab.results.schema import EpochRecord
+from promptlab.training.mark import fit_mark
 from promptlab.training.module import StageModule
 from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
@@ -60,6 +61,7 @@ def fit(
     trainer: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
     ckpt_every_s: float = 30.0,
+    discard_checkpoint: bool = True,
 ) -> FitReport:
     """Run a learner's fit plan.
 
@@ -74,8 +76,10 @@ def fit(
         select: keep the ``last`` epoch, or the best on ``val`` (the earliest of equals).
         seed: order of the items and draws of views follow from it.
         trainer: options for ``lightning.Trainer`` (callbacks, logger, max_time, precision, ...).
-        checkpoint: file that an interrupted fit goes on from, to equal bits; deleted when the fit is done.
+        checkpoint: file that an interrupted fit goes on from, to equal bits.
         ckpt_every_s: at most one checkpoint in so many seconds, at the end of an epoch.
+        discard_checkpoint: delete that file when the fit is done; a caller that has to write down first what was
+            learned deletes it afterwards.
 
     Raises:
         ValueError: for options that can't be; the message says which.
@@ -88,7 +92,7 @@ def fit(
     if not plan:
         return FitReport((), "nothing is trained")
     path = None if checkpoint is None else Path(checkpoint)
-    resume = Resume(path, ckpt_every_s, _mark(learner, plan, supply, select))
+    resume = Resume(path, ckpt_every_s, "" if path is None else fit_mark(learner, plan, supply, select, options))
     progress = resume.progress
     if resume.tensors is not None:
         learner.take_shapes({name.removeprefix("learner."): saved for name, saved in resume.tensors.items()})
@@ -108,7 +112,8 @@ def fit(
     except KeyboardInterrupt:
         resume.explain_interrupt()
         raise
-    resume.done()
+    if discard_checkpoint:
+        resume.done()
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
     return FitReport(tuple(progress.curve), selection, progress.seconds)
@@ -128,14 +133,6 @@ def _checked(trainer: Mapping[str, Any] | None, select: Selection, val: Items | 
     if not (views == "online" or (isinstance(views, int) and views >= 0)):
         raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
     return options
-
-
-def _mark(learner: PromptLearner, plan: list[GradientStage | ClosedFormStage], supply: Supply, select: str) -> str:
-    """What tells this fit from others, as far as a library's user can mix them up."""
-    stages = [(stage.name, repr(getattr(stage, "optim", None))) for stage in plan]
-    labels = supply.train.labels.tolist()
-    facts = (type(learner).__qualname__, learner.version, learner.class_names, stages, supply.views, supply.crop_scale)
-    return repr((*facts, supply.seed, select, labels, supply.train.indices.tolist(), learner.clip.fingerprint))
 
 
 def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:

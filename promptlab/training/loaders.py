@@ -32,6 +32,12 @@ def batches_of(order: Tensor, batch_size: int, drop_last: bool = True) -> list[T
     return batches[:-1] if drop_last and len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
 
+def count_of(items: int, batch_size: int, drop_last: bool = True) -> int:
+    """How many batches :func:`batches_of` makes of so many items; asked in every step, so without making them."""
+    full, rest = divmod(items, batch_size)
+    return full if full and (drop_last or not rest) else full + 1
+
+
 class FeatureLoader:
     """Batches of cached features: of each item's K views one is drawn anew every epoch.
 
@@ -56,7 +62,7 @@ class FeatureLoader:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(batches_of(self._labels, self._batch_size, self._drop_last))
+        return count_of(len(self._labels), self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
         N, K, _ = self._features.shape
@@ -100,7 +106,7 @@ class ImageLoader:
         self._images.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return len(batches_of(torch.arange(len(self._images)), self._batch_size, self._drop_last))
+        return count_of(len(self._images), self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._images), generator=stream(self._seed, self._stage, self._epoch))

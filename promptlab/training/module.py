@@ -87,18 +87,17 @@ class StageModule(lightning.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Write the epoch's point of the learning curve; stop if the loss is no number any more.
+        """Write the epoch's point of the learning curve; stop if the loss or a parameter is no number any more.
 
         Raises:
-            FloatingPointError: for a NaN or infinite loss, with the epoch, the learning rate and what to try.
+            FloatingPointError: for NaN or infinity, with the epoch, the step, the learning rate and what to try.
         """
         losses = torch.stack(self._losses)
         if not losses.isfinite().all():
             step = int((~losses.isfinite()).nonzero()[0])
-            raise FloatingPointError(
-                f"{self._stage.name}: the loss is {float(losses[step])} in epoch {self.current_epoch}, step {step}, "
-                f"at learning rate {self._lr_at(step):g}; try a smaller learner.optim.lr, or backbone.precision=fp32"
-            )
+            raise self._diverged(f"the loss is {float(losses[step])}", step)
+        if not all(parameter.isfinite().all() for parameter in self._stage.parameters):  # by the last step of all
+            raise self._diverged("a learned value is NaN or infinite", len(losses) - 1)
         accuracy = float(torch.stack(self._hits).mean()) if self._hits else None
         score = self._score() if self._score is not None else None
         if score is not None and (self._best is None or score > self._best[0]):
@@ -134,6 +133,13 @@ class StageModule(lightning.LightningModule):
             with torch.no_grad():
                 for parameter, best in zip(self._stage.parameters, self._best[1], strict=True):
                     parameter.copy_(best)
+
+    def _diverged(self, what: str, step: int) -> FloatingPointError:
+        return FloatingPointError(
+            f"{self._stage.name}: {what} in epoch {self.current_epoch}, step {step}, at learning rate "
+            f"{self._lr_at(step):g}; try a smaller lr of this stage (in most learners learner.optim.lr), or "
+            "backbone.precision=fp32"
+        )
 
     def _lr_at(self, step: int) -> float:
         return self._stage.optim.lr_at(self.current_epoch, step, len(self.loader))

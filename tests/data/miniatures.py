@@ -37,7 +37,7 @@ def caltech101(root, folder="caltech-101"):
 
 def dtd(root, folder="dtd"):
     class_folders(root / folder / "images", ["banded", "dotted"], "image_{:04}.jpg")
-    text(root / folder / "labels" / "train1.txt", "banded/banded_0001.jpg")
+    text(root / folder / "labels" / "train1.txt", "banded/image_0001.jpg", "dotted/image_0010.jpg")
 
 
 def eurosat(root):
@@ -47,6 +47,8 @@ def eurosat(root):
 def food101(root):
     class_folders(root / "food-101" / "images", ["waffles", "apple_pie"], "{}.jpg")
     text(root / "food-101" / "meta" / "classes.txt", "apple_pie", "waffles")
+    lists = {"apple_pie": ["apple_pie/1", "apple_pie/10"], "waffles": ["waffles/3"]}
+    (root / "food-101" / "meta" / "train.json").write_text(json.dumps(lists))
 
 
 def oxford_pets(root, folder="oxford_pets"):
@@ -65,6 +67,7 @@ def oxford_flowers(root, folder="oxford_flowers"):
     labels = [3] * 10 + [1] * 10 + [2] * 20
     touch(root / folder / "jpg", numbered("image_{:05}.jpg", len(labels)))
     savemat(root / folder / "imagelabels.mat", {"labels": np.array([labels], np.uint8)})
+    savemat(root / folder / "setid.mat", {"trnid": np.array([[1, 11, 40]])})
     names = {"1": "pink primrose", "2": "hard-leaved pocket orchid", "3": "canterbury bells"}
     (root / folder / "cat_to_name.json").write_text(json.dumps(names))
 

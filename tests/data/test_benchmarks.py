@@ -211,16 +211,79 @@ def test_there_is_nothing_to_train_on_in_a_test_set(name, tmp_path):
         ("fgvc_aircraft", {"folder": "fgvc_aircraft/data"}),
         ("dtd", {"folder": "dtd/dtd"}),
         ("sun397", {"folder": "SUN397", "images": ""}),
+        ("food101", {}),
+        ("eurosat", {}),
+        ("stanford_cars", {}),
     ],
 )
 def test_torchvisions_layouts_give_the_same_split(name, changes, tmp_path):
     getattr(miniatures, name)(tmp_path / "coop")
     getattr(miniatures, name)(tmp_path / "torchvision", **changes)
+    (tmp_path / "torchvision" / "flowers-102" / "cat_to_name.json").unlink(missing_ok=True)  # torchvision has none
     ours, theirs = opened(name, tmp_path / "coop"), opened(name, tmp_path / "torchvision")
     assert theirs.class_names == ours.class_names
     assert rows(theirs.train) == rows(ours.train)
     assert theirs.split_hash == ours.split_hash
     theirs.train.source.check(theirs.train.indices)
+
+
+TORCHVISION = {
+    "caltech101": ("Caltech101", {}, {"folder": "caltech101"}),
+    "oxford_pets": ("OxfordIIITPet", {"split": "trainval"}, {"folder": "oxford-iiit-pet"}),
+    "oxford_flowers": ("Flowers102", {"split": "train"}, {"folder": "flowers-102"}),
+    "food101": ("Food101", {"split": "train"}, {}),
+    "fgvc_aircraft": ("FGVCAircraft", {"split": "val"}, {"folder": "fgvc-aircraft-2013b/data"}),
+    "dtd": ("DTD", {"split": "train"}, {"folder": "dtd/dtd"}),
+    "eurosat": ("EuroSAT", {}, {}),
+    "stanford_cars": ("StanfordCars", {"split": "test"}, {}),
+    "sun397": ("SUN397", {}, {"folder": "SUN397", "images": ""}),
+}
+
+
+@pytest.mark.parametrize("name", list(TORCHVISION))
+def test_torchvision_itself_reads_the_miniatures_of_its_layouts(name, tmp_path, monkeypatch):
+    """What torchvision opens where it unpacked its archives is what promptlab opens there."""
+    import torchvision.datasets
+
+    kind, arguments, changes = TORCHVISION[name]
+    getattr(miniatures, name)(tmp_path, **changes)
+    for stray in [*tmp_path.rglob(".hidden.jpg"), *tmp_path.rglob("Thumbs.db")]:  # torchvision would take them
+        stray.unlink()
+    read = []
+    monkeypatch.setattr(torchvision.datasets.Flowers102, "_check_integrity", lambda self: True)  # no checksums here
+    monkeypatch.setattr("PIL.Image.open", lambda path, *rest: read.append(str(path)) or Image.new("RGB", (4, 4)))
+    monkeypatch.setattr("torchvision.datasets.folder.pil_loader", lambda path: read.append(str(path)))
+    monkeypatch.setattr("torchvision.datasets.folder.default_loader", lambda path: read.append(str(path)))
+    theirs = getattr(torchvision.datasets, kind)(str(tmp_path), **arguments)
+    for position in range(len(theirs)):
+        theirs[position]
+    data = opened(name, tmp_path)
+    source = data.train.source
+    ours = {source.path(int(index)) for items in (data.train, data.val, data.test) for index in items.indices}
+    assert len(read) == len(theirs) > 0
+    left_out = {path for path in set(read) - ours if "Faces_easy" not in path}  # of Caltech101, which CoOp leaves out
+    assert not left_out
+
+
+def test_flowers_have_coops_names_without_their_file(tmp_path):
+    from promptlab.data.benchmarks.flower_names import FLOWER_NAMES
+
+    assert len(set(FLOWER_NAMES)) == about("oxford_flowers")["classes"]
+    assert (FLOWER_NAMES[0], FLOWER_NAMES[59], FLOWER_NAMES[77], FLOWER_NAMES[101]) == (
+        "pink primrose", "pink-yellow dahlia", "lotus", "blackberry lily"
+    )  # fmt: skip
+    miniatures.oxford_flowers(tmp_path)
+    names = tmp_path / "oxford_flowers" / "cat_to_name.json"
+    names.write_text(json.dumps({"1": "a", "2": "b", "3": "c"}))
+    assert opened("oxford_flowers", tmp_path).class_names == ("a", "b", "c")
+    names.unlink()
+    assert opened("oxford_flowers", tmp_path).class_names == NAMES["oxford_flowers"]
+
+
+def test_suffixes_in_capitals_count(tmp_path):
+    for suffix in (".JPG", ".JPEG", ".PNG"):
+        miniatures.class_folders(tmp_path / suffix / "dtd" / "images", ["banded", "dotted"], "image_{:04}" + suffix)
+        assert len(opened("dtd", tmp_path / suffix).train) == 10
 
 
 def test_coops_layout_comes_before_torchvisions(tmp_path):
@@ -284,7 +347,6 @@ def test_a_missing_dataset_is_said_with_its_place(tmp_path):
         ("stanford_cars", "stanford_cars/devkit/cars_train_annos.mat"),
         ("stanford_cars", "stanford_cars/cars_test_annos_withlabels.mat"),
         ("oxford_flowers", "oxford_flowers/imagelabels.mat"),
-        ("oxford_flowers", "oxford_flowers/cat_to_name.json"),
         ("fgvc_aircraft", "fgvc_aircraft/variants.txt"),
         ("fgvc_aircraft", "fgvc_aircraft/images_variant_val.txt"),
         ("sun397", "sun397/ClassName.txt"),
@@ -396,9 +458,13 @@ def test_the_shared_datasets_have_coops_split(shared_data, name, halves):
     ]
     base, new = base_new_classes(facts["classes"])
     assert (len(data.test.of_classes(base)), len(data.test.of_classes(new))) == halves
-    recorded = json.loads((shared_data / "few_shot_indices" / name / "shot_16-seed_1.json").read_text())
-    train, val = sample_few_shot(data.train.labels, data.val.labels, shots=16, seed=1)
-    assert (train, val) == (recorded["train"]["indices"], recorded["val"]["indices"])
+    draws = sorted((shared_data / "few_shot_indices" / name).glob("shot_*-seed_*.json"))
+    assert draws
+    for path in draws:
+        shots, seed = map(int, re.fullmatch(r"shot_(\d+)-seed_(\d+)", path.stem).groups())
+        recorded = json.loads(path.read_text())
+        train, val = sample_few_shot(data.train.labels, data.val.labels, shots=shots, seed=seed)
+        assert (train, val) == (recorded["train"]["indices"], recorded["val"]["indices"]), path.stem
 
 
 @pytest.mark.parametrize("name", ["eurosat", "caltech101"])

@@ -104,7 +104,7 @@ def test_images_in_folders_inside_a_class_count_and_other_files_are_reported(tmp
     with caplog.at_level(logging.WARNING, "promptlab"):
         data = read_folder("mine", tmp_path)
     assert Counter(label for part in content(data).values() for _, label in part) == {0: 2, 1: 4}
-    assert "2 files that are no images are ignored: README.md, cat/notes.txt" in caplog.text
+    assert "2 files are ignored, which are no images or in no class's folder: README.md, cat/notes.txt" in caplog.text
 
 
 def test_a_class_may_be_called_train(tmp_path):
@@ -238,6 +238,23 @@ def test_labels_that_are_numbers_take_names(tmp_path):
         read_csv("mine", file, class_names=["hound"])
     with pytest.raises(DatasetError, match="1 classes have no training images: 2"):
         read_csv("mine", file, class_names=["hound", "tabby", "third"])
+    file.write_text(file.read_text().replace(",1,", ",2,").replace(",0,", ",1,"))
+    with pytest.raises(DatasetError, match=r"list\.csv.*labels run from 1 to 2; they must start at 0"):
+        read_csv("mine", file, class_names=["hound", "tabby"])
+
+
+def test_tables_as_other_programs_write_them(tmp_path):
+    """A byte order mark, CRLF, quotes, spaces, commas in names, columns in capitals and another order."""
+    file = table(tmp_path, "")
+    lines = ['"Split","LABEL","Path"', '"train","cat, tabby","cat/image_0000.png"', "train, dog ,dog/image_0000.png",
+             '"test","cat, tabby","cat/image_0001.png"', "", "test,dog,./dog/image_0001.png"]  # fmt: skip
+    file.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    data = read_csv("mine", file)
+    assert data.class_names == ("cat, tabby", "dog")
+    assert content(data)["test"] == [("cat/image_0001.png", 0), ("dog/image_0001.png", 1)]
+    file.write_bytes("path,label\ncat/image_0000.png,caf\xe9\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match="A UTF-8 CSV file is needed"):
+        read_csv("mine", file)
 
 
 def test_images_may_lie_elsewhere(tmp_path):
@@ -260,6 +277,9 @@ def test_images_may_lie_elsewhere(tmp_path):
         ("image,label\na.png,cat\n", "no column path; it has image, label"),
         ("path,label\n", "no rows"),
         ("path,label\ncat/image_0000.png,\n", "no path or no label: line 2"),
+        (ROWS.replace("1.png,cat", "1.png,NaN"), "1 rows have no path or no label: line 4"),
+        (ROWS.replace(",cat,", ",0.0,").replace(",dog,", ",1.0,"), "2 labels are numbers, but not whole .*: 0.0, 1.0"),
+        (ROWS.replace(",cat,", ",0,").replace(",dog,", ",-1,"), "1 labels are numbers, but not whole ones from 0: -1"),
         (ROWS.replace("valid", "holdout"), r"1 rows have an unknown split .*: holdout \(line 4\)"),
         (ROWS.replace("cat/image_0001.png", "cat/notes.txt"), r"don't end as images do: cat/notes\.txt"),
         (ROWS.replace("image_0001", "image_0009"), "2 images are missing under .*: cat/image_0009.png, dog/image_0009"),
@@ -290,6 +310,19 @@ def test_coops_form_at_any_place(tmp_path):
     (tmp_path / "images" / "cat" / "image_0001.png").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"1 images are empty files: cat/image_0001\.png"):
         read_json("mine", file, images=str(tmp_path / "images"))
+
+
+@pytest.mark.parametrize("prefix", ["{}/images/", "../images/"])
+def test_json_may_have_absolute_paths_and_paths_upwards(tmp_path, prefix):
+    classes(tmp_path / "images", {"cat": 2, "dog": 2})
+    (tmp_path / "lists").mkdir()
+    before = prefix.format(tmp_path)
+    rows = {split: [[f"{before}{name}/image_000{i}.png", label, name] for label, name in enumerate(("cat", "dog"))]
+            for i, split in enumerate(("train", "test"))}  # fmt: skip
+    (tmp_path / "lists" / "split.json").write_text(json.dumps(rows | {"val": []}))
+    data = read_json("mine", tmp_path / "lists" / "split.json")
+    assert content(data)["test"] == [("cat/image_0001.png", 0), ("dog/image_0001.png", 1)]
+    assert data.test.source.root == tmp_path / "images"
 
 
 # Hugging Face tables

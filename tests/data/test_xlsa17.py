@@ -177,7 +177,8 @@ def test_what_is_missing_is_said_with_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("raw", "clean"),
     [("001.Black_footed_Albatross", "black footed albatross"), ("grizzly+bear", "grizzly bear"),
-     ("outdoor/tennis_court", "outdoor tennis court"), ("abbey", "abbey")],
+     ("outdoor/tennis_court", "outdoor tennis court"), ("abbey", "abbey"), ("a\\abbey", "abbey"),
+     ("/k/kiosk/indoor", "kiosk indoor"), ("airport\\terminal ", "airport terminal"), ("T-shirt", "t-shirt")],
 )  # fmt: skip
 def test_clean_names(raw, clean):
     assert clean_name(raw) == clean
@@ -204,6 +205,7 @@ def test_real_paths_keep_their_tails(tmp_path):
          "antelope/antelope_10001.jpg"),
         ("images", "/BS/x/SUN/images/a/abbey/sun_x.jpg", "a/abbey/sun_x.jpg"),
         ("jpg", "/home/x/Flowers/jpg/image_00001.jpg", "image_00001.jpg"),
+        ("images", "D:\\data\\CUB\\images\\001.Wren\\wren 1.jpg", "001.Wren/wren 1.jpg"),
     ):  # fmt: skip
         write(tmp_path, image_changes={"image_files": cells([path] * 60)})
         assert read(tmp_path, keep_after=keep_after).test.source.describe(0) == tail

@@ -1,5 +1,6 @@
 """What is saved comes back and scores the same; what can't, or doesn't fit, is refused with the reason."""
 
+import hashlib
 import json
 import logging
 import sys
@@ -13,9 +14,9 @@ from torch.nn import functional as F
 
 import promptlab
 from promptlab import atomic, load_clip, load_learner
-from promptlab.clip.loading import _portable
+from promptlab.clip.loading import portable as portable_source
 from promptlab.launch import composed
-from promptlab.learners import CoCoOp, CoOp, PromptLearner, ZeroShot
+from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
 from promptlab.learners.card import CardError
 from promptlab.learners.card_values import arguments_from_json, arguments_to_json
 from promptlab.learners.contract import _train as train_a_little
@@ -125,7 +126,7 @@ def test_the_backbone_is_loaded_by_name_if_none_is_given(tmp_path):
 )
 def test_only_names_that_other_machines_know_are_written(arguments, portable):
     keys = ("name", "pretrained", "quick_gelu", "seed")
-    assert _portable(*arguments) == (dict(zip(keys, arguments, strict=True)) if portable else None)
+    assert portable_source(*arguments) == (dict(zip(keys, arguments, strict=True)) if portable else None)
 
 
 def test_a_backbone_without_a_name_has_to_be_given(tmp_path):
@@ -295,7 +296,10 @@ def test_a_learner_that_can_not_come_back_is_refused(clip, tmp_path):
         ({"surplus": 5}, "surplus: unknown field"),
         ({"learner_version": 9}, "saved by version 9 of CoOp, this promptlab .* has version 1"),
         ({"learner": "promptlab.learners.Coop"}, r"has no class 'promptlab\.learners\.Coop'"),
-        ({"learner": "promptlab.clip.FrozenCLIP"}, "FrozenCLIP is no learner"),
+        ({"learner": "promptlab.training.Optim"}, "Optim is no learner"),
+        ({"learner": "promptlab.clip.FrozenCLIP"}, "is no class of promptlab, and others are not imported"),
+        ({"arguments": {"ctx_init": 7}}, r"don't make a CoOp \(AttributeError"),
+        ({"arguments": {"n_ctx": 10**13}}, "n_ctx|memory|alloc"),
         ({"class_names": ["red star"]}, r"ctx has shape \(5, 2, 128\), expected \(1, 2, 128\)"),
         ({"arguments": {"n_ctx": 3, "csc": True}}, r"expected \(5, 3, 128\)"),
         ({"arguments": {"n_ctxx": 3}}, "n_ctxx"),
@@ -363,13 +367,76 @@ def test_damaged_files(clip, tmp_path):
 
 @pytest.mark.parametrize(("change", "message"), [({}, "ctx is missing"), ({"ctx": 1, "more": 1}, "more is unknown")])
 def test_tensors_that_do_not_fit(clip, tmp_path, change, message):
-    import hashlib
-
     CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path)
     data = save({name: torch.zeros(2, 128) for name in change})
     (tmp_path / "learned.safetensors").write_bytes(data)
     edit(tmp_path, learned_sha256=hashlib.sha256(data).hexdigest())
     with pytest.raises(CardError, match=message):
+        load_learner(tmp_path, clip)
+
+
+def rewrite(folder, **tensors):
+    """Other tensors in a saved folder, with the card's hash to match."""
+    data = save({**load_file(folder / "learned.safetensors"), **tensors})
+    (folder / "learned.safetensors").write_bytes(data)
+    edit(folder, learned_sha256=hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"ctx": torch.full((2, 128), float("nan"))}, "ctx holds NaN or infinities"),
+        ({"ctx": torch.zeros(2, 128, dtype=torch.int64)}, r"ctx holds torch.int64, expected torch.float32"),
+    ],
+)
+def test_tensors_that_are_no_learned_numbers(clip, tmp_path, tensors, message):
+    CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path)
+    rewrite(tmp_path, **tensors)
+    with pytest.raises(CardError, match=message):
+        load_learner(tmp_path, clip)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, "equal rows, these have 10 and 3"),
+        ({"labels": torch.full((10,), 9)}, "labels should be 0 to 4"),
+        ({"labels": torch.full((10,), -1)}, "labels should be 0 to 4"),
+    ],
+)
+def test_a_cache_whose_parts_do_not_fit_each_other(clip, tmp_path, tensors, message):
+    learner = TipAdapter(clip, NAMES, search=False)
+    learner.keys.data, learner.labels.data = torch.randn(10, clip.dim), torch.arange(10) % 5
+    learner.save_pretrained(tmp_path)
+    rewrite(tmp_path, **tensors)
+    with pytest.raises(CardError, match=message):
+        load_learner(tmp_path, clip)
+
+
+def test_what_is_refused_changes_nothing(clip):
+    learner = TipAdapter(clip, NAMES, search=False)
+    tensors = {"keys": torch.randn(10, clip.dim), "labels": torch.arange(10) % 5, "alpha": torch.tensor(1.0)}
+    with pytest.raises(ValueError, match="beta is missing"):
+        learner.load_learned(tensors)
+    assert (len(learner.keys), len(learner.labels)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "source", [{"name": "local-dir:/tmp/evil"}, {"name": "ViT-B-32", "pretrained": "/etc/passwd", "quick_gelu": False}]
+)
+def test_a_card_can_not_have_files_of_this_machine_opened(clip, tmp_path, monkeypatch, source):
+    monkeypatch.setattr("promptlab.learners.pretrained.load_clip", lambda **_: pytest.fail("it was opened"))
+    CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path)
+    backbone = json.loads((tmp_path / "card.json").read_text())["backbone"]
+    edit(tmp_path, backbone={**backbone, "source": {"quick_gelu": None, "pretrained": None, "seed": None, **source}})
+    with pytest.raises(CardError, match="isn't opened"):
+        load_learner(tmp_path)
+
+
+def test_a_card_nested_without_end(clip, tmp_path):
+    CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path)
+    (tmp_path / "card.json").write_text('{"format": 1, "arguments": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(CardError, match="can't be read as JSON"):
         load_learner(tmp_path, clip)
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner
+from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner, TipAdapter, TipAdapterF
 from promptlab.learners.base import ClosedFormStage
 from promptlab.learners.contract import LearnerContract
 from promptlab.learners.feature_generators import vae_loss
 from promptlab.learners.ship import SHIP
+from promptlab.synthesize_cli import _names
 from promptlab.training.optim import Optim
 from tests.golden import read_golden
 from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, rule_tensor, tiny_clip
@@ -329,3 +330,14 @@ def test_bad_arguments_are_named(arguments, message):
     has_images = [label < SEEN for label in range(8)]
     with pytest.raises(ValueError, match=message):
         SHIP(tiny_clip(), class_names(8), **{"inner": CoOp, "has_images": has_images, **arguments})
+
+
+def test_many_names_may_stand_on_the_command_line():
+    names = ",".join(f"class number {i}" for i in range(40))
+    assert len(_names(names)) == 40
+    with pytest.raises(ValueError, match=r"names\.txt: there is no such file"):
+        _names("names.txt")
+
+
+def test_the_papers_views_are_larger_crops():
+    assert SHIP.crop_scale == TipAdapter.crop_scale == TipAdapterF.crop_scale == (0.5, 1.0)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from promptlab.learners import Batch, ClosedFormStage, GradientStage, TipAdapter, TipAdapterF, ZeroShot
 from promptlab.learners.contract import LearnerContract
-from promptlab.learners.tip_adapter import best_pair, grid
+from promptlab.learners.tip_search import best_pair, grid
 from tests.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake", "boat"]
@@ -213,6 +213,26 @@ def test_other_names_are_zero_shot_and_own_names_are_not(clip, data):
     own = learner.rebind(NAMES, OWN)(images)
     torch.testing.assert_close(own, learner(images))
     assert (own - ZeroShot(clip, NAMES, template=OWN)(images)).abs().max() > 0.1
+
+
+def test_own_classes_keep_their_keys_among_others(clip, data):
+    """In a joint label space; a class is told by its place, not by its name."""
+    learner = solved(TipAdapter(clip, NAMES, template=OWN, search=False), data)
+    images, names = data[1].inputs, [NAMES[0], "car", NAMES[3]]
+    joint = learner.extend(names, OWN, [None, None, 3])(images)
+    torch.testing.assert_close(joint[:, :2], ZeroShot(clip, names[:2], template=OWN)(images))
+    torch.testing.assert_close(joint[:, 2], learner(images)[:, 3], atol=1e-4, rtol=0)
+    assert (joint[:, 2] - ZeroShot(clip, [NAMES[3]], template=OWN)(images)[:, 0]).abs().max() > 0.1
+
+
+def test_a_large_search_goes_by_blocks(clip, data, monkeypatch):
+    stream = torch.Generator().manual_seed(0)
+    zero_shot, similarities = torch.randn(50, 4, generator=stream), torch.rand(50, 12, generator=stream)
+    values, labels = torch.eye(4)[torch.arange(12) % 4], torch.randint(4, (50,), generator=stream)
+    arguments = (zero_shot, similarities, values, labels, grid(3, 10), grid(7, 10))
+    whole = best_pair(*arguments)
+    monkeypatch.setattr("promptlab.learners.tip_search.MOST_VOTES", 12 * 7)
+    assert best_pair(*arguments) == whole
 
 
 @pytest.mark.parametrize("kind", [TipAdapter, TipAdapterF])

@@ -1,14 +1,14 @@
 """What trains and what is scored."""
 
-import numpy as np
 import pytest
 
-from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.items import DatasetError
 from promptlab.data.readers import read_coop_split
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import base_to_new, few_shot
 from tests.golden import shared
+from tests.protocols.examples import some_classes
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_base_to_new_halves_one_draw(dataset):
 
 
 def test_an_odd_class_is_base():
-    eleven = _some_classes(demo_dataset("demo_shapes"), 11)
+    eleven = some_classes(demo_dataset("demo_shapes"), range(11))
     base, new = base_to_new(eleven, shots=1, seed=1).evaluations
     assert (len(base.class_names), len(new.class_names)) == (6, 5)
 
@@ -70,7 +70,7 @@ def test_bad_choices_are_named(dataset):
     with pytest.raises(ValueError, match="shots"):
         few_shot(dataset, shots=0, seed=1)
     with pytest.raises(DatasetError, match="at least two classes"):
-        base_to_new(_some_classes(dataset, 1), shots=1, seed=1)
+        base_to_new(some_classes(dataset, range(1)), shots=1, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -86,16 +86,3 @@ def test_base_and_new_of_the_benchmarks(folder, split, images, counts):
     dataset = read_coop_split(folder, root, folder=folder, split_file=split, image_folder=images)
     base, new = base_to_new(dataset, shots=16, seed=1).evaluations
     assert (len(base.class_names), len(new.class_names), len(base.items), len(new.items)) == counts
-
-
-def _some_classes(dataset: Dataset, count: int) -> Dataset:
-    classes = np.arange(count)
-    splits = {name: getattr(dataset, name).of_classes(classes) for name in ("train", "val", "test")}
-    return Dataset(
-        name="some",
-        class_names=dataset.class_names[:count],
-        template=dataset.template,
-        split_source="test",
-        split_hash="0",
-        **splits,
-    )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptlab.training.loaders import FeatureLoader, batches_of
+from promptlab.training.loaders import FeatureLoader, batches_of, count_of
 from promptlab.training.streams import stream_seed
 
 
@@ -12,6 +12,13 @@ from promptlab.training.streams import stream_seed
 )
 def test_an_incomplete_batch_is_dropped_unless_it_is_the_only_one(items, size, expected):
     assert [len(batch) for batch in batches_of(torch.arange(items), size)] == expected
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_the_number_of_batches_is_known_without_making_them(drop_last):
+    for items in range(0, 40):
+        for size in (1, 7, 8, 40):
+            assert count_of(items, size, drop_last) == len(batches_of(torch.arange(items), size, drop_last))
 
 
 def loader(views=1, seed=1, stage="context", items=40):

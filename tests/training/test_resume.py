@@ -67,8 +67,9 @@ def fitted(clip, bank, folder, *, kill_at=None, select="last", chosen_by="accura
 
     learner.noisy = counted
     options = {"val": items(0, 12), "select": select, "views": 2, "seed": 3, "trainer": QUIET, **kwargs}
+    options = {"checkpoint": folder / "resume.ckpt", "ckpt_every_s": 0, **options}
     try:
-        report = fit(learner, items(), bank=bank, checkpoint=folder / "resume.ckpt", ckpt_every_s=0, **options)
+        report = fit(learner, items(), bank=bank, **options)
     except KilledError:
         return learner, None
     return learner, report
@@ -118,13 +119,49 @@ def test_killed_twice(clip, bank, tmp_path):
 
 
 def test_short_fits_write_nothing(clip, bank, tmp_path):
-    fitted(clip, bank, tmp_path, kill_at=20, **{"seed": 3})
+    """Epochs end in both, but only every so many seconds is one kept."""
+    fitted(clip, bank, tmp_path, kill_at=20)
     assert (tmp_path / "resume.ckpt").exists()
-    learner = TwoStages(clip, NAMES)
-    learner.loss = lambda batch: (_ for _ in ()).throw(RuntimeError)
-    with pytest.raises(RuntimeError):
-        fit(learner, items(), bank=bank, views=0, trainer=QUIET, checkpoint=tmp_path / "other.ckpt")
-    assert not (tmp_path / "other.ckpt").exists()
+    fitted(clip, bank, tmp_path / "short", kill_at=20, ckpt_every_s=1000)
+    assert not (tmp_path / "short" / "resume.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [("views", 1), ("select", "val"), ("val", items(0, 24)), ("trainer", {**QUIET, "accumulate_grad_batches": 2})],
+)
+def test_another_fit_starts_again(clip, bank, tmp_path, caplog, change, value):
+    fitted(clip, bank, tmp_path, kill_at=20)
+    with caplog.at_level(logging.WARNING):
+        fitted(clip, bank, tmp_path, **{change: value})
+    assert "belongs to another fit" in caplog.text
+
+
+@pytest.mark.parametrize("other", [{"w": 0.0}, {"n_ctx": 3}], ids=str)
+def test_other_hyper_parameters_are_another_fit(clip, bank, tmp_path, caplog, other):
+    class Weighted(CoOp):
+        def __init__(self, clip, class_names, *, w=8.0, n_ctx=2):
+            super().__init__(clip, class_names, n_ctx=n_ctx, optim=Optim(epochs=2, batch_size=16))
+            self.w, self.steps = w, iter(range(100))
+
+        def loss(self, batch):
+            if self.w and next(self.steps) == 5:
+                raise KilledError
+            return (1 + self.w) * super().loss(batch)
+
+    options = {"bank": bank, "views": 0, "trainer": QUIET, "checkpoint": tmp_path / "resume.ckpt", "ckpt_every_s": 0}
+    with pytest.raises(KilledError):
+        fit(Weighted(clip, NAMES), items(), **options)
+    learner = Weighted(clip, NAMES, **{"w": 0.0, **other})
+    with caplog.at_level(logging.WARNING):
+        report = fit(learner, items(), **options)
+    assert "belongs to another fit" in caplog.text
+    assert len(report.curve) == 2
+
+
+def test_the_checkpoint_can_be_left_to_the_caller(clip, bank, tmp_path):
+    fitted(clip, bank, tmp_path, discard_checkpoint=False)
+    assert (tmp_path / "resume.ckpt").exists()
 
 
 @pytest.mark.parametrize("damage", ["other fit", "torn"])
@@ -150,3 +187,26 @@ def test_a_diverging_loss_keeps_the_last_good_state(clip, bank, tmp_path):
     state = torch.load(tmp_path / "resume.ckpt", weights_only=True)
     assert len(state["promptlab"]["progress"]["curve"]) == 4
     assert state["state_dict"]["learner.ctx"].isfinite().all()
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_last_step_that_diverges_is_named_and_never_kept(clip, bank, tmp_path, last):
+    """Every loss is finite, but the last step of an epoch makes the weights NaN."""
+    learner = TwoStages(clip, NAMES, epochs=2)
+    plain, steps = learner.noisy, iter(range(100))
+    fatal = 9 + (13 if last else 6)
+
+    def poisoned(batch):
+        loss = plain(batch)
+        if next(steps) == fatal:
+            learner.ctx.register_hook(lambda gradient: gradient * float("nan"))
+        return loss
+
+    learner.noisy = poisoned
+    options = {"bank": bank, "views": 0, "trainer": QUIET, "checkpoint": tmp_path / "resume.ckpt", "ckpt_every_s": 0}
+    place = rf"epoch {int(last)}, step 6, at learning rate"
+    with pytest.raises(FloatingPointError, match=rf"second: a learned value is NaN or infinite in {place}"):
+        fit(learner, items(), **options)
+    state = torch.load(tmp_path / "resume.ckpt", weights_only=True)
+    assert state["state_dict"]["learner.ctx"].isfinite().all()
+    assert len(state["promptlab"]["progress"]["curve"]) == 3 + int(last)

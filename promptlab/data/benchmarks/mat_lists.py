@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
+from promptlab.data.benchmarks.flower_names import FLOWER_NAMES
 from promptlab.data.benchmarks.place import Place
 from promptlab.data.benchmarks.rules import hold_out, split_each_class
 from promptlab.data.items import DatasetError
@@ -16,14 +17,15 @@ from promptlab.data.rows import SplitRows
 
 
 def flower_labels(place: Place) -> SplitRows:
-    """``imagelabels.mat``: labels from 1, by image; names in ``cat_to_name.json``. Each class is split 50/20/30.
+    """``imagelabels.mat``: labels from 1, by image. Each class is split 50/20/30.
 
-    Classes are visited as the labels first show them.
+    Names are those of ``cat_to_name.json`` where it is there. Classes are visited as the labels first show them.
     """
-    names = json.loads(place.file("cat_to_name.json").read_text(encoding="utf-8"))
+    given = place.find("cat_to_name.json")
+    names = dict(enumerate(FLOWER_NAMES)) if given is None else _names_of_numbers(given)
     classes: dict[int, list[tuple[str, int, str]]] = {}
     for position, number in enumerate(_array(place.file("imagelabels.mat"), "labels").tolist()):
-        row = (f"image_{position + 1:05d}.jpg", int(number) - 1, names[str(int(number))])
+        row = (f"image_{position + 1:05d}.jpg", int(number) - 1, names[int(number) - 1])
         classes.setdefault(int(number), []).append(row)
     return split_each_class(classes.values())
 
@@ -51,6 +53,10 @@ def _array(path: Path, key: str) -> Any:
         return np.atleast_1d(loadmat(path, squeeze_me=True)[key])
     except Exception as error:  # scipy's reader raises many kinds
         raise DatasetError(f"{path} can't be read ({type(error).__name__}: {error}). Fetch it again.") from error
+
+
+def _names_of_numbers(path: Path) -> dict[int, str]:
+    return {int(number) - 1: name for number, name in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
 def _year_first(name: str) -> str:

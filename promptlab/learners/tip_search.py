@@ -1,0 +1,71 @@
+"""The search of Tip-Adapter's alpha and beta on validation images.
+
+Paper: Tip-Adapter, https://arxiv.org/abs/2111.03930; the grid and the order of the search are the authors' code's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+MOST_VOTES = 1 << 24
+"""Numbers of a block of votes (images x keys) that are made at once."""
+
+
+def cache_logits(similarities: Tensor, values: Tensor, beta: float | Tensor) -> Tensor:
+    """Votes (B, C) of N keys: ``exp(-beta (1 - similarities)) values``.
+
+    Args:
+        similarities: (B, N) cosines of images and keys.
+        values: (N, C) 1 where a key is of a class, else 0.
+        beta: how fast a vote fades with distance.
+    """
+    return torch.exp(-beta * (1 - similarities)) @ values
+
+
+def grid(end: float, steps: int) -> list[float]:
+    """The authors' search grid: ``steps`` values from 0.1 up to, but without, ``end``."""
+    return [i * (end - 0.1) / steps + 0.1 for i in range(steps)]
+
+
+def best_pair(
+    zero_shot: Tensor,
+    similarities: Tensor,
+    values: Tensor,
+    labels: Tensor,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+) -> tuple[float, float]:
+    """The alpha and beta with the most hits; of equals the first, with beta in the outer loop.
+
+    Args:
+        zero_shot: (B, C) logits without the cache.
+        similarities: (B, N) cosines of images and keys.
+        values: (N, C) 1 where a key is of a class, else 0.
+        labels: (B,) true classes.
+        alphas: values to try.
+        betas: values to try.
+
+    Returns:
+        Alpha and beta.
+    """
+    rows = max(1, MOST_VOTES // max(1, similarities.shape[1]))
+    blocks = (slice(start, start + rows) for start in range(0, len(labels), rows))
+    hits = [_hits(zero_shot[b], similarities[b], labels[b], values, alphas, betas) for b in blocks]
+    counts = torch.stack(hits).sum(0).tolist()
+    best = counts.index(max(counts))
+    return alphas[best % len(alphas)], betas[best // len(alphas)]
+
+
+def _hits(
+    zero_shot: Tensor, similarities: Tensor, labels: Tensor, values: Tensor, alphas: Sequence[float],
+    betas: Sequence[float],
+) -> Tensor:  # fmt: skip
+    """Right images for each pair, beta in the outer loop."""
+    hits = []
+    for beta in betas:
+        votes = cache_logits(similarities, values, beta)
+        hits += [((zero_shot + alpha * votes).argmax(-1) == labels).sum() for alpha in alphas]
+    return torch.stack(hits)
