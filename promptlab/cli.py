@@ -17,6 +17,7 @@ usage: promptlab [run] [-m] [KEY=VALUE ...]      run an experiment; with -m a sw
        promptlab data check|prepare NAME         what of a dataset is there; downloads it, or says how to get it
        promptlab interpret DIR                   the words that learned vectors are closest to
        promptlab synthesize DIR --classes a,b    features made up for class names, by a SHIP run
+       promptlab bench coop|cocoop|ship|...      speed and memory beside the research code's way, on this machine
        promptlab check MODULE:CLASS              the tests that every learner passes, for a learner of yours
        promptlab --help | --version
 
@@ -37,6 +38,7 @@ main keys:
 """
 
 VERBS = {
+    "bench": ("bench.cli", "bench"),
     "cache": ("cache_cli", "cache"),
     "check": ("check_cli", "check"),
     "data": ("data_cli", "data"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image
@@ -88,7 +88,12 @@ class RenderedImages:
 
     def content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
         """Ids that follow from what is drawn and the world's version."""
-        return [self._pictures[int(index)].content_id() for index in indices]
+        return [self._ids[int(index)] for index in indices]
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        """Asked for in every run of a sweep, so made once."""
+        return [picture.content_id() for picture in self._pictures]
 
 
 @lru_cache(len(CORNERS))

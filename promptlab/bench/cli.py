@@ -1,0 +1,151 @@
+"""``promptlab bench``: the command line of the measurements."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from promptlab.bench.report import Report
+    from promptlab.bench.settings import Settings
+
+DEFAULTS = {"coop": (16, 32), "cocoop": (4, 8), "ship": (4, 64), "features": (16, 64), "sweep": (4, 32)}
+"""M and B of each verb, as the papers and the bank have them."""
+VIT = "ViT-B-16-quickgelu"
+"""The architecture of the papers' main tables, with the activation of OpenAI's weights."""
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Measure and print.
+
+    Returns:
+        0; 1 if promptlab's results and the plain rendering's differ, or a measurement failed; 2 for settings that
+        can't be.
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks to stderr
+    options = _parser().parse_args(arguments)
+    console, notes = Console(), Console(stderr=True)
+    try:
+        with notes.status(f"measuring {options.verb}"):
+            report = _measure(options)
+    except (ValueError, MemoryError, OSError) as error:
+        sys.stderr.write(f"promptlab: {error}\n")
+        return 2
+    except RuntimeError as error:
+        sys.stderr.write(f"promptlab: {error}\n")
+        return 1
+    if options.json:
+        sys.stdout.write(report.json() + "\n")
+    else:
+        report.show(console)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> Report:
+    if options.verb == "startup":
+        from promptlab.bench import startup
+
+        return startup.run(options.rounds)
+    settings = _settings(options)
+    if options.verb == "features":
+        from promptlab.bench import features
+
+        return features.run(settings, options.images, options.rows)
+    if options.verb == "sweep":
+        from promptlab.bench import sweep
+
+        runs = sweep.Sweep(options.dataset, options.root, options.shots, options.seeds, options.epochs)
+        short, long = options.loop_epochs
+        return sweep.run(settings, runs, (short, long))
+    from promptlab.bench import steps
+
+    return steps.run(options.verb, settings, many=getattr(options, "many", 0))
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from promptlab.bench.settings import Settings
+
+    return Settings(
+        backbone=options.backbone,
+        pretrained=options.pretrained,
+        precision=options.precision,
+        device=options.device,
+        classes=options.classes,
+        n_ctx=options.n_ctx,
+        batch=options.batch,
+        rounds=options.rounds,
+        threads=options.threads,
+        memory=options.memory,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="promptlab bench",
+        description="Time promptlab's steps beside a plain rendering of the research code's, on this machine. Both "
+        "are held equal before anything is timed.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, text in (
+        ("coop", "CoOp's text side and training step"),
+        ("cocoop", "CoCoOp's training step, per image"),
+        ("ship", "the step of SHIP's generator"),
+        ("features", "the feature bank: encoding and gathering"),
+        ("sweep", "a sweep in one process, and Lightning's loop"),
+        ("startup", "commands and imports"),
+    ):
+        own = verbs.add_parser(verb, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        own.add_argument("--rounds", type=_positive, default=3 if verb == "features" else 5, help="how often to time")
+        own.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+        if verb != "startup":
+            _add_settings(own, verb)
+    return parser
+
+
+def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
+    n_ctx, batch = DEFAULTS[verb]
+    sweeps = verb == "sweep"
+    own.add_argument("--backbone", default="demo" if sweeps else VIT, help="demo, or an architecture of open_clip")
+    own.add_argument("--pretrained", help="tag or file of its weights; random weights if left out")
+    own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
+    own.add_argument("--device", default="cpu", help="cpu, or cuda")
+    own.add_argument("--threads", type=_positive, help="torch's threads")
+    own.add_argument("--classes", type=_positive, default=24 if sweeps else 100, help="C")
+    own.add_argument("--n-ctx", type=_positive, default=n_ctx, help="M, context vectors")
+    own.add_argument("--batch", type=_positive, default=batch, help="B, images")
+    own.add_argument("--no-memory", dest="memory", action="store_false", help="leave out peak memory")
+    if verb == "coop":
+        own.add_argument("--many", type=int, default=1000, help="also a step with so many classes; 0 leaves it out")
+    if verb == "features":
+        own.add_argument("--images", type=_positive, default=128, help="pictures to encode")
+        own.add_argument("--rows", type=_numbers, default=[50_000, 1_280_000], help="rows to gather, e.g. 50000")
+    if sweeps:
+        own.add_argument("--dataset", default="demo_shapes", help="a name of promptlab list datasets")
+        own.add_argument("--root", help="folder that holds the dataset's")
+        own.add_argument("--shots", type=_numbers, default=[1, 2, 4, 8, 16], help="images a class")
+        own.add_argument("--seeds", type=_numbers, default=[1, 2, 3])
+        own.add_argument("--epochs", type=_positive, help="of training; the paper's by shots if left out")
+        own.add_argument("--loop-epochs", type=_pair, default=[5, 30], help="lengths of the fits that show the loop")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 is needed")
+    return value
+
+
+def _pair(text: str) -> list[int]:
+    numbers = _numbers(text)
+    if len(numbers) != 2 or numbers[0] == numbers[1]:
+        raise argparse.ArgumentTypeError(f"{text}: two different numbers are needed")
+    return numbers
+
+
+def _numbers(text: str) -> list[int]:
+    return [_positive(part) for part in text.split(",")]
