@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -80,6 +81,9 @@ class SHIP(PromptLearner):
         generator = generator or torch.Generator().manual_seed(0)
         offers = {"template": template, "has_images": self.has_images, "generator": generator}
         self.inner = inner(clip, self.class_names, **accepted(inner, offers))
+        read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
+        if read:  # a saved SHIP holds what the inner learner's files held
+            self.arguments = {**self.arguments, "inner": partial(inner, **read)}
         if self.inner.needs != "features":
             raise ValueError(f"SHIP makes features, but {type(self.inner).__name__} needs images")
         if n_synth is not None and n_synth < 1:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from promptlab import load_learner
 from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner, TipAdapter, TipAdapterF
 from promptlab.learners.base import ClosedFormStage
 from promptlab.learners.contract import LearnerContract
@@ -341,3 +342,17 @@ def test_many_names_may_stand_on_the_command_line():
 
 def test_the_papers_views_are_larger_crops():
     assert SHIP.crop_scale == TipAdapter.crop_scale == TipAdapterF.crop_scale == (0.5, 1.0)
+
+
+def test_an_inner_learners_sentences_are_saved_with_it(tmp_path):
+    """The file that they came from may go."""
+    clip, file = tiny_clip(), tmp_path / "cupl.json"
+    names = class_names(4)
+    file.write_text(json.dumps({name: [f"a {name} that glows.", f"two of {name}."] for name in names}))
+    inner = partial(TipAdapter, prompts=str(file), search=False)
+    learner = SHIP(clip, names, inner=inner, has_images=[True, True, True, False])
+    learner.save_pretrained(tmp_path / "saved")
+    file.unlink()
+    again = load_learner(tmp_path / "saved", clip)
+    images = unit(3, clip)
+    torch.testing.assert_close(again(images), learner(images))
