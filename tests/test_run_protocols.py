@@ -190,6 +190,13 @@ def test_the_bias_is_chosen_on_the_development_split(fits, capsys):
     assert len(fits) == 2
 
 
+def test_a_learner_that_searches_can_be_calibrated():
+    outcome = run(
+        composed([*QUICK[:2], "learner=tip_adapter", "protocol=generalized_zero_shot", "protocol.calibrate=true"])
+    )
+    assert outcome.result.seen_unseen.calibration is not None
+
+
 def test_a_bias_is_added_to_a_finished_fit(fits):
     plain = run(config("protocol=generalized_zero_shot"))
     biased = run(config("protocol=generalized_zero_shot", "protocol.calibrate=true"))

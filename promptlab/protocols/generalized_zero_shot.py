@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, get_args
 
+import numpy as np
+
 from promptlab.data.items import Dataset, DatasetError
 from promptlab.data.sampling import Shots, base_new_classes
 from promptlab.protocols.draw import Val, draw
@@ -79,7 +81,8 @@ def _with_unseen(dataset: Dataset) -> Dataset:
 def development_of(dataset: Dataset) -> Dataset:
     """A development split of a dataset that brings none: a third of its seen classes are held out.
 
-    Every third seen class is unseen here, and what is scored are validation images of the seen classes.
+    Every third seen class is unseen here, and what is scored are validation images: all of the held-out classes, every
+    second one of the others, whose rest stays for learners that search something.
 
     Args:
         dataset: with unseen classes.
@@ -94,10 +97,12 @@ def development_of(dataset: Dataset) -> Dataset:
             "images are needed; use protocol.calibrate=false"
         )
     held_out = seen[2::3]
+    kept = [np.flatnonzero(dataset.val.labels == label) for label in seen if label not in held_out]
+    tested = [*(rows[::2] for rows in kept), np.flatnonzero(np.isin(dataset.val.labels, held_out))]
     return replace(
         dataset,
         train=dataset.train.only(set(seen) - set(held_out)),
-        val=dataset.val.take([]),
-        test=dataset.val.only(seen),
+        val=dataset.val.take(np.sort(np.concatenate([rows[1::2] for rows in kept]))),
+        test=dataset.val.take(np.sort(np.concatenate(tested))),
         unseen=tuple(held_out),
     )

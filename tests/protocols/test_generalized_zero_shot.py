@@ -51,6 +51,8 @@ def test_the_development_split_tests_no_test_image_and_knows_no_unseen_class(dat
     assert tested
     assert not tested & set(dataset.test.content_ids())
     assert not tested & set(task.train.content_ids())
+    assert not tested & set(task.val.content_ids())
+    assert labels_of(task.val) == labels_of(task.train)  # for learners that search
     hidden = {dataset.class_names[label] for label in dataset.unseen}
     assert not hidden & set(task.class_names)
     assert len(task.class_names) == 21
