@@ -15,7 +15,7 @@ from promptlab.signatures import signature_of
 from promptlab.targets import target_node
 
 GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
-GIVEN_TO_LEARNER = ("clip", "class_names", "generator")
+GIVEN_TO_LEARNER = ("clip", "class_names", "generator", "template")
 
 
 def check_config(cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def check_config(cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any
         node = settings[group]
         taken = [key for key in given if key in node]
         if taken:
-            raise ConfigError(f"{group}.{taken[0]} is given by the run itself: leave it out")
+            instead = "set dataset.template" if taken[0] == "template" else "leave it out"
+            raise ConfigError(f"{group}.{taken[0]} is given by the run itself: {instead}")
         if not isinstance(node.get("name"), str):
             raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
         factory(node, group, drop=(*NAMES_FOR_PEOPLE, "targets"))  # makes inner nodes too

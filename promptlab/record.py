@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from promptlab.build import arguments_of, target_of
@@ -135,7 +137,7 @@ def finished(folder: Path, targets: Sequence[Target]) -> Finished | None:
     try:
         earlier = read_result(path)
         learned = _read_learned(folder)
-    except (ResultError, OSError, ValueError) as error:
+    except (ResultError, SafetensorError, OSError, ValueError) as error:
         log.warning("%s can't be read and is computed again: %s", folder, error)
         return None
     scored = frozenset(target.name for target in targets if _is_scored(folder, earlier, target))
@@ -179,6 +181,7 @@ def result(
         return replace(
             earlier.result,
             created=provenance.utc_now(),
+            config=_with_targets(earlier.result.config, settings),
             evaluations=evaluations,
             harmonic=_harmonic(evaluations, task),
             seconds=replace(seconds, evaluate=seconds.evaluate + clock.seconds["evaluate"]),
@@ -215,6 +218,15 @@ def result(
         host=provenance.host(str(subject.clip.device)),
         notes=(*task.notes, *_cut_short(stages, report)),
     )
+
+
+def _with_targets(earlier: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the fit, with the targets of all evaluations."""
+    named = {
+        target["name"]: target for config in (earlier, settings) for target in config["protocol"].get("targets") or ()
+    }
+    protocol = {**earlier["protocol"], **settings["protocol"]} | ({"targets": list(named.values())} if named else {})
+    return {**earlier, "protocol": protocol}
 
 
 def _harmonic(evaluations: Mapping[str, EvaluationResult], task: Task) -> Harmonic | None:

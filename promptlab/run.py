@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from promptlab.data.images import check_images
 from promptlab.learners.base import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
-from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, run_dir, write_result
+from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, lock, run_dir, write_result
 from promptlab.scoring import Scored, score, seen_unseen_curve
 from promptlab.subject import Subject, bind, learner_of, require_scorable, subject_of
 from promptlab.training.fit import FitReport, fit
@@ -58,18 +59,46 @@ def run(cfg: DictConfig) -> Outcome:
         folder = run_dir(
             settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
         )
-    if settings["force"]:
-        for name in (
-            RESULT_NAME,
-            UNFINISHED_NAME,
-            RESUME_NAME,
-        ):  # so that a kill never leaves an old Result beside newer tensors
-            (folder / name).unlink(missing_ok=True)
-    finished = record.finished(folder, targets)
-    if finished is not None and finished.complete and _has_bias(finished.result, beforehand):
-        return Outcome(finished.result, folder, fresh=False)
+    found = None if settings["force"] else _found(folder, targets, beforehand)
+    if found is not None:
+        return found
     learner = learner_of(subject)
     require_scorable(learner, subject)
+    with lock(folder):  # the same fit may be at work in another process: what it did isn't done again
+        return _finish(_Job(subject, bank, facts, targets, folder, clock), learner, beforehand)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run that is told from all others."""
+
+    subject: Subject
+    bank: FeatureBank
+    facts: record.Identified
+    targets: tuple[record.Target, ...]
+    folder: Path
+    clock: record.Clock
+
+
+def _found(folder: Path, targets: Sequence[record.Target], beforehand: tuple[float, str] | None) -> Outcome | None:
+    """The Outcome of an earlier run, if nothing of it is missing."""
+    finished = record.finished(folder, targets)
+    if finished is None or not finished.complete or not _has_bias(finished.result, beforehand):
+        return None
+    return Outcome(finished.result, folder, fresh=False)
+
+
+def _finish(job: _Job, learner: PromptLearner, beforehand: tuple[float, str] | None) -> Outcome:
+    """Fit, evaluate and write what isn't there yet."""
+    subject, bank, facts, folder, clock = job.subject, job.bank, job.facts, job.folder, job.clock
+    settings, targets = subject.settings, job.targets
+    if settings["force"]:  # a kill must not leave an old Result beside newer tensors
+        for name in (RESULT_NAME, UNFINISHED_NAME, RESUME_NAME):
+            (folder / name).unlink(missing_ok=True)
+    found = _found(folder, targets, beforehand)
+    if found is not None:
+        return found
+    finished = record.finished(folder, targets)
     with clock.phase("features"):
         _encode(subject, bank)
     with clock.phase("fit"):

@@ -71,6 +71,11 @@ def subject_of(settings: Mapping[str, Any]) -> Subject:
     chooser = _chooser(settings)
     if chooser and task.val is not None:
         _require_untested(chooser, task, dataset.val_is_test)
+    elif chooser and settings["val"] != "none":
+        raise ConfigError(
+            f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "
+            "search off (learner.search=false, or a value for learner.c)"
+        )
     for evaluation in task.evaluations:
         if not len(evaluation.items):
             raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")

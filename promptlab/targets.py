@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from promptlab.build import suggest
 from promptlab.config import ConfigError
 from promptlab.paths import conf_dir
+from promptlab.results.store import safe_name
 
 
 def target_node(target: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def target_node(target: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> d
     found: dict[str, Any] = node["dataset"]
     if not isinstance(found.get("name"), str):
         raise ConfigError(f"protocol.targets: {target!r} has no name; give names of `promptlab list datasets`")
+    safe_name(found["name"])  # its predictions will be a file of that name
     return found
 
 

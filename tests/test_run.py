@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +140,37 @@ def test_a_missing_file_is_made_again(name):
     assert again.fresh
     assert (first.folder / name).exists()
     assert again.result.evaluations == first.result.evaluations
+
+
+def test_damaged_tensors_are_made_again(caplog):
+    first = run(config())
+    path = first.folder / "learned.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    with caplog.at_level(logging.WARNING):
+        assert run(config()).fresh
+    assert "can't be read" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_a_run_waits_for_another_of_the_same_fit(caplog):
+    """And then finds what that one did."""
+    from threading import Thread
+
+    from promptlab.results.store import lock
+
+    first = run(config())
+    (first.folder / "result.json").rename("kept.json")
+    second = []
+    with caplog.at_level(logging.WARNING), lock(first.folder):
+        other = Thread(target=lambda: second.append(run(config())))
+        other.start()
+        while "waiting for it" not in caplog.text:
+            assert other.is_alive()
+            other.join(0.05)
+        Path("kept.json").rename(first.folder / "result.json")
+    other.join()
+    assert not second[0].fresh
 
 
 def test_a_fit_that_was_cut_short_says_so():

@@ -1,6 +1,7 @@
 """Every protocol from configuration to Result: one fit for all targets, joint label spaces, calibration."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from promptlab.results.statistics import harmonic_mean
 from promptlab.results.store import read_result
 from promptlab.run import run
 from promptlab.training.evaluate import logits_of
+from tests.protocols.examples import some_classes
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
 SKETCHES, DARK, TEXTURES = "demo_shapes_sketch", "demo_shapes_dark", "demo_textures"
@@ -102,6 +104,8 @@ def test_a_target_is_added_without_training_again(fits):
     assert second.result.learning_curve == first.result.learning_curve
     assert set(second.result.notes) > set(first.result.notes)
     assert any(f"split of {SKETCHES}" in note for note in second.result.notes)
+    named = [target["name"] for target in second.result.config["protocol"]["targets"]]
+    assert named == [TEXTURES, SKETCHES]
     whole = run(config("protocol=cross_dataset", f"protocol.targets=[{TEXTURES},{SKETCHES}]", "results=anew"))
     assert whole.result.evaluations == second.result.evaluations
 
@@ -220,8 +224,44 @@ def test_a_bias_is_added_to_a_finished_fit(fits):
         (["protocol=generalized_zero_shot", "protocol.split=tset"], "one of test, development"),
         (["protocol=cross_dataset", "protocol.target=[demo_textures]"], "did you mean targets?"),
         (["protocol.joint=perhaps"], "protocol.joint"),
+        (["++learner.template='a {}'"], "set dataset.template"),
+        (["learner=clip_adapter", "++learner.template='a {}'"], "set dataset.template"),
     ],
 )
 def test_mistakes_are_named(capsys, overrides, message):
     assert launch([*QUICK, *overrides]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_a_target_whose_classes_stand_in_another_order_scores_the_same(monkeypatch):
+    """Labels of source and target meet through the names, never through their places."""
+    plain = run(config("protocol=domain_generalization", f"protocol.targets=[{SKETCHES}]"))
+    opened, order = session.dataset, [7, 3, 20, *(label for label in range(24) if label not in (7, 3, 20))]
+
+    def permuted(node):
+        dataset = opened(node)
+        return some_classes(dataset, order) if dataset.name == SKETCHES else dataset
+
+    monkeypatch.setattr(session, "dataset", permuted)
+    other = run(config("protocol=domain_generalization", f"protocol.targets=[{SKETCHES}]", "results=permuted"))
+    expected = plain.result.evaluations[SKETCHES].metrics.per_class_accuracy
+    assert other.result.evaluations[SKETCHES].metrics.per_class_accuracy == tuple(expected[label] for label in order)
+    assert len(set(expected)) > 5
+
+
+def test_a_target_has_a_name_that_a_file_can_have():
+    node = "{_target_:promptlab.demo.datasets.demo_dataset,name:my/textures}"
+    with pytest.raises(ValueError, match="can't be part of a path"):
+        run(config("protocol=cross_dataset", f"protocol.targets=[{node}]"))
+
+
+def test_a_learner_that_searches_needs_validation_images(monkeypatch):
+    opened = session.dataset
+    monkeypatch.setattr(session, "dataset", lambda node: without_val(opened(node)))
+    for overrides in (["learner=tip_adapter"], ["learner=linear_probe"], ["select=val"]):
+        with pytest.raises(ConfigError, match="chooses on validation images, and demo_shapes has none"):
+            run(composed([*QUICK[:2], "protocol=few_shot", *overrides]))
+
+
+def without_val(dataset):
+    return replace(dataset, val=dataset.val.take([]))

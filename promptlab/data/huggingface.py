@@ -136,6 +136,8 @@ def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -
         raise DatasetError(
             f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those"
         )
+    if chosen["train"] in (chosen.get("val"), chosen.get("test")):
+        raise DatasetError(f"{where}: split {chosen['train']} can't be trained on and held out at once")
     return chosen
 
 

@@ -75,7 +75,7 @@ def read_xlsa17(
     held_out_classes = _development_classes(splits, labels, raw_names, base)
     dataset = _assemble(
         name=name,
-        class_names=tuple(clean_name(raw) for raw in raw_names),
+        class_names=tuple(raw_names if class_names is not None else map(clean_name, raw_names)),
         template=template_of(template),
         source=FileImages(base / image_folder, paths),
         labels=labels,

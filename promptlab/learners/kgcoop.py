@@ -29,7 +29,8 @@ class KgCoOp(CoOp):
         class_names: names of the C classes; underscores are read as spaces.
         n_ctx: M, context vectors; the number of tokens of ``ctx_init``, or 16 without words, if None.
         ctx_init: words to start from; None draws from N(0, 0.02).
-        template: the hand-written prompt that teaches, with ``{}`` for the class name; ``a photo of a {}.`` if None.
+        template: the dataset's hand-written prompt, with ``{}`` for the class name; ``a photo of a {}.`` if None.
+        teacher_template: the prompt that teaches, where it is another one.
         weight: of one minus the mean cosine similarity to the teacher's class features.
         optim: optimiser and schedule; 100 epochs in batches of 128, as the paper, if None.
         generator: source of the random start; None seeds one with 0.
@@ -46,6 +47,7 @@ class KgCoOp(CoOp):
         n_ctx: int | None = None,
         ctx_init: str | None = "a photo of a",
         template: str | None = None,
+        teacher_template: str | None = None,
         weight: float = 8.0,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
@@ -54,7 +56,8 @@ class KgCoOp(CoOp):
             raise ValueError(f"weight={weight}: a finite number >= 0 is needed")
         optim = optim or Optim(epochs=100, batch_size=128)
         super().__init__(clip, class_names, n_ctx=n_ctx, ctx_init=ctx_init, optim=optim, generator=generator)
-        self.weight, self.teacher = weight, ZeroShot(clip, class_names, template=template or "a photo of a {}.")
+        taught = teacher_template or template or "a photo of a {}."
+        self.weight, self.teacher = weight, ZeroShot(clip, class_names, template=taught)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy plus ``weight * (1 - mean over classes of cosine(learned, teacher))``."""

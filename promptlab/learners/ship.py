@@ -13,7 +13,7 @@ inner learner's epoch is chosen too, by accuracy on those images, where the auth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, get_args
@@ -99,6 +99,11 @@ class SHIP(PromptLearner):
             prompt_generator, clip, self.class_names, template, n_ctx=n_ctx, activation=activation, generator=generator,
             **widths,
         )  # fmt: skip
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
+        own = {name.removeprefix("inner."): tensor for name, tensor in tensors.items() if name.startswith("inner.")}
+        self.inner.take_shapes(own)
 
     def forward(self, image_features: Tensor) -> Tensor:
         """The inner learner's logits (B, C) of L2-normalised image features (B, D)."""

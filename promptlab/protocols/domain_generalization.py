@@ -37,12 +37,7 @@ def domain_generalization(
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    others = tuple(
-        EvaluationSet(
-            target.name, target.name, target.test, target.class_names, dataset.template, known=_matched(dataset, target)
-        )
-        for target in targets
-    )
+    others = tuple(_shifted(dataset, target) for target in targets)
     return Task(
         protocol="domain_generalization",
         dataset=dataset.name,
@@ -54,6 +49,13 @@ def domain_generalization(
         evaluations=(source, *others),
         notes=(*drawn.notes, *split_notes(targets)),
     )
+
+
+def _shifted(source: Dataset, target: Dataset) -> EvaluationSet:
+    """A target's test images under the source's names and template."""
+    known = _matched(source, target)
+    names = tuple(source.class_names[label] for label in known)
+    return EvaluationSet(target.name, target.name, target.test, names, source.template, known=known)
 
 
 def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
@@ -71,4 +73,8 @@ def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
             f"domain_generalization: {len(missing)} classes of {target.name} are not among those of {source.name}: "
             f"{some_of(missing)}; protocol=cross_dataset scores datasets with classes of their own"
         )
-    return tuple(place[name] for name in theirs)
+    known = tuple(place[name] for name in theirs)
+    if len(set(known)) < len(known):
+        twice = sorted({name for name in theirs if theirs.count(name) > 1})
+        raise DatasetError(f"domain_generalization: {target.name} has several classes {some_of(twice)}")
+    return known

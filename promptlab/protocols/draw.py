@@ -20,7 +20,7 @@ class Draw:
     notes: tuple[str, ...]
 
 
-def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val) -> Draw:
+def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: bool = False) -> Draw:
     """CoOp's few-shot draw from a dataset.
 
     Args:
@@ -29,16 +29,22 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val) -> Draw:
         seed: of the draw.
         val: ``few`` draws min(shots, 4) validation images per class from the same stream, ``full`` takes the whole
             validation split, ``none`` takes none.
+        unseen_too: whether the protocol knows classes without training images.
 
     Raises:
         ValueError: for shots or val that can't be.
-        DatasetError: if there are no training images.
+        DatasetError: if there are no training images, or none of some classes in a protocol that needs them of all.
     """
     check_shots(shots)
     if val not in get_args(Val):
         raise ValueError(f"val={val!r}: allowed are {', '.join(get_args(Val))}")
     if not len(dataset.train):
         raise DatasetError(f"{dataset.name} has no training images to draw {shots} shots from")
+    if dataset.unseen and not unseen_too:
+        raise DatasetError(
+            f"{dataset.name} has no training images of {len(dataset.unseen)} classes, which generalised zero-shot "
+            "learning leaves unseen: use protocol=generalized_zero_shot"
+        )
     train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
     notes = [f"split: {dataset.split_source} ({dataset.split_hash})"]
     short = fewer_than(dataset.train.labels, shots)

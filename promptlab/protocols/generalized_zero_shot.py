@@ -34,17 +34,18 @@ def generalized_zero_shot(
 
     Raises:
         ValueError: for an unknown split.
-        DatasetError: if there are fewer than two classes, or too few for a development split.
+        DatasetError: if there are fewer than two classes, too few for a development split, or if that would hold
+            images of the test split.
     """
     if split not in get_args(Split):
         raise ValueError(f"protocol.split={split!r}: allowed are {', '.join(get_args(Split))}")
     dataset = _with_unseen(dataset)
     if split == "development":
-        dataset = dataset.development or development_of(dataset)
+        dataset = _untested(dataset.development or development_of(dataset), dataset)
     unseen = set(dataset.unseen)
     # the unseen classes of the test split are no part of the development split, not even as names
     used = sorted(unseen.union(dataset.train.labels.tolist()))
-    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, unseen_too=True)
     names = tuple(dataset.class_names[label] for label in used)
     everything = tuple(range(len(used)))
 
@@ -76,6 +77,23 @@ def _with_unseen(dataset: Dataset) -> Dataset:
         raise DatasetError(f"generalized_zero_shot needs at least two classes; {dataset.name} has one")
     seen, unseen = base_new_classes(len(dataset.class_names))
     return replace(dataset, train=dataset.train.only(seen), val=dataset.val.only(seen), unseen=tuple(unseen))
+
+
+def _untested(development: Dataset, dataset: Dataset) -> Dataset:
+    """The development split, if none of its images is tested later.
+
+    Raises:
+        DatasetError: if one is.
+    """
+    tested = set(dataset.test.content_ids())
+    for items in (development.train, development.val, development.test):
+        shared = tested.intersection(items.content_ids())
+        if shared:
+            raise DatasetError(
+                f"{dataset.name}: {len(shared)} images of what a calibration would be chosen with are test images too; "
+                "use protocol.calibrate=false"
+            )
+    return development
 
 
 def development_of(dataset: Dataset) -> Dataset:

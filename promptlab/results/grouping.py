@@ -43,6 +43,8 @@ class SweepRow:
         target_mean: each seed's mean over the other datasets that it was scored on, averaged over the seeds that have
             all of them; None with fewer than two such datasets.
         zero_shot_target_mean: zero-shot CLIP's mean over them.
+        curve_area: area under the seen-unseen curve, averaged over seeds, None without a curve.
+        calibrated_h: H under each seed's bias that was chosen beforehand, averaged; None unless all seeds have one.
         notes: why scores are missing or rest on fewer seeds.
     """
 
@@ -63,6 +65,8 @@ class SweepRow:
     zero_shot_h: float | None = None
     target_mean: MeanInterval | None = None
     zero_shot_target_mean: float | None = None
+    curve_area: MeanInterval | None = None
+    calibrated_h: MeanInterval | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -160,6 +164,7 @@ def _row(group: _Group, setting: str) -> SweepRow:
     targets = [found for name, found in comparable.items() if _is_target(name, runs)]
     if len(targets) > 1:
         row = _with_target_mean(row, targets, metric)
+    row = _with_curve(row, runs)
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
 
 
@@ -203,6 +208,17 @@ def _with_target_mean(row: SweepRow, targets: Sequence[Mapping[int, EvaluationRe
         row,
         target_mean=mean_interval(per_seed) if per_seed else None,
         zero_shot_target_mean=mean(zero_shot) if len(zero_shot) == len(targets) else None,
+    )
+
+
+def _with_curve(row: SweepRow, runs: Sequence[Result]) -> SweepRow:
+    """The row with what the seen-unseen curves say."""
+    curves = [run.seen_unseen for run in runs if run.seen_unseen is not None]
+    chosen = [curve.calibration.harmonic for curve in curves if curve.calibration is not None]
+    return replace(
+        row,
+        curve_area=mean_interval([curve.area for curve in curves]) if curves else None,
+        calibrated_h=mean_interval(chosen) if len(chosen) == len(runs) else None,
     )
 
 

@@ -38,14 +38,17 @@ class Tradeoff:
         return float((np.diff(self.unseen) * (self.seen[1:] + self.seen[:-1])).sum() / 2)
 
     @property
-    def best_bias(self) -> float:
-        """In the middle of where H is largest (the smallest such bias of equals)."""
+    def best_bias(self) -> float | None:
+        """In the middle of where H is largest, of equals where the bias is nearest to 0; None if H is 0 everywhere."""
         total = self.seen + self.unseen
         harmonic = np.divide(2 * self.seen * self.unseen, total, out=np.zeros_like(total), where=total > 0)
-        best = int(harmonic.argmax())
-        low = self.limits[max(best - 1, 0)]
-        high = self.limits[best] if best < len(self.limits) else low + 1
-        return float((low + high) / 2)
+        if not harmonic.any():
+            return None
+        lows = np.concatenate([self.limits[:1], self.limits])
+        highs = np.concatenate([self.limits, self.limits[-1:] + 1])
+        middles = (lows + highs) / 2
+        best = np.flatnonzero(harmonic >= harmonic.max() * (1 - 1e-12))
+        return float(middles[best[np.abs(middles[best]).argmin()]])
 
     def at(self, bias: float) -> tuple[float, float]:
         """Seen and unseen accuracy at a bias."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from promptlab.atomic import write_text_atomic
 from promptlab.results.document import Result, ResultError
@@ -34,6 +38,26 @@ def run_dir(root: str | Path, dataset: str, protocol: str, learner: str, fit_id:
         ValueError: as :func:`safe_name`.
     """
     return Path(root, *(safe_name(part) for part in (dataset, protocol, learner, fit_id)))
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold a run's folder, waiting for another process that does; the system lets go of it when a process ends.
+
+    Args:
+        directory: made if missing.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    held = FileLock(directory / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        _logger.warning("another process works in %s: waiting for it", directory)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_result(directory: str | Path, result: Result, name: str = RESULT_NAME) -> Path:

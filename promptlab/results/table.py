@@ -23,6 +23,10 @@ METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class
 _H = "H"
 _H_OF_SEED_MEANS = "H of means"
 _TARGET_MEAN = "targets"
+_CALIBRATED_H = "H biased"
+_AREA = "area"
+_LAST = (_TARGET_MEAN, _H, _H_OF_SEED_MEANS, _CALIBRATED_H, _AREA)
+"""Columns after those of evaluations, in this order."""
 _TARGETS_NOTE = f"{_TARGET_MEAN}: mean over the target datasets"
 
 
@@ -145,11 +149,15 @@ def _scores(row: SweepRow) -> dict[str, str]:
         scores[_H] = _mean(row.mean_of_seed_h)
         if len(row.seeds) > 1:
             scores[_H_OF_SEED_MEANS] = _percent(row.h_of_seed_means)
+    if row.calibrated_h is not None:
+        scores[_CALIBRATED_H] = _mean(row.calibrated_h)
+    if row.curve_area is not None:
+        scores[_AREA] = _mean(row.curve_area)
     return scores
 
 
 def _h_last(name: str) -> int:
-    return {_TARGET_MEAN: 1, _H: 2, _H_OF_SEED_MEANS: 3}.get(name, 0)
+    return _LAST.index(name) + 1 if name in _LAST else 0
 
 
 def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
@@ -166,6 +174,10 @@ def _notes(rows: Sequence[SweepRow], names: Sequence[str]) -> list[str]:
     if of is not None:
         notes.append(f"{_H}: harmonic mean of {' and '.join(of)}" + (", averaged over seeds" if several else ""))
         notes += [f"{_H_OF_SEED_MEANS}: harmonic mean of the means over seeds"] if several else []
+    if any(row.calibrated_h for row in rows):
+        notes.append(f"{_CALIBRATED_H}: H with a bias for unseen classes, chosen on held-out seen classes")
+    if any(row.curve_area for row in rows):
+        notes.append(f"{_AREA}: under the seen-unseen curve")
     return [
         *notes,
         f"{METRIC_NAMES[rows[0].metric]} in percent"

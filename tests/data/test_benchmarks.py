@@ -510,3 +510,13 @@ def test_readers_that_are_called_without_a_configuration(tmp_path):
     data = read_benchmark("mine", tmp_path, folders=["caltech-101/101_ObjectCategories"], index=class_folders)
     assert data.class_names[0] == "BACKGROUND_Google"
     assert data.template == "a photo of a {}."
+
+
+@pytest.mark.parametrize("folder", ["sun397/Partitions", "sun397/SUN397"])
+def test_sun_lists_may_lie_in_the_folder_that_their_archive_makes(tmp_path, folder):
+    miniatures.sun397(tmp_path)
+    expected = opened("sun397", tmp_path)
+    for name in ("ClassName.txt", "Training_01.txt", "Testing_01.txt"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / "sun397" / name).rename(tmp_path / folder / name)
+    assert opened("sun397", tmp_path).split_hash == expected.split_hash

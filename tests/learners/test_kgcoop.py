@@ -112,7 +112,7 @@ def test_recipe_is_the_papers():
     assert KgCoOp(tiny_clip(), ["cat"]).optim == Optim(epochs=100, batch_size=128)
     settings = check_config(composed(["experiment=kgcoop_base_to_new", "dataset=eurosat"]))
     learner = settings["learner"]
-    assert (learner["ctx_init"], learner["template"], learner["weight"]) == ("a photo of a", None, 8.0)
+    assert (learner["ctx_init"], learner["teacher_template"], learner["weight"]) == ("a photo of a", None, 8.0)
     assert (learner["optim"]["epochs"], learner["optim"]["batch_size"], learner["optim"]["lr"]) == (100, 128, 0.002)
     assert settings["backbone"]["name"] == "ViT-B-16-quickgelu"
     assert kgcoop_template("dtd") == "a photo of a {}, a type of texture."

@@ -356,3 +356,13 @@ def test_an_inner_learners_sentences_are_saved_with_it(tmp_path):
     again = load_learner(tmp_path / "saved", clip)
     images = unit(3, clip)
     torch.testing.assert_close(again(images), learner(images))
+
+
+def test_an_inner_cache_whose_parts_do_not_fit_each_other_is_refused():
+    clip, names = tiny_clip(), class_names(4)
+    learner = SHIP(clip, names, inner=partial(TipAdapter, search=False), has_images=[True] * 3 + [False])
+    tensors = {**learner.learned_tensors(), "inner.keys": unit(5, clip), "inner.labels": torch.arange(4)}
+    with pytest.raises(ValueError, match="equal rows, these have 5 and 4"):
+        learner.load_learned(tensors)
+    learner.load_learned({**tensors, "inner.keys": unit(4, clip)})
+    assert learner.inner.keys.shape == (4, clip.dim)

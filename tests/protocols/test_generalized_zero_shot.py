@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from promptlab.data.items import DatasetError
-from promptlab.protocols import base_to_new, generalized_zero_shot
+from promptlab.demo.datasets import demo_dataset
+from promptlab.protocols import base_to_new, cross_dataset, domain_generalization, few_shot, generalized_zero_shot
+from promptlab.signatures import signature_of
 from tests.protocols.examples import labels_of, shapes, some_classes
 
 
@@ -104,3 +106,30 @@ def test_base_to_new_can_also_be_scored_jointly():
     assert new_joint.items.content_ids() == new.items.content_ids()
     assert (labels_of(new.items), labels_of(new_joint.items)) == (set(range(12)), set(range(12, 24)))
     assert task.harmonic == ("base", "new")
+
+
+@pytest.mark.parametrize("kind", ["val is test", "one picture of both", "a development split of its own"])
+def test_nothing_is_developed_on_test_images(dataset, kind):
+    test = dataset.test.only(dataset.train.labels)
+    changes = {
+        "val is test": {"val": test, "val_is_test": True},
+        "one picture of both": {"val": replace(dataset.val, **_with_first_of(dataset.val, test))},
+        "a development split of its own": {"development": replace(dataset, unseen=(1, 2), test=test)},
+    }
+    with pytest.raises(DatasetError, match=r"are test images too; use protocol\.calibrate=false"):
+        generalized_zero_shot(replace(dataset, **changes[kind]), shots="all", seed=1, split="development")
+
+
+def _with_first_of(items, others):
+    """The items with one of the others (of the same source) in the place of the first of its class."""
+    place = items.labels.tolist().index(others.labels[0])
+    indices = items.indices.copy()
+    indices[place] = others.indices[0]
+    return {"indices": indices}
+
+
+@pytest.mark.parametrize("protocol", [few_shot, base_to_new, cross_dataset, domain_generalization])
+def test_other_protocols_refuse_classes_without_training_images(dataset, protocol):
+    targets = {"targets": [demo_dataset("demo_shapes_dark")]} if "targets" in signature_of(protocol) else {}
+    with pytest.raises(DatasetError, match=r"no training images of 3 classes.*protocol=generalized_zero_shot"):
+        protocol(dataset, shots=1, seed=1, **targets)

@@ -96,3 +96,18 @@ def test_targets_have_no_part_in_what_trains(source, sketches):
     assert one.train.content_ids() == two.train.content_ids()
     assert np.array_equal(one.train.labels, two.train.labels)
     assert (one.class_names, one.template) == (two.class_names, two.template)
+
+
+def test_shifted_images_are_scored_under_the_sources_names(source, sketches):
+    """Also where the target's own names differ, as two files of ImageNet's names do."""
+    keys = tuple(f"n{label:08d}" for label in range(24))
+    other = tuple(name.upper() for name in sketches.class_names)
+    target = replace(sketches, class_names=other, class_keys=keys)
+    shifted = domain_generalization(replace(source, class_keys=keys), targets=[target], shots=1, seed=1).evaluations[1]
+    assert shifted.class_names == source.class_names
+
+
+def test_a_target_with_one_class_twice_is_refused(source, sketches):
+    names = (sketches.class_names[0], *sketches.class_names[:-1])
+    with pytest.raises(DatasetError, match="has several classes"):
+        domain_generalization(source, targets=[replace(sketches, class_names=names)], shots=1, seed=1)

@@ -83,3 +83,19 @@ def test_what_is_shown_lies_on_the_curve():
     assert len(bias) == len(seen) == len(unseen) == 101
     assert list(bias) == sorted(bias)
     assert all(whole.at(b) == (s, u) for b, s, u in zip(bias, seen, unseen, strict=True))
+
+
+def test_without_any_right_image_there_is_no_best_bias():
+    is_unseen = torch.tensor([False, False, True, True])
+    logits, wrong = torch.eye(4), torch.tensor([1, 0, 3, 2])
+    assert tradeoff(logits[:2], wrong[:2], logits[2:], wrong[2:], is_unseen).best_bias is None
+
+
+def test_of_equal_biases_the_one_nearest_to_none_is_chosen():
+    """All images right for any bias in (-10, 10); others, always wrong, change sides at -30, 3 and 40."""
+    is_unseen = torch.tensor([False, False, True, True])
+    seen = torch.tensor([[10.0, 0, 0, 0], [10.0, 0, -20, -20], [10.0, 0, 40, 0]])
+    unseen = torch.tensor([[0.0, 0, 10, 0], [3.0, 0, 0, 0], [40.0, 0, 0, 0]])
+    whole = tradeoff(seen, torch.tensor([0, 1, 1]), unseen, torch.tensor([2, 3, 3]), is_unseen)
+    assert -10 < whole.best_bias < 10
+    assert abs(whole.best_bias) < 4

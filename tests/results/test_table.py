@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from promptlab.results.schema import Calibration, SeenUnseenCurve
 from promptlab.results.table import run_table, sweep_table
 from tests.results.examples import make_fit, make_result
 
@@ -109,3 +111,45 @@ def test_reasons_stand_under_a_sweep():
 
 def test_no_results():
     assert shown(sweep_table([])) == "no results\n"
+
+
+def test_targets_have_a_mean_of_their_own():
+    names = ("imagenet", "dtd", "eurosat")
+    runs = [transferred({"imagenet": 0.7, "dtd": 0.4 + seed / 100, "eurosat": 0.6}, seed=seed) for seed in (1, 2, 3)]
+    assert line_of(shown(run_table(runs[0])), "coop") == ["coop", "70.00", "41.00", "60.00", "50.50"]
+    text = shown(sweep_table(runs), width=100)
+    assert line_of(text, "learner") == ["learner", *names, "targets"]
+    assert line_of(text, "coop")[-2:] == ["51.00", "±1.24"]
+    assert "targets: mean over the target datasets" in text
+    alone = transferred({"imagenet": 0.7, "dtd": 0.4}, seed=1)
+    assert "targets" not in shown(run_table(alone))
+
+
+def transferred(scores, seed, **changes):
+    """A result of cross-dataset transfer from imagenet."""
+    run = make_result(scores, seed=seed, protocol="cross_dataset", dataset="imagenet", **changes)
+    parts = {name: replace(part, dataset=name) for name, part in run.evaluations.items()}
+    return replace(run, evaluations=parts)
+
+
+def test_a_target_without_a_score_leaves_no_mean():
+    run = transferred({"imagenet": 0.7, "dtd": None, "eurosat": 0.6}, seed=1, reasons={"dtd": "no images"})
+    assert line_of(shown(run_table(run)), "coop") == ["coop", "70.00", "–", "60.00", "–"]
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_curves_and_calibrated_scores_are_columns(calibrated):
+    def curve(seed):
+        chosen = Calibration(bias=0.5, fit_id="0" * 16, seen=0.6, unseen=0.5, harmonic=0.54 + seed / 100)
+        return SeenUnseenCurve(
+            bias=(0.0,), seen=(0.6,), unseen=(0.4,), area=0.3, calibration=chosen if calibrated else None
+        )
+
+    scores = {"seen": 0.7, "unseen": 0.4}
+    runs = [make_result(scores, seed=seed, names=("seen", "unseen"), seen_unseen=curve(seed)) for seed in (1, 2, 3)]
+    text = shown(sweep_table(runs), width=110)
+    assert ("H biased" in text) == calibrated
+    line = line_of(text, "coop")
+    assert line[-2:] == ["30.00", "±0.00"]
+    assert line[-4:-2] == (["56.00", "±2.48"] if calibrated else ["±0.00", "50.91"])
+    assert "chosen on held-out seen classes" in shown(run_table(runs[0])) or not calibrated

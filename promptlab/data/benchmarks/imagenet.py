@@ -40,8 +40,8 @@ def wnid_folders(place: Place) -> SplitRows:
 
 
 def numbered_folders(place: Place) -> SplitRows:
-    """ImageNetV2: folders are labels, ``0`` to ``999``; label 10 comes after 9, and names follow ``classnames.txt``."""
-    names = list(_class_names(place).items())
+    """ImageNetV2: folders are labels, ``0`` to ``999`` in the order of the WordNet ids; label 10 comes after 9."""
+    names = sorted(_class_names(place).items())
     folders = sorted(subfolders(place.images), key=int)
     labels = [int(folder) for folder in folders]
     if labels[-1] >= len(names):

@@ -42,7 +42,7 @@ def sun_partitions(place: Place) -> SplitRows:
 
     Parts of the name are reversed, so that it reads ``outdoor apartment_building``.
     """
-    folders = [line.lstrip("/") for line in lines(place.file("ClassName.txt"))]
+    folders = [line.lstrip("/") for line in lines(_partition(place, "ClassName.txt"))]
     labels = {folder: label for label, folder in enumerate(folders)}
 
     def rows(path: Path) -> list[Row]:

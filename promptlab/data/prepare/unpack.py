@@ -6,6 +6,7 @@ a copy of the member that it means, so that no link of an archive ever exists on
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 import tarfile
@@ -32,6 +33,9 @@ _BROKEN = (
     RuntimeError,
     ValueError,
 )
+
+_DAMAGED = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+"""None is gzip's and bz2's way to say so; the others come of a member that is a file and a folder at once."""
 
 
 def unpack(archive: Path, folder: Path, wanted: Collection[str]) -> None:
@@ -62,7 +66,7 @@ def unpack(archive: Path, folder: Path, wanted: Collection[str]) -> None:
     except DatasetError:
         raise
     except OSError as error:
-        if error.errno is None:  # gzip's and bz2's way to say that data are damaged
+        if error.errno in _DAMAGED:
             raise _damaged(archive, error) from error
         raise explained(error, f"unpacking {archive.name}", folder) from error
     except _BROKEN as error:

@@ -11,6 +11,7 @@ import pytest
 
 from promptlab.data import DatasetError
 from promptlab.data.prepare import disk
+from promptlab.data.prepare.disk import DiskError
 from promptlab.data.prepare.unpack import unpack
 
 FILES = {"data/images/a/1.jpg": b"one", "data/images/b/2.jpg": b"two" * 99_999, "data/list.txt": b"list", "other": b"x"}
@@ -165,3 +166,10 @@ def test_a_full_disk_is_no_damaged_archive(tmp_path, out, monkeypatch):
     for archive in archives(tmp_path):
         with pytest.raises(disk.DiskError, match=r"unpacking .* is full"):
             unpack(archive, out, ["data"])
+
+
+def test_a_member_that_is_file_and_folder_at_once_is_a_damaged_archive(tmp_path, out):
+    archive = tar(tmp_path / "x.tar.gz", files={"data/a": b"1", "data/a/b": b"2"})
+    with pytest.raises(DatasetError, match="is damaged") as caught:
+        unpack(archive, out, ["data"])
+    assert not isinstance(caught.value, DiskError)
