@@ -90,7 +90,7 @@ def at(own: list[dict], cost: str, n: int) -> float:
 
 
 def plot(series: dict, path: Path) -> None:
-    """Time and memory over each factor, both axes logarithmic, with the fitted lines."""
+    """Time and memory over each factor with the fitted lines: axes are logarithmic, from 0 for the context's length."""
     try:
         import matplotlib
     except ImportError:
@@ -112,9 +112,12 @@ def plot(series: dict, path: Path) -> None:
                 dense = np.geomspace(n[0], n[-1], 50)
                 axes[row, column].plot(dense, a + b * dense, color=marks.get_color(), linewidth=1)
         for row, unit in enumerate(("seconds", "MiB beyond the model")):
-            axes[row, column].set(xscale="log", yscale="log", xlabel=factor, ylabel=unit)
+            scale = "linear" if factor == "context" else "log"
+            axes[row, column].set(xscale=scale, yscale=scale, xlabel=factor, ylabel=unit)
+            if scale == "linear":
+                axes[row, column].set(xlim=0, ylim=0)
             if axes[row, column].lines:
-                axes[row, column].legend(frameon=False)
+                axes[row, column].legend(frameon=False, loc="lower right" if scale == "linear" else "upper left")
     figure.savefig(path, dpi=120)
 
 
