@@ -172,7 +172,7 @@ def test_an_early_end_of_l_bfgs_is_logged_and_no_warning(clip, caplog, recwarn):
     rows, _, labels = arrays(seed=0, noise=1.0)
     train = Batch(torch.from_numpy(rows).unsqueeze(1), torch.from_numpy(labels))
     learner = LinearProbe(clip, NAMES, c=1e6, max_iter=1)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="promptlab"):
         learner.fit_plan()[0].solve(train, None)
     assert "stopped after 1 iterations" in caplog.text
     assert not [warning for warning in recwarn if "onverge" in str(warning.message)]
