@@ -137,18 +137,16 @@ def test_shared_datasets_have_coops_counts(shared_data, name, layout, counts, ha
         items.source.check(items.indices)
 
 
-def test_imagenet_sized_lists_open_quickly_and_lightly(tmp_path):
-    """1.28 million images: under 10 s and 1 GB, and the process never loads torch for it."""
+def test_imagenet_sized_lists_open_lightly(tmp_path):
+    """1.28 million images under 1 GB, and the process never loads torch for it; experiments/listing has the seconds."""
     code = """
-        import json, re, sys, time
+        import json, re, sys
         from pathlib import Path
         from promptlab.data import read_coop_split
-        start = time.perf_counter()
         data = read_coop_split("imagenet", sys.argv[1], folder="i", split_file="s.json", image_folder="images")
-        seconds = time.perf_counter() - start
         status = Path("/proc/self/status")
         peak_kib = int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) if status.exists() else 0
-        print(json.dumps([seconds, peak_kib, len(data.train), data.train.source.describe(1_279_999)]))
+        print(json.dumps([peak_kib, len(data.train), data.train.source.describe(1_279_999)]))
         assert "torch" not in sys.modules
     """
     (tmp_path / "i").mkdir()
@@ -159,7 +157,6 @@ def test_imagenet_sized_lists_open_quickly_and_lightly(tmp_path):
     )
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds, peak_kib, n, last = json.loads(output)
+    peak_kib, n, last = json.loads(output)
     assert (n, last) == (1_280_000, "train/n00000999/n00000999_1279.JPEG")
-    assert seconds < 10
     assert peak_kib * 1024 < 1e9
