@@ -162,13 +162,14 @@ def _times(comparisons: Sequence[Comparison]) -> Group:
 
 
 def _rates(comparisons: Sequence[Comparison]) -> Table:
-    kinds = list(next(row.split for row in comparisons if row.split))
-    table = _table("", "GFLOP/s", "products alone", "share", *(f"time in {kind}" for kind in kinds))
-    for row in comparisons:
-        if row.rates:
-            gflops = [f"{row.rates[key] / 1e9:.0f}" for key in ("flops", "flops_of_products_alone")]
-            split = [f"{100 * row.split[kind]:.0f} %" for kind in kinds]
-            table.add_row(row.what, *gflops, f"{100 * row.rates['share_of_products_rate']:.0f} %", *split)
+    """A column per comparison: seven facts of each don't fit beside each other."""
+    measured = [row for row in comparisons if row.rates]
+    table = _table("", *(row.what for row in measured))
+    table.add_row("useful GFLOP/s", *(f"{row.rates['flops'] / 1e9:.0f}" for row in measured))
+    table.add_row("its products alone", *(f"{row.rates['flops_of_products_alone'] / 1e9:.0f}" for row in measured))
+    table.add_row("share of that", *(f"{100 * row.rates['share_of_products_rate']:.0f} %" for row in measured))
+    for kind in measured[0].split:
+        table.add_row(f"time in {kind}", *(f"{100 * row.split[kind]:.0f} %" for row in measured))
     return table
 
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def run(settings: Settings, sweep: Sweep, epochs: tuple[int, int] = (5, 30)) -> 
         figures = _sweep(settings, sweep, folder)
         names = settings.names()[: settings.classes]
         figures += per_step(clip, names, Path(folder), batch=settings.batch, epochs=epochs, rounds=settings.rounds)
-    return Report("sweep", {**asdict(settings), **asdict(sweep)}, figures=figures)
+    return Report("sweep", {**asdict(settings), **asdict(replace(sweep, root=None))}, figures=figures)
 
 
 def _sweep(settings: Settings, sweep: Sweep, folder: str) -> list[Figure]:
