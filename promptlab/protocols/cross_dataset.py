@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from promptlab.data.items import Dataset, DatasetError
 from promptlab.data.sampling import Shots
@@ -24,30 +24,58 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
     Raises:
         DatasetError: without a target, or if one is given twice or is the source.
     """
-    check_targets("cross_dataset", dataset, targets)
+    return transfer("cross_dataset", dataset, targets, _of_its_own, shots=shots, seed=seed, val=val)
+
+
+def transfer(
+    protocol: str,
+    dataset: Dataset,
+    targets: Sequence[Dataset],
+    scored_as: Callable[[Dataset], EvaluationSet],
+    *,
+    shots: Shots,
+    seed: int,
+    val: Val,
+) -> Task:
+    """Train on all classes of a dataset, score its test images and each target's.
+
+    Args:
+        protocol: its name.
+        dataset: the source.
+        targets: the other datasets.
+        scored_as: a target's label space, names and template.
+        shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
+        seed: of the draw.
+        val: validation images.
+
+    Raises:
+        DatasetError: without a target, or if one is given twice or is the source.
+    """
+    _check_targets(protocol, dataset, targets)
     drawn = draw(dataset, shots=shots, seed=seed, val=val)
     classes = tuple(range(len(dataset.class_names)))
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    others = tuple(
-        EvaluationSet(target.name, target.name, target.test, target.class_names, target.template, known=None)
-        for target in targets
-    )
+    splits = (f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)
     return Task(
-        protocol="cross_dataset",
+        protocol=protocol,
         dataset=dataset.name,
         class_names=dataset.class_names,
         has_images=(True,) * len(classes),
         template=dataset.template,
         train=drawn.train,
         val=drawn.val,
-        evaluations=(source, *others),
-        notes=(*drawn.notes, *split_notes(targets)),
+        evaluations=(source, *map(scored_as, targets)),
+        notes=(*drawn.notes, *splits),
     )
 
 
-def check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -> None:
+def _of_its_own(target: Dataset) -> EvaluationSet:
+    return EvaluationSet(target.name, target.name, target.test, target.class_names, target.template, known=None)
+
+
+def _check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -> None:
     """Make sure that there are targets, each once, and none is the source.
 
     Raises:
@@ -60,8 +88,3 @@ def check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) ->
         if name == source.name or names.count(name) > 1:
             reason = "is the source, which is scored anyway" if name == source.name else "is there twice"
             raise DatasetError(f"{protocol}: target {name} {reason}")
-
-
-def split_notes(targets: Sequence[Dataset]) -> tuple[str, ...]:
-    """Where each target's split comes from."""
-    return tuple(f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)

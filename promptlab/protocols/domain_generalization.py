@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from promptlab.data.images import some_of
 from promptlab.data.items import Dataset, DatasetError
 from promptlab.data.sampling import Shots
-from promptlab.protocols.cross_dataset import check_targets, split_notes
-from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.cross_dataset import transfer
+from promptlab.protocols.draw import Val
 from promptlab.protocols.task import EvaluationSet, Task
 
 
@@ -31,24 +32,8 @@ def domain_generalization(
     Raises:
         DatasetError: without a target, if one is given twice or is the source, or has classes that the source hasn't.
     """
-    check_targets("domain_generalization", dataset, targets)
-    drawn = draw(dataset, shots=shots, seed=seed, val=val)
-    classes = tuple(range(len(dataset.class_names)))
-    source = EvaluationSet(
-        dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
-    )
-    others = tuple(_shifted(dataset, target) for target in targets)
-    return Task(
-        protocol="domain_generalization",
-        dataset=dataset.name,
-        class_names=dataset.class_names,
-        has_images=(True,) * len(classes),
-        template=dataset.template,
-        train=drawn.train,
-        val=drawn.val,
-        evaluations=(source, *others),
-        notes=(*drawn.notes, *split_notes(targets)),
-    )
+    shifted = partial(_shifted, dataset)
+    return transfer("domain_generalization", dataset, targets, shifted, shots=shots, seed=seed, val=val)
 
 
 def _shifted(source: Dataset, target: Dataset) -> EvaluationSet:
