@@ -132,7 +132,10 @@ def _bias_chosen_beforehand(cfg: DictConfig) -> tuple[float, str]:
         development.protocol.update(calibrate=False, split="development")
     result = run(development).result
     if result.seen_unseen is None or result.seen_unseen.best_bias is None:
-        raise ConfigError("protocol.calibrate=true: the development split gave no scores to choose a bias by")
+        raise ConfigError(
+            "protocol.calibrate=true: on the development split H is 0 under every bias, so none can be chosen; use "
+            "protocol.calibrate=false"
+        )
     return result.seen_unseen.best_bias, result.fit_id
 
 

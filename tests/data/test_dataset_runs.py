@@ -24,10 +24,11 @@ def work_folder(tmp_path, monkeypatch):
 
 
 def draw(path):
-    """A picture of its own for each path."""
-    generator = np.random.default_rng(zlib.crc32(str(path).encode()))
+    """A picture of its own for each path, and of a colour for each folder; the same wherever the test runs."""
+    colour = np.random.default_rng(zlib.crc32(path.parent.name.encode())).integers(0, 256, 3)
+    noise = np.random.default_rng(zlib.crc32(f"{path.parent.name}/{path.name}".encode())).integers(0, 64, (12, 16, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(path, format="JPEG")
+    Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8)).save(path, format="JPEG")
 
 
 def paint(root):
