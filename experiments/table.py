@@ -7,7 +7,7 @@ from statistics import mean
 from rich.console import Console
 
 from promptlab import load_results
-from promptlab.results.table import sweep_table
+from promptlab.report.table import sweep_table
 
 
 def main() -> None:

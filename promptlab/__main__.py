@@ -2,6 +2,6 @@
 
 import sys
 
-from promptlab.cli import main
+from promptlab.cli.main import main
 
 sys.exit(main())

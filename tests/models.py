@@ -10,7 +10,7 @@ from open_clip.transform import image_transform
 from torch import nn
 from torch.nn import functional as F
 
-from promptlab.clip.backbone import FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 

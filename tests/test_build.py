@@ -2,9 +2,9 @@
 
 import pytest
 
-from promptlab.build import arguments_of, check, factory
-from promptlab.config import ConfigError
-from promptlab.training.optim import Optim
+from promptlab.config.build import arguments_of, check, factory
+from promptlab.config.schema import ConfigError
+from promptlab.learners.base.optim import Optim
 
 COOP = "promptlab.learners.CoOp"
 OPTIM = "promptlab.training.Optim"

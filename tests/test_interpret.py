@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from promptlab import CoCoOp, CoOp, ZeroShot, cli, load_clip
-from promptlab.interpret import context_vectors, nearest_words
+import promptlab.cli.main as cli
+from promptlab import CoCoOp, CoOp, ZeroShot, load_clip
+from promptlab.cli.interpret import context_vectors
+from promptlab.prompts.nearest import nearest_words
 from tests.models import tiny_clip
 
 NAMES = ("red striped star", "blue circle", "green dotted moon")
@@ -128,9 +130,7 @@ class Generates(CoOp):
 
 
 def test_generated_contexts(clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "promptlab.learners.pretrained.load_learner", lambda _: Generates(clip, NAMES, ctx_init="a photo")
-    )
+    monkeypatch.setattr("promptlab.saved.load.load_learner", lambda _: Generates(clip, NAMES, ctx_init="a photo"))
     files = [tmp_path / "one.png", tmp_path / "two.png"]
     for path in files:
         Image.new("RGB", (40, 40), "red").save(path)
@@ -154,7 +154,7 @@ def test_generated_contexts(clip, tmp_path, capsys, monkeypatch):
     ],
 )
 def test_what_can_not_be_shown_is_said(clip, capsys, monkeypatch, learner, arguments, message):
-    monkeypatch.setattr("promptlab.learners.pretrained.load_learner", lambda _: learner(clip, NAMES))
+    monkeypatch.setattr("promptlab.saved.load.load_learner", lambda _: learner(clip, NAMES))
     assert cli.main(["interpret", "x", *arguments]) == 1
     err = capsys.readouterr().err
     assert message in err
@@ -175,7 +175,7 @@ def test_the_command_line_knows_the_verb(capsys):
 
 def test_help_imports_nothing_heavy():
     script = (
-        "import sys; from promptlab.cli import main\ntry:\n  main(['interpret', '--help'])\n"
+        "import sys; from promptlab.cli.main import main\ntry:\n  main(['interpret', '--help'])\n"
         "except SystemExit as end:\n  sys.exit(end.code or 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

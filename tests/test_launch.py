@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promptlab import cli, load_clip
-from promptlab.check import check_config
-from promptlab.data import FeatureBank
+import promptlab.cli.main as cli
+from promptlab import load_clip
+from promptlab.config.check import check_config
 from promptlab.demo.datasets import demo_dataset
-from promptlab.launch import composed, launch, split_flags
-from promptlab.paths import conf_dir
+from promptlab.features import FeatureBank
+from promptlab.jobs.launch import composed, launch, split_flags
+from promptlab.support.paths import conf_dir
 
 LIGHT = ["--help", "--version", "list", "list learners", "list datasets", "list protocols", "list backbones"]
 
@@ -26,7 +27,7 @@ def run_main(capsys, *arguments):
 @pytest.mark.parametrize("arguments", LIGHT)
 def test_looking_around_imports_nothing_heavy(arguments):
     script = (
-        "import sys; from promptlab.cli import main; status = main(sys.argv[1:]);"
+        "import sys; from promptlab.cli.main import main; status = main(sys.argv[1:]);"
         "heavy = {'torch', 'hydra', 'lightning', 'open_clip', 'torchmetrics'} & sys.modules.keys();"
         "sys.exit(f'imported {heavy}' if heavy or status else 0)"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.cli import main
+from promptlab.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -98,7 +98,7 @@ def test_check_names_a_module_that_fails_to_import(tmp_path, monkeypatch, capsys
         (["my_pkg.MyLearner"], "named as MODULE:CLASS"),
         (["no_such_module:X"], "No module named"),
         (["promptlab.learners:CoOpp"], "has no CoOpp"),
-        (["promptlab.training.optim:Optim"], "not a class derived from"),
+        (["promptlab.learners.base.optim:Optim"], "not a class derived from"),
         (["promptlab.learners:CoOp", "n_ctx"], "KEY=VALUE"),
     ],
 )

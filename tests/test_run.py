@@ -13,16 +13,16 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from promptlab.config import ConfigError
-from promptlab.data.items import DatasetError
+from promptlab.config.schema import ConfigError
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
-from promptlab.launch import composed
+from promptlab.jobs.launch import composed
 from promptlab.learners import CoOp
 from promptlab.results.ids import items_digest
-from promptlab.results.sidecar import read_predictions
+from promptlab.results.predictions import read_predictions
 from promptlab.results.store import read_result
-from promptlab.run import run
+from promptlab.runs.run import run
+from promptlab.support.errors import DatasetError
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
 
@@ -298,7 +298,7 @@ def test_unreadable_images_are_named_before_training(tmp_path, monkeypatch):
     (folder / names[0]).write_bytes(b"")
     settings = config("views=online", "protocol=few_shot", "val=none")
     settings.dataset = {
-        "_target_": "promptlab.data.readers.read_coop_split",
+        "_target_": "promptlab.data.readers.split_file.read_coop_split",
         **{"name": "mine", "root": str(tmp_path / "data"), "folder": "mine"},
         **{"split_file": "split.json", "image_folder": "images"},
     }
@@ -338,7 +338,7 @@ def test_a_killed_run_goes_on(monkeypatch):
 def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_at):
     """What was learned and scored is there; only what is missing is done."""
     from promptlab import load_results
-    from promptlab import run as module
+    from promptlab.runs import run as module
 
     whole = run(config("results=whole"))
     score, fit, calls, fits = module.score, module.fit, [], []
@@ -374,7 +374,7 @@ def test_trained_parameters_are_those_that_gradients_trained():
 def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
     from dataclasses import replace
 
-    from promptlab import session
+    from promptlab.runs import session
 
     opened = replace(demo_dataset("demo_shapes"), val_is_test=True)
     monkeypatch.setattr(session, "dataset", lambda node: opened)
@@ -386,7 +386,7 @@ def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
 def test_nothing_is_chosen_on_images_that_are_tested(monkeypatch):
     from dataclasses import replace
 
-    from promptlab import session
+    from promptlab.runs import session
 
     dataset = demo_dataset("demo_shapes")
     monkeypatch.setattr(session, "dataset", lambda node: replace(dataset, val=dataset.test.take(range(700))))

@@ -7,16 +7,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from promptlab import run as run_module
-from promptlab import session
-from promptlab.config import ConfigError
-from promptlab.launch import composed, launch
+from promptlab.config.schema import ConfigError
+from promptlab.evaluation.evaluate import logits_of
+from promptlab.evaluation.metrics import evaluate_scores
+from promptlab.jobs.launch import composed, launch
 from promptlab.learners import CoOp, ZeroShot
-from promptlab.results.metrics import evaluate_scores
 from promptlab.results.statistics import harmonic_mean
 from promptlab.results.store import read_result
-from promptlab.run import run
-from promptlab.training.evaluate import logits_of
+from promptlab.runs import run as run_module
+from promptlab.runs import session
+from promptlab.runs.run import run
 from tests.protocols.examples import some_classes
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")

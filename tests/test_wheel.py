@@ -31,8 +31,13 @@ def run(installed, tmp_path, *arguments):
 
 
 def test_it_reads_its_own_configuration(installed, tmp_path):
-    where = run(installed, tmp_path, "-c", "import promptlab.paths as p; print(p.__file__); print(p.conf_dir())")
-    assert where.splitlines() == [str(installed / "promptlab" / "paths.py"), str(installed / "promptlab" / "conf")]
+    where = run(
+        installed, tmp_path, "-c", "import promptlab.support.paths as p; print(p.__file__); print(p.conf_dir())"
+    )
+    assert where.splitlines() == [
+        str(installed / "promptlab" / "support" / "paths.py"),
+        str(installed / "promptlab" / "conf"),
+    ]
     shipped = {path.relative_to(installed / "promptlab") for path in (installed / "promptlab" / "conf").rglob("*.yaml")}
     assert shipped == {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
 
@@ -44,6 +49,6 @@ def test_it_runs(installed, tmp_path):
 
 
 def test_an_editable_install_reads_the_checkout():
-    from promptlab.paths import conf_dir
+    from promptlab.support.paths import conf_dir
 
     assert conf_dir() == ROOT / "conf"

@@ -16,10 +16,10 @@ from typing import Any
 
 WAYS = {
     "imagenet (folders)": "promptlab.data.benchmarks.read_benchmark",
-    "a split file of CoOp's form": "promptlab.data.readers.read_coop_split",
-    "dataset=json": "promptlab.data.own_lists.read_json",
-    "dataset=csv": "promptlab.data.own_lists.read_csv",
-    "dataset=folder": "promptlab.data.own_folder.read_folder",
+    "a split file of CoOp's form": "promptlab.data.readers.split_file.read_coop_split",
+    "dataset=json": "promptlab.data.readers.lists.read_json",
+    "dataset=csv": "promptlab.data.readers.lists.read_csv",
+    "dataset=folder": "promptlab.data.readers.folder.read_folder",
 }
 VAL_PER_CLASS = 50
 OPEN = """

@@ -87,7 +87,7 @@ def step_of(point: dict, settings: object, clip: object, folder: Path) -> object
     import numpy as np
 
     from promptlab.bench import coop, features
-    from promptlab.data.feature_bank import FeatureBank
+    from promptlab.features.bank import FeatureBank
 
     if point["what"].startswith("coop"):
         return coop.step(settings, clip)

@@ -35,8 +35,8 @@ def main() -> None:
     if data:
         from omegaconf import OmegaConf
 
-        from promptlab.build import factory
-        from promptlab.paths import conf_dir
+        from promptlab.config.build import factory
+        from promptlab.support.paths import conf_dir
 
         node = OmegaConf.load(conf_dir() / "dataset" / "eurosat.yaml")
         node = OmegaConf.to_container(OmegaConf.create({"dataset": node, "data": {"root": data[0]}}), resolve=True)

@@ -15,7 +15,7 @@ from promptlab.bench.report import OURS, PLAIN, PRODUCTS, Comparison
 from promptlab.bench.settings import Settings
 from promptlab.bench.split import split_of
 from promptlab.bench.timing import interleave
-from promptlab.clip.backbone import FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP
 
 REPEATS = 5
 """Calls of promptlab's step for each of the plain one's, which takes so much longer."""

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from promptlab.bench.cases import Case, Trained, sgd
 from promptlab.bench.equal import Answer
 from promptlab.bench.flops import text_work
-from promptlab.bench.plain import PlainPrompts, cocoop_logits
+from promptlab.bench.reference import PlainPrompts, cocoop_logits
 from promptlab.bench.report import OURS
 from promptlab.bench.settings import Inputs, Settings, inputs
-from promptlab.clip.backbone import FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.cocoop import CoCoOp
 
 CHECKED = 2

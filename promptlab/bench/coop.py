@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from promptlab.bench.cases import Case, Trained, sgd
 from promptlab.bench.equal import GRADIENT, Answer
 from promptlab.bench.flops import text_work
-from promptlab.bench.plain import PlainPrompts, coop_logits
+from promptlab.bench.reference import PlainPrompts, coop_logits
 from promptlab.bench.settings import Settings, inputs
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.learners.base import Batch
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch
 from promptlab.learners.coop import CoOp
 
 

@@ -17,11 +17,13 @@ from promptlab.bench.equal import require_equal
 from promptlab.bench.report import Comparison, Figure, Report
 from promptlab.bench.settings import Settings
 from promptlab.bench.timing import interleave, timed
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.data.feature_bank import FeatureBank
-from promptlab.data.items import DatasetError, IntArray, Items
-from promptlab.data.store import Collection, FeatureStore
-from promptlab.data.transforms import evaluation_transform_id, require_preprocess
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.data.items import Items
+from promptlab.features.bank import FeatureBank
+from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.transforms import evaluation_transform_id, require_preprocess
+from promptlab.support.arrays import IntArray
+from promptlab.support.errors import DatasetError
 
 _WRITTEN = 20_000
 """Rows per transaction while a database to gather from is filled."""

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from promptlab.clip.pairs import PairPlan
-from promptlab.clip.text_tower import TextTower
+from promptlab.clip.text.causal import TextTower
+from promptlab.clip.text.pairs import PairPlan
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from promptlab.bench.peak import MIB, in_own_process
 from promptlab.bench.report import OURS, Figure
 from promptlab.bench.settings import Settings
 from promptlab.bench.timing import interleave
-from promptlab.clip import memory
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.prompts import ClassPrompts
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.text import memory
+from promptlab.prompts.class_prompts import ClassPrompts
 
 PARTS = 6
 """Into about how many chunks the recomputing side is cut."""

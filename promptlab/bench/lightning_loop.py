@@ -13,15 +13,15 @@ import torch
 from promptlab.bench.equal import require_equal
 from promptlab.bench.report import Figure
 from promptlab.bench.timing import interleave, line
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.data.feature_bank import FeatureBank
-from promptlab.data.feature_files import FeatureRows
+from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
-from promptlab.learners.base import GradientStage
+from promptlab.data.sources.features import FeatureRows
+from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.learner import GradientStage
+from promptlab.learners.base.optim import Optim
 from promptlab.learners.coop import CoOp
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader
-from promptlab.training.optim import Optim
 
 STEPS = 12
 """Steps of an epoch: as many as 16 shots of 24 classes give at batch 32."""

@@ -105,7 +105,7 @@ def _return_free_memory() -> None:
 
 def main(request: str) -> None:
     """Measure what the request says, in this process."""
-    from promptlab.clip.backbone import FrozenCLIP
+    from promptlab.clip.frozen import FrozenCLIP
 
     asked = json.loads(request)
     settings = Settings(**asked["settings"])

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console, Group
 from rich.table import Table
 
-import promptlab
+from promptlab.support.version import __version__
 
 OURS, PLAIN, PRODUCTS = "promptlab", "plain", "products"
 
@@ -130,7 +130,7 @@ def machine(device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "promptlab": promptlab.__version__,
+        "promptlab": __version__,
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     if torch.device(device).type == "cuda":

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptlab.clip.backbone import FrozenCLIP, Precision
-from promptlab.clip.loading import DEMO, load_clip
+from promptlab.clip.frozen import FrozenCLIP, Precision
+from promptlab.clip.weights.load import DEMO, load_clip
 from promptlab.demo.raster import PATTERNS, SHAPES
 from promptlab.demo.world import COLOURS
 

@@ -8,14 +8,14 @@ from torch import Tensor
 from promptlab.bench.cases import Case, Trained, adamw
 from promptlab.bench.equal import GRADIENT, Answer
 from promptlab.bench.flops import text_work
-from promptlab.bench.plain import PlainPrompts, ship_loss
+from promptlab.bench.reference import PlainPrompts, ship_loss
 from promptlab.bench.settings import Settings, inputs
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.learners.base import Batch
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch
 from promptlab.learners.coop import CoOp
-from promptlab.learners.decoders import PromptDecoder
-from promptlab.learners.feature_generators import VAE
-from promptlab.learners.ship import SHIP
+from promptlab.learners.ship.decoders import PromptDecoder
+from promptlab.learners.ship.generators import VAE
+from promptlab.learners.ship.learner import SHIP
 
 
 def cases(settings: Settings, clip: FrozenCLIP, *, encoded: bool = True) -> list[Case]:

@@ -75,8 +75,8 @@ def run(settings: Settings, sweep: Sweep, epochs: tuple[int, int] = (5, 30)) -> 
 def _sweep(settings: Settings, sweep: Sweep, folder: str) -> list[Figure]:
     import lightning
 
-    from promptlab.data.feature_bank import FeatureBank
-    from promptlab.launch import launch
+    from promptlab.features.bank import FeatureBank
+    from promptlab.jobs.launch import launch
 
     said, runs = io.StringIO(), len(sweep.shots) * len(sweep.seeds)
     command = ["-m", *sweep.overrides(settings.backbone, f"{folder}/results")]

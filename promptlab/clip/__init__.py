@@ -1,10 +1,8 @@
-"""The frozen backbone: loading, image and text encoding, prompts, the exact text tower."""
+"""The frozen backbone: loading, image and text encoding, the exact text tower."""
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.guards import UnsupportedBackboneError
-from promptlab.clip.loading import load_clip
-from promptlab.clip.pairs import PairPlan
-from promptlab.clip.prompts import ClassPrompts
-from promptlab.clip.ragged import Ragged
+import lazy_loader
 
-__all__ = ["ClassPrompts", "FrozenCLIP", "PairPlan", "Ragged", "UnsupportedBackboneError", "load_clip"]
+from promptlab.support.deprecation import moved
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = moved(__name__, __getattr__, {"ClassPrompts": "promptlab.prompts"})

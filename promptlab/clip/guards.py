@@ -1,6 +1,6 @@
 """Which open_clip models can take prompt vectors.
 
-The exact text tower (:mod:`promptlab.clip.text_tower`) rests on three facts: attention is causal, the feature is read
+The exact text tower (:mod:`promptlab.clip.text.causal`) rests on three facts: attention is causal, the feature is read
 at the end-of-text token, and each block is CLIP's own. A model for which one of them doesn't hold would give numbers
 that look right and aren't, so it is refused here.
 """

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from promptlab.data.items import DatasetError
-from promptlab.data.progress import image_progress
-from promptlab.data.store import FeatureStore, FileState
+from promptlab.data.file_hashes import FileHashes, FileState
+from promptlab.support.errors import DatasetError
+from promptlab.support.progress import image_progress
 
 _ID_DIGITS = 32
 _SHOW_FROM = 2000
@@ -38,7 +38,7 @@ def content_ids_of_files(files: Sequence[FileState]) -> list[str]:
     """
     if not files:
         return []
-    store = FeatureStore()
+    store = FileHashes()
     hashes = store.remembered(files)
     unknown = [position for position, digest in enumerate(hashes) if digest is None]
     show = len(unknown) >= _SHOW_FROM
@@ -55,7 +55,7 @@ def content_ids_of_files(files: Sequence[FileState]) -> list[str]:
     return [digest for digest in hashes if digest is not None]
 
 
-def _remember_settled(store: FeatureStore, files: Sequence[FileState], hashes: Sequence[str]) -> None:
+def _remember_settled(store: FileHashes, files: Sequence[FileState], hashes: Sequence[str]) -> None:
     """Remember files that were not changed just now: a second change could leave size and time as they are."""
     newest = time.time_ns() - _SETTLED_NS
     settled = [pair for pair in zip(files, hashes, strict=True) if pair[0].mtime_ns < newest]

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-IntArray = npt.NDArray[np.int64]
+from promptlab.support.arrays import IntArray
+
+SPLITS = ("train", "val", "test")
+"""The three lists of a dataset."""
 
 
 @runtime_checkable
@@ -117,7 +119,3 @@ class Dataset:
     class_keys: tuple[str, ...] = ()
     unseen: tuple[int, ...] = ()
     development: Dataset | None = None
-
-
-class DatasetError(ValueError):
-    """A dataset that can't be used as it is; the message says what is wrong and what to do."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from promptlab.data.items import IntArray
+from promptlab.support.arrays import IntArray
 
 Shots = int | Literal["all"]
 MAX_VAL_SHOTS = 4

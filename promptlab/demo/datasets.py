@@ -10,10 +10,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image
 
-from promptlab.data.items import Dataset, IntArray, Items
+from promptlab.data.items import Dataset, Items
 from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
+from promptlab.support.arrays import IntArray
 
 TEMPLATE = "a photo of a {}."
 PER_CLASS = {"train": 32, "val": 16, "test": 60}

@@ -27,11 +27,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.atomic import write_bytes_atomic
 from promptlab.demo.captions import caption
 from promptlab.demo.model import ARCHITECTURE, MEAN, METADATA, STD, TOKEN_IDS, TOKEN_TABLE, WEIGHTS, build
 from promptlab.demo.scenes import pretraining_picture
 from promptlab.demo.world import WORLD_VERSION, Picture, render
+from promptlab.support.files import write_bytes_atomic
 
 log = logging.getLogger("promptlab.demo.pretrain")
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.data.prompt_sets import PromptSet
-from promptlab.learners.base import GradientStage, Scorer, Stage
-from promptlab.learners.layers import linear
-from promptlab.learners.text_side import TextSideLearner
+from promptlab.class_text.sentences import PromptSet
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.layers import linear
+from promptlab.learners.base.learner import GradientStage, Scorer, Stage
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.learners.zero_shot import ZeroShot
-from promptlab.training.optim import Optim
 
 
 class CLIPAdapter(TextSideLearner):

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.prompts import ClassPrompts
-from promptlab.learners.base import GradientStage, PromptLearner, Stage
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.layers import linear
+from promptlab.learners.base.learner import GradientStage, PromptLearner, Stage
+from promptlab.learners.base.optim import Optim
 from promptlab.learners.coop import starting_context
-from promptlab.learners.layers import linear
-from promptlab.training.optim import Optim
+from promptlab.prompts.class_prompts import ClassPrompts
 
 
 class CoCoOp(PromptLearner):

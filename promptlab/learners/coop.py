@@ -16,11 +16,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.prompts import ClassPrompts, Position
-from promptlab.learners.base import GradientStage, Stage
-from promptlab.learners.text_side import TextSideLearner
-from promptlab.training.optim import Optim
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import GradientStage, Stage
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.text_side import TextSideLearner
+from promptlab.prompts.class_prompts import ClassPrompts, Position
 
 log = logging.getLogger(__name__)
 

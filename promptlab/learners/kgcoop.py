@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.learners.base import Batch
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.optim import Optim
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
-from promptlab.training.optim import Optim
 
 
 class KgCoOp(CoOp):

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.learners.base import Batch, ClosedFormStage, PromptLearner, Stage
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch, ClosedFormStage, PromptLearner, Stage
 
 log = logging.getLogger(__name__)
 Classifier = TypeVar("Classifier")

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.data.prompt_sets import PromptSet
-from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.class_text.sentences import PromptSet
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.base.optim import Optim
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
 from promptlab.learners.zero_shot import ZeroShot
-from promptlab.training.optim import Optim
 
 _NOT_CACHED = -1
 """Where a scored class has no keys: a label that none of them has."""

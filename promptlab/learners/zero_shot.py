@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.data.prompt_sets import PromptSet, load_prompt_set, read_prompt_set
-from promptlab.data.templates import SELECT_TEMPLATES
-from promptlab.learners.base import Stage
-from promptlab.learners.text_side import TextSideLearner
+from promptlab.class_text.sentences import PromptSet, load_prompt_set, read_prompt_set
+from promptlab.class_text.templates import SELECT_TEMPLATES
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Stage
+from promptlab.learners.base.text_side import TextSideLearner
 
 _AT_ONCE = 2048
 """Sentences that are encoded in one go."""

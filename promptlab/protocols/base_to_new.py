@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots, base_new_classes
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.support.errors import DatasetError
 
 
 def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", joint: bool = False) -> Task:

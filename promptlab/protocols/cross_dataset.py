@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.support.errors import DatasetError
 
 
 def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few") -> Task:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from promptlab.data.images import some_of
-from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots
 from promptlab.protocols.cross_dataset import transfer
 from promptlab.protocols.draw import Val
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
 
 
 def domain_generalization(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from promptlab.data.items import Dataset, DatasetError, Items
+from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
+from promptlab.support.errors import DatasetError
 
 Val = Literal["few", "full", "none"]
 

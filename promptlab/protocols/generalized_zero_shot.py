@@ -7,10 +7,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from promptlab.data.items import Dataset, DatasetError
+from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots, base_new_classes
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, SeenUnseen, Task
+from promptlab.support.errors import DatasetError
 
 Split = Literal["test", "development"]
 

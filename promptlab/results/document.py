@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlab.results.ids import FitFacts
-from promptlab.results.plain import PlainError, from_plain, render, to_plain
 from promptlab.results.schema import (
     EpochRecord,
     EvaluationResult,
@@ -25,6 +24,7 @@ from promptlab.results.schema import (
     TrainedParameters,
 )
 from promptlab.results.statistics import harmonic_mean
+from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 
 SCHEMA_VERSION = 1
 HARMONIC_METRICS = ("top1", "mean_class_accuracy")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from promptlab.results.plain import to_plain
+from promptlab.support.typed_json import to_plain
 
 ID_LENGTH = 16
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import promptlab
 from promptlab.results.schema import GitCommit, Host
+from promptlab.support.version import __version__
 
 PACKAGES = (
     "torch",
@@ -31,7 +31,7 @@ _GIT_SECONDS = 10
 
 def versions() -> dict[str, str]:
     """Package name to its version, promptlab first; packages that aren't installed are left out."""
-    found = {"promptlab": promptlab.__version__}
+    found = {"promptlab": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)
@@ -50,7 +50,7 @@ def git_commit(checkout: str | Path | None = None) -> GitCommit | None:
         None where that folder isn't the root of a git checkout (a wheel in somebody else's repository), where there is
         no commit yet, and where git isn't installed.
     """
-    root = Path(checkout) if checkout is not None else Path(promptlab.__file__).resolve().parents[1]
+    root = Path(checkout) if checkout is not None else Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # a folder, or a file in a worktree
         return None
     commit, status = _git(root, "rev-parse", "--verify", "HEAD"), _git(root, "status", "--porcelain")

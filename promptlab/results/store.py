@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from promptlab.atomic import write_text_atomic
 from promptlab.results.document import Result, ResultError
+from promptlab.support.files import write_text_atomic
 
 RESULT_NAME = "result.json"
 UNFINISHED_NAME = "unfinished.json"

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import lightning
 import torch
 
-from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.items import Items
-from promptlab.learners.base import ClosedFormStage, GradientStage, PromptLearner
+from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.learner import ClosedFormStage, GradientStage, PromptLearner
 from promptlab.results.schema import EpochRecord
 from promptlab.training.mark import fit_mark
 from promptlab.training.module import StageModule

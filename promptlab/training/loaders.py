@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from promptlab.data.image_dataset import ImageDataset
-from promptlab.learners.base import Batch
-from promptlab.training.streams import stream
+from promptlab.learners.base.learner import Batch
+from promptlab.support.streams import stream
+from promptlab.training.pictures import ImageDataset
 
 
 class EpochLoader(Protocol):

@@ -10,7 +10,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from promptlab.learners.base import Batch, GradientStage, PromptLearner
+from promptlab.learners.base.learner import Batch, GradientStage, PromptLearner
 from promptlab.results.schema import EpochRecord
 from promptlab.training.loaders import EpochLoader
 from promptlab.training.resume import KEY, Resume

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from promptlab.data.feature_bank import FeatureBank
-from promptlab.data.image_dataset import ImageDataset
 from promptlab.data.items import Items
-from promptlab.data.transforms import require_preprocess, training_transform
-from promptlab.learners.base import Batch, ClosedFormStage, GradientStage, PromptLearner
-from promptlab.training.evaluate import evaluate
+from promptlab.evaluation.evaluate import evaluate
+from promptlab.features.bank import FeatureBank
+from promptlab.features.transforms import require_preprocess, training_transform
+from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.support.streams import stream, stream_seed
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
-from promptlab.training.streams import stream, stream_seed
+from promptlab.training.pictures import ImageDataset
 
 Views = int | Literal["online"]
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from promptlab import cli
+import promptlab.cli.main as cli
 from promptlab.bench import coop
 from promptlab.bench.equal import DifferenceError
 from promptlab.bench.report import OURS, PLAIN, PRODUCTS
@@ -131,7 +131,7 @@ def test_what_cannot_be_measured_is_said(capsys, arguments, word):
 
 def test_help_imports_no_torch():
     """The command's own help answers at once."""
-    code = "import sys; from promptlab.cli import main\ntry: main(['bench', '--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from promptlab.cli.main import main\ntry: main(['bench', '--help'])\nexcept SystemExit: pass\n"
     code += "sys.stderr.write(str('torch' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "coop" in done.stdout

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from promptlab.bench import cases, cocoop, coop, ship
 from promptlab.bench.equal import DifferenceError, require_equal
-from promptlab.bench.plain import PlainPrompts
+from promptlab.bench.reference import PlainPrompts
 from promptlab.bench.settings import Settings
 from tests.models import class_names, full_encode, full_prompts, tiny_clip
 

@@ -6,8 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from promptlab.bench.flops import text_work
 from promptlab.bench.products import products_alone
-from promptlab.clip.pairs import PairPlan
-from promptlab.clip.prompts import ClassPrompts
+from promptlab.clip.text.pairs import PairPlan
+from promptlab.prompts.class_prompts import ClassPrompts
 from tests.models import class_names, tiny_clip
 
 E, H, D, HEADS = 32, 128, 48, 4  # of the tiny text tower, 3 layers

@@ -7,13 +7,14 @@ import torch
 from torch.nn import functional as F
 
 import promptlab
-from promptlab.bench.plain import PlainPrompts
-from promptlab.data import encode, feature_bank
-from promptlab.data.database import Database
-from promptlab.data.feature_bank import FeatureBank
+from promptlab.bench.reference import PlainPrompts
+from promptlab.features import bank as feature_bank
+from promptlab.features import encode
+from promptlab.features.bank import FeatureBank
 from promptlab.learners import SHIP, Batch, CoCoOp, CoOp
-from promptlab.learners.feature_generators import VAE
-from promptlab.training.optim import Optim
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.ship.generators import VAE
+from promptlab.support.database import Database
 from tests.models import class_names, tiny_clip
 
 NAMES = class_names(12, longest=4)
@@ -161,7 +162,7 @@ def test_bytes_kept_by_a_coop_step():
     ours = kept_bytes(clip, learner.text_features)
     theirs = kept_bytes(clip, lambda: plain.encode(learner.ctx))
     assert ours < theirs / 8
-    from promptlab.clip import memory
+    from promptlab.clip.text import memory
 
     blocks = learner.prompts(learner.ctx)[2].blocks
     estimate = memory.prefix_bytes(clip.text_tower, 17, True) + sum(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from promptlab.clip.checkpoints import Checkpoint, CheckpointError, _releases, load_weights
+from promptlab.clip.weights.checkpoints import Checkpoint, CheckpointError, _releases, load_weights
 
 
 class Payload:

@@ -16,12 +16,12 @@ from open_clip.transformer import LayerNormFp32, QuickGELU
 from safetensors.torch import save_file
 from torch import nn
 
-from promptlab.clip import loading
-from promptlab.clip.backbone import FrozenCLIP
-from promptlab.clip.checkpoints import CheckpointError
+from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.guards import UnsupportedBackboneError
-from promptlab.clip.loading import load_clip
-from promptlab.clip.sources import WeightsUnavailableError
+from promptlab.clip.weights import load as loading
+from promptlab.clip.weights.checkpoints import CheckpointError
+from promptlab.clip.weights.load import load_clip
+from promptlab.clip.weights.sources import WeightsUnavailableError
 
 VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}
 TEXT = {"width": 64, "heads": 2, "layers": 2}
@@ -165,7 +165,7 @@ def hub(monkeypatch, tmp_path, weights):
         assert repo == "org/repo"
         return str(tmp_path / "config.json") if filename == "open_clip_config.json" else weights
 
-    monkeypatch.setattr("promptlab.clip.sources.download_pretrained_from_hf", download)
+    monkeypatch.setattr("promptlab.clip.weights.sources.download_pretrained_from_hf", download)
     return "hf-hub:org/repo"
 
 
@@ -246,7 +246,7 @@ def nothing_is_built(monkeypatch):
         pytest.fail("a model was built or weights were fetched")
 
     monkeypatch.setattr(loading, "_load", refuse)
-    monkeypatch.setattr("promptlab.clip.sources._download", refuse)
+    monkeypatch.setattr("promptlab.clip.weights.sources._download", refuse)
 
 
 @pytest.mark.usefixtures("nothing_is_built")

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.clip import memory
-from promptlab.clip.pairs import PairPlan
-from promptlab.clip.prompts import ClassPrompts
-from promptlab.clip.ragged import Ragged
+from promptlab.clip.text import memory
+from promptlab.clip.text.pairs import PairPlan
+from promptlab.clip.text.ragged import Ragged
+from promptlab.prompts.class_prompts import ClassPrompts
 from tests.models import class_names, full_encode, full_prompts, tiny_clip
 
 MODELS = {

@@ -9,8 +9,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
-from promptlab.data.images import FileImages
 from promptlab.data.items import Items
+from promptlab.data.sources.files import FileImages
 
 
 class FakeClip:

@@ -8,13 +8,14 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from promptlab.build import check, factory
-from promptlab.data import DatasetError, base_new_classes, sample_few_shot
+from promptlab.class_text.templates import TEMPLATES
+from promptlab.config.build import check, factory
+from promptlab.data import base_new_classes, sample_few_shot
 from promptlab.data.benchmarks import read_benchmark
 from promptlab.data.benchmarks.folders import class_folders
 from promptlab.data.benchmarks.rules import BUILT
-from promptlab.data.templates import TEMPLATES
-from promptlab.paths import conf_dir
+from promptlab.support.errors import DatasetError
+from promptlab.support.paths import conf_dir
 from tests.data import miniatures
 
 BUILT_NAMES = {
@@ -411,7 +412,7 @@ def test_a_validation_class_that_training_lacks_is_refused(tmp_path):
 
 
 def test_a_mistake_in_the_configuration_is_named(tmp_path):
-    from promptlab.config import ConfigError
+    from promptlab.config.schema import ConfigError
 
     wrong = node("caltech101", tmp_path)
     wrong["index"] = wrong["index"] | {"ignore": []}

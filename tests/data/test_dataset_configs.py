@@ -4,9 +4,9 @@ import pytest
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from promptlab.data import DatasetError
-from promptlab.data.templates import TEMPLATES, template_for
-from promptlab.paths import conf_dir
+from promptlab.class_text.templates import TEMPLATES, template_for
+from promptlab.support.errors import DatasetError
+from promptlab.support.paths import conf_dir
 
 CONFIGS = sorted((conf_dir() / "dataset").glob("*.yaml"))
 OURS = [path for path in CONFIGS if path.stem in {*TEMPLATES, "features"}]
@@ -54,7 +54,7 @@ def test_without_files_the_message_says_what_to_set(path):
 
 
 def test_every_dataset_takes_one_line_and_one_by_name_says_all(capsys):
-    from promptlab.catalogue import show
+    from promptlab.cli.list import show
 
     assert show(["datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptlab.config import ConfigError
-from promptlab.launch import composed
+from promptlab.config.schema import ConfigError
+from promptlab.jobs.launch import composed
 from promptlab.results.store import read_result
-from promptlab.run import run
+from promptlab.runs.run import run
 from tests.data import miniatures, test_xlsa17
 from tests.data.fakes import write_pictures
 
@@ -51,7 +51,7 @@ def test_a_result_says_whose_split_it_is(tmp_path):
     rows = [[f"{name}/{i}.jpg", label, name] for label, name in enumerate(["apple_pie", "waffles"]) for i in (1, 2)]
     split = {"train": rows[::2], "val": [], "test": rows[1::2]}
     (tmp_path / "food-101" / "split_zhou_Food101.json").write_text(json.dumps(split))
-    from promptlab import session
+    from promptlab.runs import session
 
     session._dataset.cache_clear()
     assert any("split: coop (split_zhou_Food101.json) (" in note for note in run_of(*arguments).notes)
@@ -77,7 +77,7 @@ def test_imagenet_and_its_four_test_sets(tmp_path):
     nodes = []
     from omegaconf import OmegaConf
 
-    from promptlab.paths import conf_dir
+    from promptlab.support.paths import conf_dir
 
     for name in IMAGENETS:
         node = OmegaConf.to_container(OmegaConf.load(conf_dir() / "dataset" / f"{name}.yaml"), resolve=False)

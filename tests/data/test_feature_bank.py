@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from promptlab.data import DatasetError, FeatureBank, FileImages, Items
-from promptlab.data import feature_bank as feature_bank_module
-from promptlab.data.cache import list_collections
-from promptlab.data.database import CacheError
+from promptlab.data import FileImages, Items
+from promptlab.features import FeatureBank
+from promptlab.features import bank as feature_bank_module
+from promptlab.features.upkeep import list_collections
+from promptlab.support.database import CacheError
+from promptlab.support.errors import DatasetError
 from tests.data.fakes import FakeClip, picture_items, write_pictures
 
 

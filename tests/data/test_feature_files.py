@@ -5,8 +5,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptlab.data import DatasetError, FeatureBank, FeatureRows, check_images, read_features
+from promptlab.data import check_images, read_features
 from promptlab.data.items import ImageSource
+from promptlab.data.sources.features import FeatureRows
+from promptlab.features import FeatureBank
+from promptlab.support.errors import DatasetError
 from tests.data.fakes import FakeClip
 
 NAMES = ["cat", "dog", "cow"]

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptlab.data import DatasetError, FileImages, Items, check_images
+from promptlab.data import FileImages, Items, check_images
 from promptlab.data import hashing as hashing_module
 from promptlab.data.items import ImageSource
-from promptlab.data.store import FeatureStore
+from promptlab.features.store import FeatureStore
+from promptlab.support.errors import DatasetError
 from tests.data.fakes import write_pictures
 
 

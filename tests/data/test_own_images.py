@@ -13,14 +13,15 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 from PIL import Image
 
-from promptlab.data import DatasetError, FileImages
-from promptlab.data.class_names import names_for, names_of_numbers, read_class_names
-from promptlab.data.huggingface import read_hf
+from promptlab.class_text.names import names_for, names_of_numbers, read_class_names
+from promptlab.data import FileImages
 from promptlab.data.items import ImageSource
-from promptlab.data.own_folder import read_folder
-from promptlab.data.own_images import draw_split
-from promptlab.data.own_lists import read_csv, read_json
-from promptlab.paths import conf_dir
+from promptlab.data.readers.folder import read_folder
+from promptlab.data.readers.huggingface import read_hf
+from promptlab.data.readers.lists import read_csv, read_json
+from promptlab.data.readers.own_images import draw_split
+from promptlab.support.errors import DatasetError
+from promptlab.support.paths import conf_dir
 from tests.data.fakes import write_pictures
 
 

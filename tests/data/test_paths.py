@@ -7,8 +7,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from promptlab import paths
-from promptlab.atomic import open_atomic, write_bytes_atomic, write_text_atomic
+from promptlab.support import paths
+from promptlab.support.files import open_atomic, write_bytes_atomic, write_text_atomic
 
 
 def test_cache_dir_follows_the_environment(monkeypatch, tmp_path):
@@ -33,7 +33,7 @@ def test_conf_dir_prefers_the_checkout_to_a_stale_copy(monkeypatch, tmp_path):
 
 
 def test_paths_import_no_torch():
-    code = "import sys, promptlab.paths, promptlab.data, promptlab.data.readers; assert 'torch' not in sys.modules"
+    code = "import sys, promptlab.data, promptlab.data.readers.split_file; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.config import ConfigError
-from promptlab.data import DatasetError
-from promptlab.data.prompt_sets import read_prompt_set
+from promptlab.class_text.sentences import read_prompt_set
+from promptlab.config.schema import ConfigError
 from promptlab.demo.datasets import demo_dataset
-from promptlab.launch import composed
+from promptlab.jobs.launch import composed
 from promptlab.learners import CLIPAdapter, TipAdapter, TipAdapterF, ZeroShot
-from promptlab.learners.pretrained import load_learner
-from promptlab.run import run
+from promptlab.runs.run import run
+from promptlab.saved.load import load_learner
+from promptlab.support.errors import DatasetError
 from tests.models import tiny_clip
 
 SET = {
@@ -145,8 +145,8 @@ def test_what_a_set_says_is_part_of_the_id_and_where_it_lies_is_not(tmp_path, de
 
 
 def test_an_inner_learners_set_is_part_of_the_id_too(demo_set):
-    from promptlab.build import arguments_of
-    from promptlab.check import check_config
+    from promptlab.config.build import arguments_of
+    from promptlab.config.check import check_config
 
     ids = []
     for prompts in ("null", "set.json"):

@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from promptlab.data import DatasetError, base_new_classes, read_coop_split
+from promptlab.data import base_new_classes, read_coop_split
+from promptlab.support.errors import DatasetError
 
 GOOD = {
     "train": [["a/1.png", 0, "cat"], ["a/2.png", 0, "cat"], ["b/1.png", 1, "dog"]],

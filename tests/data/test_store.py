@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 
-from promptlab.data import FeatureBank
-from promptlab.data.cache import clear, list_collections, prune
-from promptlab.data.database import Database
-from promptlab.data.store import Collection, FeatureStore, FileState
+from promptlab.features import FeatureBank
+from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.upkeep import clear, list_collections, prune
+from promptlab.support.database import Database
 from tests.data.fakes import FakeClip, picture_items
 
 
@@ -47,14 +47,6 @@ def test_a_large_gather_has_every_row_in_its_place():
     features, present = store.read(collection(), asked)
     assert present.all()
     assert (features == rows[order]).all()
-
-
-def test_file_hashes_are_kept_by_path_size_and_time():
-    store = FeatureStore()
-    files = [FileState(f"/data/{i}.png", i, 10 * i) for i in range(3)]
-    store.remember(files[:2], ["a", "b"])
-    assert store.remembered(files) == ["a", "b", None]
-    assert store.remembered([FileState("/data/1.png", 1, 11), FileState("/data/1.png", 2, 10)]) == [None, None]
 
 
 def test_a_failed_transaction_leaves_nothing():

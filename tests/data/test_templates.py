@@ -1,6 +1,6 @@
 import pytest
 
-from promptlab.data.templates import SELECT_TEMPLATES, TEMPLATES, check_template, template_for, template_of
+from promptlab.class_text.templates import SELECT_TEMPLATES, TEMPLATES, check_template, template_for, template_of
 
 
 def test_templates_are_coops():

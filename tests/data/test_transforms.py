@@ -6,8 +6,10 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from promptlab.data import FileImages, ImageDataset, training_transform
-from promptlab.data.transforms import Crop, evaluation_transform_id, view_generator
+from promptlab.data import FileImages
+from promptlab.features import training_transform
+from promptlab.features.transforms import Crop, evaluation_transform_id, view_generator
+from promptlab.training.pictures import ImageDataset
 from tests.data.fakes import FakeClip, picture_items
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptlab.data import Dataset, DatasetError, FeatureRows, FileImages, Items
-from promptlab.data.huggingface import read_hf
-from promptlab.data.own_folder import read_folder
-from promptlab.data.own_lists import read_csv, read_json
-from promptlab.data.validate import validate
+from promptlab.data import Dataset, FileImages, Items
+from promptlab.data.checks.validate import validate
+from promptlab.data.readers.folder import read_folder
+from promptlab.data.readers.huggingface import read_hf
+from promptlab.data.readers.lists import read_csv, read_json
+from promptlab.data.sources.features import FeatureRows
 from promptlab.demo.datasets import demo_dataset
+from promptlab.support.errors import DatasetError
 from tests.data.fakes import write_pictures
 
 

@@ -6,9 +6,9 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 from scipy.io import savemat
 
-from promptlab.data import DatasetError
-from promptlab.data.xlsa17 import clean_name, hold_out, read_xlsa17
-from promptlab.paths import conf_dir
+from promptlab.data.readers.xlsa17 import clean_name, hold_out, read_xlsa17
+from promptlab.support.errors import DatasetError
+from promptlab.support.paths import conf_dir
 
 NAMES = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "grizzly+bear", "abbey", "outdoor/kiosk", "006.Wren"]
 PER_CLASS = 10

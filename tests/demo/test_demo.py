@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from promptlab.clip import ClassPrompts, FrozenCLIP
+from promptlab.clip import FrozenCLIP
 from promptlab.demo.captions import caption, noun
 from promptlab.demo.datasets import CORNERS, SHAPES, demo_dataset
 from promptlab.demo.model import ARCHITECTURE, METADATA, TOKEN_IDS, WEIGHTS, DemoWeightsError, load_demo_clip
 from promptlab.demo.pretrain import Settings, _contrastive, pretrain
 from promptlab.demo.scenes import held_out, pretraining_picture
 from promptlab.demo.world import PATTERN_NAMES, SHAPE_NAMES, SURFACE, TEXTURES, WORLD_VERSION, Picture, render
+from promptlab.prompts import ClassPrompts
 
 PINNED_PICTURES = "1e66d0a20bcb1c05ca990b57a911be7fc68e0e805c62cca198d8e9629726cbfe"
 SMALL = {

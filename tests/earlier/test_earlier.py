@@ -1,8 +1,8 @@
 """What promptlab 0.1.0 at 69d8333 wrote is read, found again and gone on with: Results, saved learners, a killed run.
 
-``written/`` holds Results of all five protocols, of SHIP, of a learner that searches and of a sweep over three seeds, five
-saved learners with their logits, and a run that was killed after three of six epochs beside the same run undisturbed;
-``commands.json`` are the command lines that made them.
+``written/`` holds Results of all five protocols, of SHIP, of a learner that searches and of a sweep over three seeds,
+five saved learners with their logits, and a run that was killed after three of six epochs beside the same run
+undisturbed; ``commands.json`` are the command lines that made them.
 """
 
 import json
@@ -15,8 +15,8 @@ import torch
 from safetensors.numpy import load_file
 
 import promptlab
-from promptlab.cli import main
-from promptlab.results.sidecar import read_predictions
+from promptlab.cli.main import main
+from promptlab.results.predictions import read_predictions
 from promptlab.results.store import find_results, read_result
 from promptlab.training.module import StageModule
 

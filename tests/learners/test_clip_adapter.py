@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CLIPAdapter, ZeroShot
-from promptlab.learners.contract import LearnerContract
-from promptlab.training.optim import Optim
+from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.optim import Optim
 from tests.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake"]

@@ -99,7 +99,7 @@ def test_the_start_is_torchs_default_from_ones_own_generator():
 
 
 def test_only_contexts_in_front_of_the_name_can_be_per_image():
-    from promptlab.clip import ClassPrompts
+    from promptlab.prompts import ClassPrompts
 
     clip = tiny_clip()
     for layout in ({"position": "middle"}, {"csc": True}):

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from promptlab.learners import Batch, ClosedFormStage, CoCoOp, CoOp, GradientStage, PromptLearner, ZeroShot
-from promptlab.learners.contract import LearnerContract
-from promptlab.training.optim import Optim
+from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.optim import Optim
 
 
 class TestZeroShot(LearnerContract):

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.learners.base import Batch
+from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.optim import Optim
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
-from promptlab.training.optim import Optim
 from tests.golden import read_golden
 from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, tiny_clip
 

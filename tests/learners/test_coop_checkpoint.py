@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from promptlab import CoCoOp, CoOp, import_coop_checkpoint, load_clip
-from promptlab.clip.checkpoints import CheckpointError
+from promptlab.clip.weights.checkpoints import CheckpointError
 
 NAMES = ("red striped star", "blue circle", "green dotted moon")
 

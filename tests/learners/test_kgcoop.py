@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.check import check_config
-from promptlab.launch import composed
+from promptlab.config.check import check_config
+from promptlab.config.recipes import kgcoop_template
+from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, CoOp, KgCoOp, ZeroShot
-from promptlab.learners.contract import LearnerContract
-from promptlab.training.optim import Optim
-from promptlab.training.recipes import kgcoop_template
+from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.optim import Optim
 from tests.models import class_names, full_encode, full_prompts, tiny_clip
 
 TEMPLATE = "a centered satellite photo of {}."

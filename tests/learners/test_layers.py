@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from promptlab.learners.layers import linear
+from promptlab.learners.base.layers import linear
 
 
 @pytest.mark.parametrize("bias", [True, False])

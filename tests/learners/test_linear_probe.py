@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, LinearProbe
-from promptlab.learners.contract import LearnerContract
+from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.linear_probe import search_c
 from tests.models import tiny_clip
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.check import check_config
 from promptlab.clip import UnsupportedBackboneError
-from promptlab.launch import composed
+from promptlab.config.check import check_config
+from promptlab.config.recipes import maple_depth, maple_recipe
+from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, MaPLe
-from promptlab.learners.contract import LearnerContract
-from promptlab.training.optim import Optim
-from promptlab.training.recipes import maple_depth, maple_recipe
+from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.optim import Optim
 from tests.clip.test_image_tower import pictures, prompted_by_hand
 from tests.models import class_names, freeze, rule_model, tiny_clip
 

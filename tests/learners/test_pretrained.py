@@ -13,16 +13,17 @@ from safetensors.torch import load_file, save
 from torch.nn import functional as F
 
 import promptlab
-from promptlab import atomic, load_clip, load_learner
-from promptlab.clip.loading import portable as portable_source
-from promptlab.launch import composed
+from promptlab import load_clip, load_learner
+from promptlab.clip.weights.load import portable as portable_source
+from promptlab.jobs.launch import composed
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
-from promptlab.learners.card import CardError
-from promptlab.learners.card_values import arguments_from_json, arguments_to_json
-from promptlab.learners.contract import _train as train_a_little
+from promptlab.learners.base.contract import _train as train_a_little
+from promptlab.learners.base.optim import Optim
 from promptlab.results.store import read_result
-from promptlab.run import run
-from promptlab.training.optim import Optim
+from promptlab.runs.run import run
+from promptlab.saved.arguments import arguments_from_json, arguments_to_json
+from promptlab.saved.card import CardError
+from promptlab.support import files as atomic
 from tests.learners import test_contract
 from tests.models import tiny_clip
 
@@ -326,9 +327,9 @@ def test_cards_that_do_not_fit(clip, tmp_path, changes, message):
         "evil_module.Learner",
         "promptlab.evil_module.Learner",
         "promptlabs.Learner",
-        "promptlab.learners.card.json.JSONDecoder",
-        "promptlab.atomic.os.system",
-        "promptlab.atomic.BinaryIO",
+        "promptlab.saved.card.json.JSONDecoder",
+        "promptlab.support.files.os.system",
+        "promptlab.support.files.BinaryIO",
         "promptlab.__main__.Learner",
         "promptlab..Learner",
         "os.system",
@@ -425,7 +426,7 @@ def test_what_is_refused_changes_nothing(clip):
     "source", [{"name": "local-dir:/tmp/evil"}, {"name": "ViT-B-32", "pretrained": "/etc/passwd", "quick_gelu": False}]
 )
 def test_a_card_can_not_have_files_of_this_machine_opened(clip, tmp_path, monkeypatch, source):
-    monkeypatch.setattr("promptlab.learners.pretrained.load_clip", lambda **_: pytest.fail("it was opened"))
+    monkeypatch.setattr("promptlab.saved.load.load_clip", lambda **_: pytest.fail("it was opened"))
     CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path)
     backbone = json.loads((tmp_path / "card.json").read_text())["backbone"]
     edit(tmp_path, backbone={**backbone, "source": {"quick_gelu": None, "pretrained": None, "seed": None, **source}})

@@ -8,13 +8,13 @@ import torch
 from torch.nn import functional as F
 
 from promptlab import load_learner
+from promptlab.cli.synthesize import _names
 from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner, TipAdapter, TipAdapterF
-from promptlab.learners.base import ClosedFormStage
-from promptlab.learners.contract import LearnerContract
-from promptlab.learners.feature_generators import vae_loss
-from promptlab.learners.ship import SHIP
-from promptlab.synthesize_cli import _names
-from promptlab.training.optim import Optim
+from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.learner import ClosedFormStage
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.ship.generators import vae_loss
+from promptlab.learners.ship.learner import SHIP
 from tests.golden import read_golden
 from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, rule_tensor, tiny_clip
 

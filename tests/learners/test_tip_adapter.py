@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, ClosedFormStage, GradientStage, TipAdapter, TipAdapterF, ZeroShot
-from promptlab.learners.contract import LearnerContract
+from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.tip_search import best_pair, grid
 from tests.models import tiny_clip
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.data.templates import SELECT_TEMPLATES
+from promptlab.class_text.templates import SELECT_TEMPLATES
 from promptlab.learners import ZeroShot
 from tests.models import tiny_clip
 

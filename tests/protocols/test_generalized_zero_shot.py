@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.data.items import DatasetError
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import base_to_new, cross_dataset, domain_generalization, few_shot, generalized_zero_shot
-from promptlab.signatures import signature_of
+from promptlab.support.errors import DatasetError
+from promptlab.support.signatures import signature_of
 from tests.protocols.examples import labels_of, shapes, some_classes
 
 

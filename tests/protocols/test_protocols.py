@@ -2,11 +2,11 @@
 
 import pytest
 
-from promptlab.data.items import DatasetError
-from promptlab.data.readers import read_coop_split
+from promptlab.data.readers.split_file import read_coop_split
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import base_to_new, few_shot
+from promptlab.support.errors import DatasetError
 from tests.golden import shared
 from tests.protocols.examples import some_classes
 

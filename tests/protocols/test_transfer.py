@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promptlab.data.items import DatasetError
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import cross_dataset, domain_generalization, few_shot
+from promptlab.support.errors import DatasetError
 from tests.protocols.examples import shapes, some_classes
 
 PROTOCOLS = (cross_dataset, domain_generalization)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.results.document import Result, ResultError, harmonic_of
-from promptlab.results.plain import PlainError, from_plain, render
 from promptlab.results.schema import EvaluationResult
+from promptlab.support.typed_json import PlainError, from_plain, render
 from tests.results.examples import make_evaluation, make_result
 
 

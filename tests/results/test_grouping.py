@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptlab.results.grouping import summarise
+from promptlab.report.grouping import summarise
 from promptlab.results.statistics import mean_interval
 from tests.results.examples import make_evaluation, make_fit, make_result
 

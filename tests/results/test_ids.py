@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.results.ids import EvalFacts, canonical_json, eval_id, fit_id, items_digest
-from promptlab.results.plain import PlainError, to_plain
+from promptlab.support.typed_json import PlainError, to_plain
 from tests.results.examples import make_fit
 
 ARGUMENTS = {"n_ctx": 16, "ctx_init": None, "csc": False, "class_token_position": "end"}

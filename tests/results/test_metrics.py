@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
 
-from promptlab.results import metrics
-from promptlab.results.metrics import Evaluator, MetricsError, evaluate_scores, top_predictions
+from promptlab.evaluation import metrics
+from promptlab.evaluation.metrics import Evaluator, MetricsError, evaluate_scores, top_predictions
 
 
 def random_case(seed, n=200, c=7, absent=(2, 5)):

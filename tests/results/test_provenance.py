@@ -74,7 +74,8 @@ def test_reading_results_needs_no_torch():
     """A report over a thousand runs shouldn't wait for torch."""
     code = (
         "import sys\n"
-        "from promptlab.results import document, grouping, ids, provenance, sidecar, statistics, store, table\n"
+        "from promptlab.report import grouping, table\n"
+        "from promptlab.results import document, ids, predictions, provenance, statistics, store\n"
         "print([name for name in ('torch', 'scipy', 'hydra', 'lightning') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

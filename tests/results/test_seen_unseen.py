@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptlab.results.seen_unseen import tradeoff
+from promptlab.evaluation.seen_unseen import tradeoff
 
 
 def plainly(logits, labels, is_unseen, bias):

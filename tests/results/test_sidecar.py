@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from promptlab.evaluation.metrics import evaluate_scores, top_predictions
 from promptlab.results.document import ResultError
-from promptlab.results.metrics import evaluate_scores, top_predictions
-from promptlab.results.sidecar import (
+from promptlab.results.predictions import (
     Predictions,
     pack_content_ids,
     predictions_name,

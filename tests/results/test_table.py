@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from promptlab.report.table import run_table, sweep_table
 from promptlab.results.schema import Calibration, SeenUnseenCurve
-from promptlab.results.table import run_table, sweep_table
 from tests.results.examples import make_fit, make_result
 
 DATASETS = ("imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "dtd", "eurosat")

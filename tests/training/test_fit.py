@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from promptlab.data.feature_bank import FeatureBank
 from promptlab.data.items import Items
+from promptlab.evaluation.evaluate import evaluate, logits_of, predict
+from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, PromptLearner
-from promptlab.training.evaluate import evaluate, logits_of, predict
+from promptlab.learners.base.optim import Optim
 from promptlab.training.fit import fit
-from promptlab.training.optim import Optim
 from tests.models import freeze, tiny_clip, tiny_model
 
 NAMES = ["red", "green", "blue"]

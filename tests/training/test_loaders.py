@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from promptlab.support.streams import stream_seed
 from promptlab.training.loaders import FeatureLoader, batches_of, count_of
-from promptlab.training.streams import stream_seed
 
 
 @pytest.mark.parametrize(

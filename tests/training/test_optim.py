@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from promptlab.training.optim import Optim
-from promptlab.training.recipes import coop_epochs, coop_recipe
+from promptlab.config.recipes import coop_epochs, coop_recipe
+from promptlab.learners.base.optim import Optim
 
 
 @pytest.mark.parametrize("epochs", [10, 50, 100, 200])

@@ -5,10 +5,10 @@ import logging
 import pytest
 import torch
 
-from promptlab.data.feature_bank import FeatureBank
+from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, GradientStage
+from promptlab.learners.base.optim import Optim
 from promptlab.training.fit import fit
-from promptlab.training.optim import Optim
 from tests.models import tiny_clip
 from tests.training.test_fit import NAMES, QUIET, items
 

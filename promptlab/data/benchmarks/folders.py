@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from promptlab.data.benchmarks.place import Place, image_names, subfolders
 from promptlab.data.benchmarks.rules import split_each_class
-from promptlab.data.rows import SplitRows
+from promptlab.data.readers.rows import SplitRows
 
 
 def class_folders(

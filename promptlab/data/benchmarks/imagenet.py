@@ -9,8 +9,8 @@ from pathlib import Path
 
 from promptlab.data.benchmarks.place import Place, image_names, subfolders
 from promptlab.data.benchmarks.text_lists import columns
-from promptlab.data.items import DatasetError
-from promptlab.data.rows import SplitRows
+from promptlab.data.readers.rows import SplitRows
+from promptlab.support.errors import DatasetError
 
 Row = tuple[str, int, str]
 TEST_ONLY = "the folders' test images"

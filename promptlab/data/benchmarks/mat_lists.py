@@ -12,8 +12,8 @@ from scipy.io import loadmat
 from promptlab.data.benchmarks.flower_names import FLOWER_NAMES
 from promptlab.data.benchmarks.place import Place
 from promptlab.data.benchmarks.rules import hold_out, split_each_class
-from promptlab.data.items import DatasetError
-from promptlab.data.rows import SplitRows
+from promptlab.data.readers.rows import SplitRows
+from promptlab.support.errors import DatasetError
 
 
 def flower_labels(place: Place) -> SplitRows:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlab.data.items import DatasetError
-from promptlab.data.readers import datasets_folder
+from promptlab.data.readers.split_file import datasets_folder
+from promptlab.support.errors import DatasetError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif")
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptlab.data.benchmarks.place import Place, find_place
-from promptlab.data.items import Dataset, DatasetError
-from promptlab.data.readers import read_split_file
-from promptlab.data.rows import SplitRows, dataset_of_rows
+from promptlab.data.items import Dataset
+from promptlab.data.readers.rows import SplitRows, dataset_of_rows
+from promptlab.data.readers.split_file import read_split_file
+from promptlab.support.errors import DatasetError
 
 
 def read_benchmark(

@@ -11,8 +11,8 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from promptlab.data.items import DatasetError
-from promptlab.data.rows import Rows, SplitRows
+from promptlab.data.readers.rows import Rows, SplitRows
+from promptlab.support.errors import DatasetError
 
 SEED = 1
 BUILT = f"built by CoOp's rule (fixed seed {SEED}), not CoOp's own file"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from promptlab.data.benchmarks.place import Place
 from promptlab.data.benchmarks.rules import hold_out
-from promptlab.data.items import DatasetError
-from promptlab.data.rows import SplitRows
+from promptlab.data.readers.rows import SplitRows
+from promptlab.support.errors import DatasetError
 
 Row = tuple[str, int, str]
 

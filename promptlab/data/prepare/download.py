@@ -18,13 +18,13 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import promptlab
-from promptlab.data.items import DatasetError
 from promptlab.data.prepare.bars import bytes_bar
 from promptlab.data.prepare.checksum import checksum_problem
 from promptlab.data.prepare.disk import explained, require_space
 from promptlab.data.prepare.part import Part, Version
 from promptlab.data.prepare.sources import Remote
+from promptlab.support.errors import DatasetError
+from promptlab.support.version import __version__
 
 log = logging.getLogger(__name__)
 CHUNK = 1 << 20
@@ -111,7 +111,7 @@ def _attempt(remote: Remote, part: Part, patience: Patience) -> None:
     have = part.size
     if held and held.length == have:
         return
-    headers = {"User-Agent": f"promptlab/{promptlab.__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": f"promptlab/{__version__}", "Accept-Encoding": "identity"}
     if held:
         headers["Range"] = f"bytes={have}-"
         headers |= {"If-Range": held.mark} if held.mark else {}

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from promptlab.data.items import DatasetError
 from promptlab.data.prepare.disk import DiskError, explained, only_one
 from promptlab.data.prepare.download import Patience, download
 from promptlab.data.prepare.sources import Remote, find, is_needed
 from promptlab.data.prepare.unpack import unpack
+from promptlab.support.errors import DatasetError
 
 log = logging.getLogger(__name__)
 WORK = ".prepare"

@@ -8,7 +8,7 @@ from email.message import Message
 from pathlib import Path
 from typing import BinaryIO
 
-from promptlab.atomic import write_text_atomic
+from promptlab.support.files import write_text_atomic
 
 
 @dataclass(frozen=True)

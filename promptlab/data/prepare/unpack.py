@@ -17,9 +17,9 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from promptlab.data.items import DatasetError
 from promptlab.data.prepare.bars import bytes_bar
 from promptlab.data.prepare.disk import explained, require_space
+from promptlab.support.errors import DatasetError
 
 Member = tuple[PurePosixPath, Callable[[], IO[bytes]] | None, int]
 """A member's path, what opens it (None for a folder), and the bytes of the archive read by then."""

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from promptlab import cli
-from promptlab.build import factory
-from promptlab.data import DatasetError
+import promptlab.cli.main as cli
+from promptlab.config.build import factory
 from promptlab.data.prepare import Sources, examine, sources, sources_of
+from promptlab.support.errors import DatasetError
 from tests.data import miniatures
 from tests.data.prepare.test_install import zip_of
 from tests.data.test_benchmarks import BUILT_NAMES, COUNTS, NAMES, node, opened
@@ -198,7 +198,7 @@ def test_without_arguments_the_help_is_shown(capsys):
 
 def test_help_imports_nothing_heavy():
     script = (
-        "import sys; from promptlab.cli import main\n"
+        "import sys; from promptlab.cli.main import main\n"
         "try: main(['data', '--help'])\n"
         "except SystemExit as leaving: assert not leaving.code\n"
         "heavy = {'torch', 'hydra', 'numpy', 'PIL', 'open_clip'} & sys.modules.keys()\n"
@@ -327,7 +327,7 @@ def test_a_dataset_that_can_not_be_opened_for_another_reason_is_said(tmp_path):
 
 
 def test_numbers_of_a_generalised_benchmark(tmp_path):
-    from promptlab.data.xlsa17 import read_xlsa17
+    from promptlab.data.readers.xlsa17 import read_xlsa17
     from tests.data import test_xlsa17
 
     root = test_xlsa17.write(tmp_path)

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.data import DatasetError
 from promptlab.data.prepare import disk
 from promptlab.data.prepare.download import Patience, download
 from promptlab.data.prepare.part import Part, Version
 from promptlab.data.prepare.sources import Remote
+from promptlab.support.errors import DatasetError
 from tests.data.prepare.server import drop, hang, ignore_range, ignore_version, status, well, without_length
 
 OLD, NEW = random.Random(1).randbytes(50_000), random.Random(2).randbytes(50_000)

@@ -12,11 +12,11 @@ import zipfile
 
 import pytest
 
-from promptlab.data import DatasetError
 from promptlab.data.prepare import disk, install
 from promptlab.data.prepare import install as installing
 from promptlab.data.prepare.install import WORK
 from promptlab.data.prepare.sources import Remote
+from promptlab.support.errors import DatasetError
 from tests.data import miniatures
 from tests.data.prepare.server import drop, status
 from tests.data.prepare.test_unpack import contents, tar

@@ -9,10 +9,10 @@ import zipfile
 
 import pytest
 
-from promptlab.data import DatasetError
 from promptlab.data.prepare import disk
 from promptlab.data.prepare.disk import DiskError
 from promptlab.data.prepare.unpack import unpack
+from promptlab.support.errors import DatasetError
 
 FILES = {"data/images/a/1.jpg": b"one", "data/images/b/2.jpg": b"two" * 99_999, "data/list.txt": b"list", "other": b"x"}
 

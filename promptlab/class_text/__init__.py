@@ -1,0 +1,5 @@
+"""What stands for a class in words: its name, hand-written templates, sentences. No torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

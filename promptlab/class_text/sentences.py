@@ -1,0 +1,99 @@
+"""Sentences about each class, written by people or by a language model, in place of a template.
+
+The form is that of CuPL (https://arxiv.org/abs/2209.03320): a JSON object of class name to a list of sentences.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
+
+log = logging.getLogger(__name__)
+PromptSet = Mapping[str, Sequence[str]] | str
+"""Sentences by class name, or the JSON file that holds them."""
+
+
+def read_prompt_set(path: PromptSet, class_names: Sequence[str]) -> list[list[str]]:
+    """The sentences of each class.
+
+    Names are compared without regard to case, underscores and repeated spaces. Entries of other classes are passed
+    over: one file may serve base and new classes.
+
+    Args:
+        path: a JSON file of class name to list of sentences, or such a mapping.
+        class_names: C names; one may appear twice.
+
+    Returns:
+        C lists of sentences.
+
+    Raises:
+        DatasetError: if the file can't be read, is not of this form, or lacks classes; those are named.
+    """
+    sentences, where = load_prompt_set(path), path if isinstance(path, str) else "given"
+    by_name: dict[str, str] = {}
+    for key in sentences:
+        if by_name.setdefault(_plain(key), key) != key:
+            raise DatasetError(f"prompt set {where}: {by_name[_plain(key)]!r} and {key!r} are the same class")
+    missing = [name for name in dict.fromkeys(class_names) if _plain(name) not in by_name]
+    if missing:
+        close = difflib.get_close_matches(_plain(missing[0]), by_name, n=1)
+        hint = f" (is {by_name[close[0]]!r} meant for {missing[0]!r}?)" if close else ""
+        raise DatasetError(f"prompt set {where} has no sentences for {len(missing)} classes: {some_of(missing)}{hint}")
+    extra = by_name.keys() - {_plain(name) for name in class_names}
+    if extra:
+        log.info(
+            "prompt set %s: %d entries of other classes are ignored: %s", where, len(extra), some_of(sorted(extra))
+        )
+    return [list(sentences[by_name[_plain(name)]]) for name in class_names]
+
+
+def load_prompt_set(path: PromptSet) -> Mapping[str, Sequence[str]]:
+    """The whole mapping, checked.
+
+    Raises:
+        DatasetError: if the file can't be read or is not of the form.
+    """
+    content: object = path
+    if isinstance(path, str):
+        try:
+            content = json.loads(_bytes(path))
+        except ValueError as error:
+            raise DatasetError(f"prompt set {path} is not valid JSON ({error})") from error
+    where = path if isinstance(path, str) else "given"
+    if not isinstance(content, Mapping):
+        raise DatasetError(f"prompt set {where} must be an object of class name to list of sentences")
+    wrong = [name for name, sentences in content.items() if not _is_list_of_sentences(sentences)]
+    if wrong:
+        raise DatasetError(f"prompt set {where} needs a list of sentences, not empty, for {some_of(wrong)}")
+    return content
+
+
+def content_digest(path: str) -> str:
+    """What stands for a file in a fit's id: the SHA-256 of its bytes.
+
+    Raises:
+        DatasetError: if it can't be read.
+    """
+    return f"sha256:{hashlib.sha256(_bytes(path)).hexdigest()}"
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise DatasetError(f"prompt set can't be read: {path} ({error.strerror})") from error
+
+
+def _is_list_of_sentences(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(s, str) and s.strip() for s in value)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").lower().split())

@@ -1,0 +1,173 @@
+"""``promptlab data check|prepare NAME``: what of a dataset is there, and getting what is not."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from promptlab.support.errors import DatasetError
+
+if TYPE_CHECKING:  # --help imports neither Hydra nor torch
+    from promptlab.data.prepare import Finding, Sources
+
+COLOURS = {"ok": "green", "missing": "red", "differs": "red", "note": "dim"}
+DESCRIPTION = """\
+check    says what of a dataset is there, what is missing and where it belongs, and compares its numbers
+prepare  downloads what has a public source, and says how to get the rest; what is there is left as it is
+
+  promptlab data check eurosat --root DATA
+  promptlab data prepare caltech101 --root DATA
+  promptlab data check folder dataset.path=PICTURES
+
+exit status: 0 if the dataset is complete, 1 if something is missing or differs, 2 if there is no such dataset"""
+
+
+def data(arguments: Sequence[str]) -> int:
+    """Check or prepare a dataset; returns the exit status."""
+    parser = _parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return 2
+    options = parser.parse_intermixed_args(list(arguments))
+    from promptlab.config.schema import ConfigError
+    from promptlab.data.prepare import sources_of
+
+    try:
+        node = _node(options)
+        sources = sources_of(options.name)
+        if options.verb == "prepare":
+            return _prepare(node, sources, options)
+        findings = _show(node, sources, options)
+        if _is_bad(findings) and (sources.download or sources.by_hand):
+            _say(f"next: {_command('prepare', options)}")
+        return int(_is_bad(findings))
+    except ConfigError as error:
+        sys.stderr.write(f"promptlab: {error}\n")
+        return 2
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"promptlab: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("promptlab: interrupted; run it again to go on\n")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="promptlab data", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("verb", choices=("check", "prepare"))
+    parser.add_argument("name", metavar="NAME", help="one of `promptlab list datasets`")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="dataset.KEY=VALUE as for a run")
+    parser.add_argument("--root", metavar="DATA", help="the folder of datasets, as data.root=DATA for a run")
+    parser.add_argument("--decode", action="store_true", help="read every image, not just the folders' listings")
+    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    return parser
+
+
+def _node(options: argparse.Namespace) -> dict[str, Any]:
+    """The dataset's configuration, composed and checked as a run's.
+
+    Raises:
+        ConfigError: naming the key or the dataset, and what is allowed.
+    """
+    from omegaconf import OmegaConf
+
+    from promptlab.config.build import check
+    from promptlab.config.schema import ConfigError
+    from promptlab.jobs.launch import composed
+
+    name = options.name.removeprefix("dataset=")  # as it is spelled for a run
+    if not name or "=" in name:
+        raise ConfigError(f"{name!r} is no dataset; see promptlab list datasets")
+    options.name = name
+    overrides = [f"dataset={name}"]
+    for override in options.overrides:
+        if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
+            raise ConfigError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
+        overrides.append(f"++{override}" if override.startswith("dataset.") else override)
+    if options.root is not None:
+        overrides.append(f"data.root={_quoted(options.root)}")
+    if options.config_dir is not None:
+        overrides.append(f"hydra.searchpath=[{_quoted(f'file://{Path(options.config_dir).absolute()}')}]")
+    node: Any = OmegaConf.to_container(composed(overrides).dataset, resolve=True)
+    check(node, "dataset")
+    return dict(node)
+
+
+def _quoted(text: str) -> str:
+    """A path as Hydra's grammar takes it, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace) -> list[Finding]:
+    """Print what there is, as it is found."""
+    from promptlab.config.build import factory
+    from promptlab.data.prepare import examine
+    from promptlab.data.prepare.examine import root_of
+
+    where = f" in {root_of(node)}" if "root" in node else ""
+    _say(f"{options.name}{where}", style="bold")
+    given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
+    findings = []
+    for found in examine(node, factory(given, "dataset"), sources, decode=options.decode or None):
+        findings.append(found)
+        label = "" if found.state == "note" else found.state
+        _say(f"  {label:<8} ", style=COLOURS[found.state], end="")
+        _say(f"{found.what:<12} {found.said}")
+    if not _is_bad(findings):
+        _say("complete", style="green")
+    return findings
+
+
+def _say(text: str, *, style: str = "", end: str = "\n") -> None:
+    """A line as it is: paths aren't broken, brackets are no markup."""
+    Console().print(text, style=style, end=end, soft_wrap=True, markup=False, highlight=False)
+
+
+def _is_bad(findings: Sequence[Finding]) -> bool:
+    return any(finding.state in ("missing", "differs") for finding in findings)
+
+
+def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace) -> int:
+    """Download, check, and say what is left to do."""
+    from promptlab.data.prepare import install
+    from promptlab.data.prepare.examine import lacking, layouts_of, root_of
+
+    if not sources.download and not sources.by_hand:
+        source = (node.get("about") or {}).get("source", "")
+        _say(f"{options.name}: nothing to download ({source})")
+    failed = ""
+    try:
+        install(sources.download, root_of(node), layouts=layouts_of(node), say=_say)
+    except DatasetError as error:
+        failed = str(error)
+    findings = _show(node, sources, options)
+    if any((finding.state, finding.what) == ("missing", "image files") for finding in findings) and sources.download:
+        _say("what was there is left as it is: rename its folder, and prepare downloads it anew")
+    steps = lacking(node, sources)
+    if steps:
+        _say("\nto be fetched by hand:", style="bold")
+    for number, step in enumerate(steps, 1):
+        _say(f"{number:3}. {Path(step.to).name}: {step.get}\n     -> {root_of(node) / step.to}")
+        if step.note:
+            _say(f"     {step.note}")
+    if steps:
+        _say(f"then: {_command('check', options)}")
+    if failed:
+        raise DatasetError(failed)
+    return int(_is_bad(findings))
+
+
+def _command(verb: str, options: argparse.Namespace) -> str:
+    """The other verb's command for the same dataset, to be copied into a shell."""
+    given = {"--root": options.root, "--config-dir": options.config_dir}
+    flags = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    return shlex.join(["promptlab", "data", verb, options.name, *flags, *options.overrides])

@@ -1,0 +1,237 @@
+"""The frozen CLIP that every learner adapts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.guards import require_promptable
+from promptlab.clip.image_tower import ImagePrompts, ImageTower
+from promptlab.clip.text.causal import PrefixStates, TextTower
+from promptlab.clip.text.memory import DEFAULT_MB
+from promptlab.clip.text.pairs import PairPlan
+from promptlab.clip.text.ragged import Ragged
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class FrozenCLIP:
+    """An open_clip model that never changes: eval mode, no gradients, the same bytes before and after a fit.
+
+    It is not an ``nn.Module``, so a learner that holds it does not register it: checkpoints, optimisers, precision
+    plugins and device moves of Lightning see learned vectors alone.
+
+    Args:
+        model: an open_clip ``CLIP`` or ``CustomTextCLIP`` with a causal text tower; it is frozen in place.
+        tokenizer: the model's tokenizer.
+        preprocess: the model's evaluation transform, PIL image to (3, H, W); None where no images are read.
+        name: shown in messages and Results.
+        text_memory_mb: what the text tower may keep for the backward pass, in MiB.
+        precision: what the weights were converted to; part of the fingerprint.
+        source: arguments of :func:`load_clip` that name the weights on any machine; None if nothing does.
+
+    Raises:
+        UnsupportedBackboneError: if the text tower can't take prompt vectors.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        preprocess: Callable[[Image.Image], Tensor] | None,
+        name: str,
+        *,
+        text_memory_mb: int = DEFAULT_MB,
+        precision: Precision = "fp32",
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
+        require_promptable(model, name)
+        self.model: Any = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.preprocess = preprocess
+        self.name = name
+        self.precision = precision
+        self.source = source
+        self.text_tower = TextTower(model, text_memory_mb)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in eval mode whatever ``mode`` is."""
+        self.model.eval()
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.text_tower.device
+
+    @property
+    def width(self) -> int:
+        """E, width of a token embedding and so of a context vector."""
+        return self.text_tower.width
+
+    @property
+    def context_length(self) -> int:
+        """Longest prompt in tokens, SOS and EOT included."""
+        return self.text_tower.context_length
+
+    @property
+    def text_layers(self) -> int:
+        """Transformer layers of the text tower."""
+        return len(self.text_tower.blocks)
+
+    @cached_property
+    def image_tower(self) -> ImageTower:
+        """The image tower that takes prompts.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower can't; here and in the two properties below.
+        """
+        return ImageTower(self.model, self.name)
+
+    @property
+    def vision_width(self) -> int:
+        """V, width of a token of the image tower and so of an image prompt."""
+        return self.image_tower.width
+
+    @property
+    def vision_layers(self) -> int:
+        """Transformer layers of the image tower."""
+        return self.image_tower.layers
+
+    @cached_property
+    def dim(self) -> int:
+        """D, width of the joint space."""
+        projection = self.text_tower.projection
+        if projection is None:
+            return self.width
+        if isinstance(projection, nn.Linear):
+            return projection.out_features
+        return int(projection.shape[1])  # type: ignore[index]
+
+    @cached_property
+    def logit_scale(self) -> float:
+        """Factor on cosine similarities: exp of the pretrained temperature parameter (100 for OpenAI's)."""
+        return float(self.model.logit_scale.detach().float().exp())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash (16 hex digits) over architecture, weights and precision."""
+        heads = [module.num_heads for module in self.model.modules() if hasattr(module, "num_heads")]  # not in repr
+        digest = hashlib.sha256(f"{self.precision}\n{self.model}\n{heads}\n".encode())
+        for name, tensor in _sorted_state(self.model):
+            data = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {tuple(data.shape)} {data.dtype}\n".encode())
+            digest.update(data.reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square pictures that the image tower reads, in pixels."""
+        size = self.model.visual.image_size
+        return int(size[0] if isinstance(size, Sequence) else size)
+
+    @property
+    def image_mean(self) -> tuple[float, ...]:
+        """Mean that pixels in [0, 1] are normalised with, per channel."""
+        return tuple(self._normalize.mean)
+
+    @property
+    def image_std(self) -> tuple[float, ...]:
+        """Standard deviation that pixels in [0, 1] are normalised with, per channel."""
+        return tuple(self._normalize.std)
+
+    @property
+    def sot_token(self) -> int:
+        """Id of the start-of-text token (SOS)."""
+        return self._tokenize("")[0]
+
+    @property
+    def eot_token(self) -> int:
+        """Id of the end-of-text token (EOT)."""
+        return self._tokenize("")[-1]
+
+    def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
+        """Let a tokenizer with a small vocabulary say which words of these texts mean nothing to it."""
+        if hasattr(self.tokenizer, "warn_of_unknown_words"):
+            self.tokenizer.warn_of_unknown_words(texts)
+
+    def encode_words(self, text: str) -> list[int]:
+        """Token ids of a text without SOS and EOT, uncut."""
+        return self._tokenize(text)[1:-1]
+
+    def encode_images(self, images: Tensor, prompts: ImagePrompts | None = None) -> Tensor:
+        """Features of preprocessed images.
+
+        Args:
+            images: (B, 3, H, W), on any device.
+            prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
+                tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
+
+        Returns:
+            (B, D) L2-normalised, fp32.
+
+        Raises:
+            UnsupportedBackboneError: with prompts, if the image tower can't take any.
+            ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes.
+        """
+        self.model.eval()  # somebody may have called .train() on the model itself
+        images = images.to(self.device, _IMAGE_DTYPE[self.precision])
+        features = self.image_tower.encode(images, prompts) if prompts else self.model.encode_image(images)
+        return F.normalize(features.float(), dim=-1)
+
+    @torch.no_grad()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Features of whole texts.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            (N, D) L2-normalised, fp32.
+
+        Raises:
+            ValueError: if a text is longer than the context length; nothing is cut silently.
+        """
+        self.warn_of_unknown_words(texts)
+        ids = [self._tokenize(text) for text in texts]
+        for text, tokens in zip(texts, ids, strict=True):
+            if len(tokens) > self.context_length:
+                raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
+        tails = Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
+        return self.text_tower.encode(self._sos_states, tails, PairPlan.zip((1,), tails.lengths))
+
+    @cached_property
+    def _sos_states(self) -> PrefixStates:
+        with torch.no_grad():
+            return self.text_tower.prefix_states(Ragged.pack([self.text_tower.embed([self.sot_token])]))
+
+    @property
+    def _normalize(self) -> Any:
+        if self.preprocess is None:
+            raise ValueError(f"{self.name} was wrapped without preprocess: pass open_clip's evaluation transform")
+        for step in getattr(self.preprocess, "transforms", ()):
+            if hasattr(step, "mean") and hasattr(step, "std"):
+                return step
+        raise ValueError(f"the preprocess of {self.name} has no Normalize step to read mean and std from")
+
+    def _tokenize(self, text: str) -> list[int]:
+        """Ids with SOS and EOT, of any length."""
+        if hasattr(self.tokenizer, "encode") and hasattr(self.tokenizer, "sot_token_id"):
+            return [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
+        ids: list[int] = self.tokenizer.tokenizer(self.tokenizer.clean_fn(text))["input_ids"]  # open_clip's HFTokenizer
+        return ids
+
+    def __repr__(self) -> str:
+        return f"FrozenCLIP({self.name!r}, {self.precision}, D={self.dim}, E={self.width}, device={self.device})"
+
+
+def _sorted_state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from sorted(model.state_dict().items())

@@ -1,0 +1,1 @@
+"""From a name to weights: catalogue, sources, checkpoint files, loading."""

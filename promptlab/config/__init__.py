@@ -1,0 +1,1 @@
+"""From a composed configuration to checked settings: schema, resolvers, checks, targets."""

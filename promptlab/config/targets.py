@@ -1,0 +1,56 @@
+"""Target datasets by name: what ``protocol.targets=[eurosat,dtd]`` means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from promptlab.config.build import suggest
+from promptlab.config.schema import ConfigError
+from promptlab.results.store import safe_name
+from promptlab.support.paths import conf_dir
+
+
+def target_node(target: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
+    """The configuration node of a target dataset, resolved.
+
+    Args:
+        target: a name of the group ``dataset``, or a node with ``_target_`` and ``name``.
+        cfg: the run's configuration, for what the node refers to (``${data.root}``).
+        folders: configuration folders besides promptlab's own, of plug-ins.
+
+    Raises:
+        ConfigError: if there is no such dataset, or the node names none.
+    """
+    if isinstance(target, str):
+        loaded = OmegaConf.load(_file(target, [*folders, *_folders_of_hydra(), conf_dir()]))
+    else:
+        loaded = OmegaConf.create(target)
+    holder = OmegaConf.create({"data": cfg.data, "dataset": loaded})
+    node: Any = OmegaConf.to_container(holder, resolve=True)
+    found: dict[str, Any] = node["dataset"]
+    if not isinstance(found.get("name"), str):
+        raise ConfigError(f"protocol.targets: {target!r} has no name; give names of `promptlab list datasets`")
+    safe_name(found["name"])  # its predictions will be a file of that name
+    return found
+
+
+def _file(name: str, folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        path = folder / "dataset" / f"{name}.yaml"
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in folders for path in (folder / "dataset").glob("*.yaml")})
+    raise ConfigError(f"protocol.targets: unknown dataset {name}{suggest(name, known)}; allowed are {', '.join(known)}")
+
+
+def _folders_of_hydra() -> Iterator[Path]:
+    """Folders that a running job was given with ``--config-dir``."""
+    if HydraConfig.initialized():
+        for source in HydraConfig.get().runtime.config_sources:
+            if source.schema == "file":
+                yield Path(source.path)

@@ -1,0 +1,17 @@
+from .items import Dataset as Dataset
+from .items import ImageSource as ImageSource
+from .items import Items as Items
+from .readers.features import read_features as read_features
+from .readers.folder import read_folder as read_folder
+from .readers.huggingface import read_hf as read_hf
+from .readers.lists import read_csv as read_csv
+from .readers.lists import read_json as read_json
+from .readers.split_file import read_coop_split as read_coop_split
+from .readers.xlsa17 import read_xlsa17 as read_xlsa17
+from .sampling import base_new_classes as base_new_classes
+from .sampling import fewer_than as fewer_than
+from .sampling import sample_few_shot as sample_few_shot
+from .sampling import sample_linear_probe as sample_linear_probe
+from .sources.features import FeatureRows as FeatureRows
+from .sources.files import FileImages as FileImages
+from .sources.files import check_images as check_images

@@ -1,0 +1,1 @@
+"""What must hold of a dataset before it is used: labels, readable images, copies."""

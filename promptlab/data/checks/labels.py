@@ -1,0 +1,54 @@
+"""What labels must be, whatever they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from promptlab.support.arrays import IntArray
+from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
+
+
+def check_labels(
+    splits: Mapping[str, IntArray], class_names: Sequence[str], *, where: str, test_only: bool = False
+) -> None:
+    """Make sure that labels are 0 to C-1 and every class has training images.
+
+    A class without validation or test images is allowed: it has no part in those metrics. In a dataset that has test
+    images alone, every class needs those.
+
+    Args:
+        splits: (N,) labels by split; ``train`` and ``test`` must not be empty.
+        class_names: C names by label.
+        where: what the message begins with.
+        test_only: the dataset has test images alone: ``train`` may be empty.
+
+    Raises:
+        DatasetError: if a label is out of range or starts at 1, a split or a class is empty, or a name is.
+    """
+    n_classes = len(class_names)
+    needed = ("test",) if test_only else ("train", "test")
+    for split in needed:
+        if not len(splits[split]):
+            raise DatasetError(f"{where}: the {split} list is empty")
+    everything = np.concatenate(list(splits.values()))
+    if everything.min() == 1 and everything.max() == n_classes:
+        raise DatasetError(f"{where}: labels run from 1 to {n_classes}; they must start at 0. Subtract 1 from each.")
+    for split, labels in splits.items():
+        outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
+        if len(outside):
+            raise DatasetError(
+                f"{where}: {len(outside)} {split} labels lie outside 0 to {n_classes - 1} ({n_classes} classes); "
+                f"the first is {int(labels[outside[0]])}, at position {int(outside[0])}"
+            )
+    empty = np.flatnonzero(np.bincount(splits[needed[0]], minlength=n_classes) == 0).tolist()
+    if empty:
+        listed = some_of([f"{label} ({class_names[label] or 'no name'})" for label in empty])
+        raise DatasetError(
+            f"{where}: {len(empty)} classes have no {'test' if test_only else 'training'} images: {listed}"
+        )
+    nameless = [label for label, name in enumerate(class_names) if not name.strip()]
+    if nameless:
+        raise DatasetError(f"{where}: classes without a name: {nameless[:5]}")

@@ -1,0 +1,1 @@
+"""From lists, folders and tables on disk to a Dataset."""

@@ -1,0 +1,103 @@
+"""A user's own features in place of images: ``.npy``, ``.npz`` or ``.safetensors`` files with labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.labels import check_labels
+from promptlab.data.items import Dataset, Items
+from promptlab.data.readers.arrays import FeatureFile, read_feature_file
+from promptlab.data.sources.features import FeatureRows
+from promptlab.support.errors import DatasetError
+
+
+def read_features(
+    *,
+    train: str | Path | None,
+    test: str | Path | None,
+    val: str | Path | None = None,
+    train_labels: str | Path | None = None,
+    test_labels: str | Path | None = None,
+    val_labels: str | Path | None = None,
+    class_names: Sequence[str] | str | Path | None = None,
+    template: str = DEFAULT_TEMPLATE,
+    name: str = "features",
+) -> Dataset:
+    """Build a dataset of features.
+
+    ``.npz`` and ``.safetensors`` files hold arrays ``features`` (N, D) and ``labels`` (N,), and may hold the class
+    names: an array ``class_names`` of strings, or a JSON list under ``class_names`` in safetensors' metadata. A
+    ``.npy`` file holds the features alone; its labels are another ``.npy`` file.
+
+    Args:
+        train: file of training features.
+        test: file of test features.
+        val: file of validation features, if there are any.
+        train_labels: file of labels, where ``train`` is a ``.npy``.
+        test_labels: likewise for ``test``.
+        val_labels: likewise for ``val``.
+        class_names: the names by label, or a text file with one per line; None to take them from the training file.
+        template: the hand-written prompt with ``{}`` for the class name.
+        name: what a Result calls the dataset.
+
+    Returns:
+        The dataset; its items' sources are :class:`FeatureRows`.
+
+    Raises:
+        DatasetError: naming the file and what is wrong with it.
+    """
+    if not train or not test:
+        raise DatasetError("a dataset of features needs two files: set dataset.train=FILE and dataset.test=FILE")
+    files = {"train": read_feature_file(train, train_labels), "test": read_feature_file(test, test_labels)}
+    if val:
+        files["val"] = read_feature_file(val, val_labels)
+    names = _class_names(class_names, files["train"])
+    check_labels({split: file.labels for split, file in files.items()}, names, where=f"dataset {name}")
+    sources = {split: FeatureRows(file.features, Path(file.path).name) for split, file in files.items()}
+    widths = {split: source.features.shape[1] for split, source in sources.items()}
+    if len(set(widths.values())) > 1:
+        raise DatasetError(f"dataset {name}: the files hold features of different widths: {widths}")
+    items = {
+        split: Items(source, np.arange(len(source), dtype=np.int64), files[split].labels)
+        for split, source in sources.items()
+    }
+    return Dataset(
+        name=name,
+        class_names=names,
+        template=template_of(template),
+        train=items["train"],
+        val=items["val"] if val else items["train"].take([]),
+        test=items["test"],
+        split_source="files of features",
+        split_hash=_split_hash(files),
+    )
+
+
+def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -> tuple[str, ...]:
+    if given is None:
+        if train.class_names is None:
+            raise DatasetError(
+                f"{train.path} holds no class names: set dataset.class_names to a list, or a text file with one name "
+                "per line"
+            )
+        return train.class_names
+    if isinstance(given, str | Path):
+        try:
+            lines = Path(given).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise DatasetError(f"class names can't be read: {given} ({error.strerror})") from error
+        given = [line.strip() for line in lines if line.strip()]
+    return tuple(str(name) for name in given)
+
+
+def _split_hash(files: dict[str, FeatureFile]) -> str:
+    digest = hashlib.sha256()
+    for split, file in sorted(files.items()):
+        digest.update(f"{split} {file.features.dtype} {file.features.shape}\n".encode())
+        digest.update(np.ascontiguousarray(file.features).tobytes() + file.labels.tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,142 @@
+"""A folder of one's own images: a folder per class, split by folders above them or by a draw."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from promptlab.class_text.names import ClassNames
+from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.readers.own_images import (
+    EXTENSIONS,
+    dataset_of_lists,
+    drawn_lists,
+    given_path,
+    split_of,
+)
+from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
+
+log = logging.getLogger(__name__)
+
+
+def read_folder(
+    name: str,
+    path: str | Path | None,
+    *,
+    class_names: ClassNames | None = None,
+    template: str = DEFAULT_TEMPLATE,
+    split_seed: int = 1,
+    validate: bool = True,
+) -> Dataset:
+    """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
+
+    Classes are the folders in alphabetical order, and their names are the folders' names. Images may lie in folders
+    inside a class's folder. Hidden files are passed over; other files that are no images are reported in a warning.
+
+    Args:
+        name: what a Result calls the dataset.
+        path: the folder.
+        class_names: names in the order of the folders, or of some folders, or a text file with either.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
+        split_seed: of the draw where there are no split folders: 50 % train, 20 % val, 30 % test of each class.
+        validate: look into every image before it is first used, and compare contents; false, for folders too large for
+            that, only looks whether images are there.
+
+    Raises:
+        DatasetError: naming everything that is wrong: unreadable files, classes without images, unclear folders.
+    """
+    base = given_path(name, path, "a folder of images")
+    if not base.is_dir():
+        raise DatasetError(f"dataset {name}: {base} is a file; a folder of images is needed")
+    problems: list[str] = []
+    ignored: list[str] = []
+    places = _split_folders(base)
+    found = {split: _by_class(base, place, ignored) for split, place in (places or {"": ""}).items()}
+    keys = sorted({key for images in found.values() for key in images})
+    if not keys:
+        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
+    pairs = {split: [(path, key) for key in sorted(images) for path in images[key]] for split, images in found.items()}
+    lists = (
+        {split: pairs.get(split, []) for split in SPLITS} if places else drawn_lists(pairs[""], split_seed, problems)
+    )
+    dataset = dataset_of_lists(
+        name,
+        base,
+        lists,
+        keys=keys,
+        class_names=class_names,
+        template=template,
+        source="folders" if places else f"drawn from folders (split_seed={split_seed})",
+        where=f"dataset {name} ({base})",
+        problems=problems,
+        validate=validate,
+    )
+    if ignored:
+        log.warning(
+            "%s: %d files are ignored, which are no images or in no class's folder: %s",
+            base, len(ignored), some_of(sorted(ignored)),
+        )  # fmt: skip
+    return dataset
+
+
+def _split_folders(base: Path) -> dict[str, str]:
+    """The folders of the splits by split, or none if the folders are classes.
+
+    A lone ``train`` or ``test`` among others is a class.
+    """
+    folders = _folders(base)
+    places: dict[str, str] = {}
+    for folder in folders:
+        split = split_of(folder)
+        if split in places:
+            raise DatasetError(f"{base} has two folders for {split}: {places[split]} and {folder}. Keep one.")
+        if split is not None:
+            places[split] = folder
+    others = [folder for folder in folders if folder not in places.values()]
+    if {"train", "test"} <= places.keys():
+        if others:
+            raise DatasetError(
+                f"{base} holds train and test folders and others beside them: {some_of(others)}. Move those away, or "
+                "put all class folders inside train, val and test."
+            )
+        return places
+    if "train" in places and not others:
+        raise DatasetError(f"{base} has a folder {places['train']} but none for test images. Add one named test.")
+    return {}
+
+
+def _by_class(base: Path, place: str, ignored: list[str]) -> dict[str, list[str]]:
+    """Images of each class folder in order, relative to ``base``; what else lies there is noted."""
+    root = base / place
+    ignored += [os.path.join(place, file) for file in _files(root)]
+    return {folder: _images(base, os.path.join(place, folder), ignored) for folder in _folders(root)}
+
+
+def _images(base: Path, folder: str, ignored: list[str]) -> list[str]:
+    images = []
+    start = len(os.path.join(base, ""))
+    for where, inside, files in os.walk(base / folder, followlinks=True):
+        inside[:] = sorted(name for name in inside if not _hidden(name))
+        before = where[start:].replace(os.sep, "/")
+        for file in sorted(files):
+            path = f"{before}/{file}"
+            if file.lower().endswith(EXTENSIONS):
+                images.append(path)
+            elif not _hidden(file):
+                ignored.append(path)
+    return images
+
+
+def _folders(base: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and not _hidden(entry.name))
+
+
+def _files(base: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(base) if entry.is_file() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

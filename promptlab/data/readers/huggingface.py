@@ -1,0 +1,211 @@
+"""Images in a Hugging Face ``datasets`` table: a folder that ``save_to_disk`` wrote, or an id on the hub.
+
+Needs the extra ``promptlab[hf]``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.labels import check_labels
+from promptlab.data.checks.problems import refuse, shortened
+from promptlab.data.checks.readable import newly_unreadable
+from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.items import SPLITS, Dataset, Items
+from promptlab.data.readers.own_images import drawn_lists, split_of
+from promptlab.data.readers.rows import HASH_DIGITS
+from promptlab.data.sources.tables import TableImages
+from promptlab.support.arrays import IntArray
+from promptlab.support.errors import DatasetError
+
+
+def read_hf(
+    name: str,
+    path: str | None,
+    *,
+    subset: str | None = None,
+    revision: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    train_split: str | None = None,
+    val_split: str | None = None,
+    test_split: str | None = None,
+    class_names: ClassNames | None = None,
+    template: str = DEFAULT_TEMPLATE,
+    split_seed: int = 1,
+    validate: bool = True,
+) -> Dataset:
+    """Read a Hugging Face dataset.
+
+    Args:
+        name: what a Result calls the dataset.
+        path: a folder that ``save_to_disk`` wrote, or what ``datasets.load_dataset`` takes, such as an id on the hub.
+        subset: which of the hub dataset's configurations.
+        revision: a tag or commit of the hub's repository.
+        image_column: the images; the only column of that kind if None.
+        label_column: the labels; the only column of class labels, or ``label``, if None.
+        train_split: name of the training split; ``train`` if None.
+        val_split: likewise; ``validation``, ``val``, ``valid`` or ``dev`` where there is one.
+        test_split: likewise; ``test``. With neither of the two, both are drawn from the training split.
+        class_names: names in label order, or of some labels, or a text file with either.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
+        split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
+        validate: decode every image before it is first used and compare contents; false for tables too large for that.
+
+    Raises:
+        DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
+    """
+    if not path:
+        raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
+    where = f"dataset {name} ({path})"
+    splits = _load(path, subset, revision, where)
+    chosen = _chosen(list(splits), {"train": train_split, "val": val_split, "test": test_split}, where)
+    tables = {split: splits[split] for split in dict.fromkeys(chosen.values())}
+    features = tables[chosen["train"]].features
+    image_column = _image_column(features, image_column, where)
+    label_column = _label_column(features, label_column, where)
+    for split, table in tables.items():
+        absent = [column for column in (image_column, label_column) if column not in table.features]
+        if absent:
+            raise DatasetError(f"{where}: split {split} has no column {', '.join(absent)}")
+    cells = {split: list(table[label_column]) for split, table in tables.items()}
+    names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
+    source = TableImages({split: _undecoded(table, image_column) for split, table in tables.items()}, image_column)
+    parts = _parts(chosen, labels, split_seed, where)
+    check_labels({split: everything for split, (_, everything) in parts.items()}, names, where=where)
+    items = {split: Items(source, *part) for split, part in parts.items()}
+    digest = hashlib.sha256("\n".join(names).encode())
+    for split in SPLITS:
+        digest.update(split.encode() + items[split].indices.tobytes() + items[split].labels.tobytes())
+    drawn = len(chosen) == 1
+    dataset = Dataset(
+        name=name,
+        class_names=names,
+        template=template_of(template),
+        train=items["train"],
+        val=items["val"],
+        test=items["test"],
+        split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
+        split_hash=digest.hexdigest()[:HASH_DIGITS],
+        val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
+    )
+    if validate:
+        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values())))
+        warn_of_copies(dataset)
+    return dataset
+
+
+def _load(path: str, subset: str | None, revision: str | None, where: str) -> dict[str, Any]:
+    """The tables by split."""
+    try:
+        import datasets
+    except ImportError:
+        raise DatasetError(
+            f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab[hf]'"
+        ) from None
+    folder = Path(path).expanduser()
+    saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
+    try:
+        found: Any = (
+            datasets.load_from_disk(str(folder))
+            if saved
+            else datasets.load_dataset(path, name=subset, revision=revision)
+        )
+    except Exception as error:  # the package and the hub's client have dozens
+        raise DatasetError(f"{where} can't be loaded by Hugging Face's datasets: {error}") from error
+    return dict(found) if isinstance(found, Mapping) else {"train": found}
+
+
+def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -> dict[str, str]:
+    """Names of the splits to use, or of the training split alone, where the others are drawn from it."""
+    chosen: dict[str, str] = {}
+    for split, wanted in given.items():
+        if wanted is not None and wanted not in there:
+            raise DatasetError(f"{where} has no split {wanted!r}; there are {', '.join(there)}")
+        usual = [name for name in there if split_of(name) == split]
+        if wanted or usual:
+            chosen[split] = wanted or usual[0]
+    if "train" not in chosen:
+        raise DatasetError(f"{where} has no training split; set dataset.train_split to one of {', '.join(there)}")
+    if "val" in chosen and "test" not in chosen:
+        raise DatasetError(
+            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those"
+        )
+    if chosen["train"] in (chosen.get("val"), chosen.get("test")):
+        raise DatasetError(f"{where}: split {chosen['train']} can't be trained on and held out at once")
+    return chosen
+
+
+def _image_column(features: Mapping[str, Any], given: str | None, where: str) -> str:
+    return _column([name for name in features if _kind(features[name]) == "Image"], features, given, "image", where)
+
+
+def _label_column(features: Mapping[str, Any], given: str | None, where: str) -> str:
+    of_labels = [name for name in features if _kind(features[name]) == "ClassLabel"]
+    return _column(of_labels or [name for name in features if name == "label"], features, given, "label", where)
+
+
+def _column(fitting: Sequence[str], features: Mapping[str, Any], given: str | None, what: str, where: str) -> str:
+    if given is None and len(fitting) == 1:
+        return fitting[0]
+    if given is None or given not in features:
+        found = f"there is no column {given!r}" if given else f"{len(fitting)} columns could hold the {what}s"
+        raise DatasetError(f"{where}: {found}; set dataset.{what}_column to one of {', '.join(features)}")
+    return given
+
+
+def _kind(feature: Any) -> str:
+    return type(feature).__name__
+
+
+def _labels(
+    feature: Any, cells: Mapping[str, list[Any]], class_names: ClassNames | None, train: str, where: str
+) -> tuple[tuple[str, ...], dict[str, IntArray]]:
+    """Names and (N,) labels by split, of a column of class labels, of numbers or of names."""
+    absent = sum(cell is None for column in cells.values() for cell in column)
+    if absent:
+        raise DatasetError(f"{where}: {absent} images have no label")
+    if not all(isinstance(cell, str) for cell in cells[train]):
+        names = (
+            names_for(feature.names, class_names) if _kind(feature) == "ClassLabel" else names_of_numbers(class_names)
+        )
+        return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
+    keys = sorted(set(cells[train]))
+    place = {key: label for label, key in enumerate(keys)}
+    labels = {split: np.array([place.get(cell, -1) for cell in column]) for split, column in cells.items()}
+    strange = sorted({cell for column in cells.values() for cell in column} - place.keys())
+    if strange:
+        raise DatasetError(f"{where}: classes without training images: {', '.join(strange)}")
+    return names_for(keys, class_names), labels
+
+
+def _undecoded(table: Any, column: str) -> Any:
+    """The column alone, with encoded images in place of decoded ones."""
+    import datasets
+
+    return table.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+
+
+def _parts(
+    chosen: Mapping[str, str], labels: Mapping[str, IntArray], seed: int, where: str
+) -> dict[str, tuple[IntArray, IntArray]]:
+    """Positions in the source and labels, by split."""
+    starts = dict(zip(labels, np.cumsum([0, *(len(column) for column in labels.values())]).tolist(), strict=False))
+    if len(chosen) > 1:
+        empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+        whole = {name: (starts[name] + np.arange(len(column)), column) for name, column in labels.items()}
+        return {split: whole[chosen[split]] if split in chosen else empty for split in SPLITS}
+    column = labels[chosen["train"]]
+    problems: list[str] = []
+    pairs = [(str(position), str(label)) for position, label in enumerate(column.tolist())]
+    lists = drawn_lists(pairs, seed, problems)
+    refuse(where, problems)
+    rows = {split: np.array([int(path) for path, _ in lists[split]], dtype=np.int64) for split in SPLITS}
+    return {split: (positions, column[positions]) for split, positions in rows.items()}

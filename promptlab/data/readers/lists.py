@@ -1,0 +1,167 @@
+"""One's own images listed in a file: a table (CSV) of paths and labels, or CoOp's JSON at any place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+
+from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.checks.problems import counted, refuse
+from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.readers.own_images import (
+    Lists,
+    dataset_of_lists,
+    drawn_lists,
+    given_path,
+    image_problems,
+    split_of,
+)
+from promptlab.data.readers.rows import dataset_of_rows
+from promptlab.data.readers.split_file import read_split_file
+from promptlab.data.readers.table import counts_from_zero, read_table, row_problems
+from promptlab.support.errors import DatasetError
+
+
+def read_csv(
+    name: str,
+    path: str | Path | None,
+    *,
+    images: str | None = None,
+    class_names: ClassNames | None = None,
+    template: str = DEFAULT_TEMPLATE,
+    split_seed: int = 1,
+    validate: bool = True,
+) -> Dataset:
+    """Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
+
+    Labels are names, with classes in alphabetical order, or numbers from 0 whose names ``class_names`` gives.
+
+    Args:
+        name: what a Result calls the dataset.
+        path: the file: UTF-8, comma-separated, with a line of column names.
+        images: the folder that its paths are relative to; the file's own if None.
+        class_names: names in label order, or other names for some labels, or a text file with either.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
+        split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
+        validate: look into every image before it is first used, and compare contents; false, for folders too large for
+            that, only looks whether images are there.
+
+    Raises:
+        DatasetError: naming everything that is wrong with the file and its images.
+    """
+    file = given_path(name, path, "a CSV file")
+    where = f"dataset {name} ({file})"
+    table = read_table(file)
+    problems = row_problems(table)
+    refuse(where, problems)
+    labels = set(table.labels)
+    keys, numbered = _keys(labels, class_names, where)
+    strange = sorted(labels.difference(keys))
+    problems += counted(f"labels lie outside 0 to {len(keys) - 1}", strange)
+    refuse(where, problems)
+    root, paths = _under_one_root(_images_folder(images, file), table.paths)
+    pairs = list(zip(paths, table.labels, strict=True))
+    lists = drawn_lists(pairs, split_seed, problems) if table.splits is None else _by_split(pairs, table.splits)
+    problems += _listed_twice(lists)
+    return dataset_of_lists(
+        name,
+        root,
+        lists,
+        keys=keys,
+        class_names=names_of_numbers(class_names) if numbered else class_names,
+        template=template,
+        source=f"csv ({file.name})" if table.splits else f"drawn from {file.name} (split_seed={split_seed})",
+        where=where,
+        problems=problems,
+        validate=validate,
+    )
+
+
+def read_json(
+    name: str,
+    path: str | Path | None,
+    *,
+    images: str | None = None,
+    class_names: ClassNames | None = None,
+    template: str = DEFAULT_TEMPLATE,
+    validate: bool = True,
+) -> Dataset:
+    """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
+
+    Args:
+        name: what a Result calls the dataset.
+        path: the file.
+        images: the folder that its paths are relative to; the file's own if None.
+        class_names: other names, in label order, or of some of the file's names, or a text file with either.
+        template: the hand-written prompt with ``{}``, or a text file that holds it.
+        validate: look into every image before it is first used, and compare contents; false, for folders too large for
+            that, only looks whether images are there.
+
+    Raises:
+        DatasetError: naming everything that is wrong with the file and its images.
+    """
+    file = given_path(name, path, "a JSON file")
+    where = f"dataset {name} ({file})"
+    root, rows = _images_folder(images, file), replace(read_split_file(file), source=f"json ({file.name})")
+    listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
+    if any(os.path.isabs(path) or ".." in path.split("/") for path in listed):
+        root, paths = _under_one_root(root, listed)
+        moved = dict(zip(listed, paths, strict=True))
+        lists = ([(moved[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS)
+        train, val, test = lists
+        rows = replace(rows, train=train, val=val, test=test)
+    dataset = dataset_of_rows(name, root, rows, where=where, template=template)
+    listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
+    refuse(where, image_problems(root, listed, validate=validate))
+    if validate:
+        warn_of_copies(dataset)
+    return replace(dataset, class_names=names_for(dataset.class_names, class_names))
+
+
+def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], bool]:
+    """The classes in label order, and whether they are numbers."""
+    if not all(counts_from_zero(label) for label in labels):
+        return sorted(labels), False
+    keys = [str(label) for label in range(len(names_of_numbers(class_names)))]
+    if "0" not in labels and str(len(keys)) in labels:
+        raise DatasetError(f"{where}: labels run from 1 to {len(keys)}; they must start at 0. Subtract 1 from each.")
+    return keys, True
+
+
+def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> Lists:
+    splits = {word: split_of(word) or "" for word in set(words)}
+    lists: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    for pair, word in zip(pairs, words, strict=True):
+        lists[splits[word]].append(pair)
+    return lists
+
+
+def _images_folder(given: str | None, file: Path) -> Path:
+    return Path(given).expanduser().absolute() if given else file.parent
+
+
+def _under_one_root(root: Path, listed: Sequence[str]) -> tuple[Path, list[str]]:
+    """Paths relative to ``root``, or to the folder above all images where some lie elsewhere."""
+    if not any(path[:1] in ("/", ".", os.sep) or "/." in path or "//" in path for path in listed):
+        return root, list(listed)
+    paths = [os.path.normpath(root / path) for path in listed]
+    if not all(path.startswith(f"{root}{os.sep}") for path in paths):
+        root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    start = len(os.path.join(root, ""))
+    return root, [path[start:].replace(os.sep, "/") for path in paths]
+
+
+def _listed_twice(lists: Lists) -> list[str]:
+    """Images with two labels, twice in a list, or among training and other images."""
+    trained: dict[str, str] = {}
+    others: dict[str, str] = {}
+    twice = {path for path, label in lists["train"] if trained.setdefault(path, label) != label}
+    for split in ("val", "test"):
+        for path, label in lists[split]:
+            if path in trained or others.setdefault(path, label) != label:
+                twice.add(path)
+    return counted("images are listed twice, in training and elsewhere or with two labels", sorted(twice))

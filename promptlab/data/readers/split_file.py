@@ -1,0 +1,104 @@
+"""CoOp's layout on disk: a folder of images and a split file that lists them.
+
+A split file is ``{"train": [[path, label, class name], ...], "val": [...], "test": [...]}``, with paths relative to the
+image folder. Its order matters: the few-shot draw follows it. Labels are what classes are keyed by; two classes may
+share a name, one class may not have two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.readers.rows import HASH_DIGITS, SplitRows, dataset_of_rows
+from promptlab.support.errors import DatasetError
+
+
+def read_coop_split(
+    name: str,
+    root: str | Path | None,
+    *,
+    folder: str,
+    split_file: str,
+    image_folder: str,
+    template: str | None = None,
+    n_classes: int | None = None,
+) -> Dataset:
+    """Read a dataset of your own that lies as CoOp's DATASETS.md prescribes.
+
+    No image is touched; missing ones are reported when a run asks for them, all at once and before it trains. A class
+    needs training images, may lack validation or test images, and may have fewer images than ``shots`` (it then
+    trains on all it has, see :func:`promptlab.data.fewer_than`).
+
+    Args:
+        name: the dataset's name as CoOp spells it, e.g. ``eurosat``.
+        root: the folder that holds all datasets.
+        folder: the dataset's folder under ``root``.
+        split_file: the split file's name, in ``folder``.
+        image_folder: the folder of images, in ``folder``; the split file's paths are relative to it.
+        template: the hand-written prompt with ``{}``; CoOp's for this name if None.
+        n_classes: C, where it should be checked; taken from the training list if None.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        DatasetError: if the folder or the split file is missing or not as it should be; the message says what to do.
+    """
+    base = datasets_folder(name, root, folder) / folder
+    if not base.is_dir():
+        raise DatasetError(f"{name}: its folder is missing. It belongs at {base} (see CoOp's DATASETS.md).")
+    path = base / split_file
+    if not path.is_file():
+        raise DatasetError(
+            f"{name}: split file is missing. It belongs at {path} (see the links in CoOp's DATASETS.md)."
+        )
+    rows = read_split_file(path)
+    images = base / image_folder
+    return dataset_of_rows(name, images, rows, where=f"{name} ({path})", template=template, n_classes=n_classes)
+
+
+def datasets_folder(name: str, root: str | Path | None, folder: str) -> Path:
+    """The absolute folder of all datasets.
+
+    Args:
+        name: the dataset that is wanted, for messages.
+        root: the folder, as the user gave it.
+        folder: where the dataset's images belong under it, for messages.
+
+    Raises:
+        DatasetError: if none is given or it does not exist.
+    """
+    if not root:
+        raise DatasetError(
+            f"{name} needs the folder of your datasets: set data.root=FOLDER (images in FOLDER/{folder})"
+        )
+    base = Path(root).expanduser().absolute()
+    if not base.is_dir():
+        raise DatasetError(f"{name}: the folder of datasets does not exist: {base}. Set data.root to the right one.")
+    return base
+
+
+def read_split_file(path: Path) -> SplitRows:
+    """The lists of a split file, each row's form checked; its hash is that of the file's bytes.
+
+    Raises:
+        DatasetError: if it is no JSON, lacks a list, or a row is not ``[path, label, class name]``.
+    """
+    data = path.read_bytes()
+    try:
+        lists = json.loads(data)
+    except ValueError as error:
+        raise DatasetError(f"split file is not valid JSON: {path} ({error}). Fetch it again.") from error
+    if not isinstance(lists, dict) or not all(isinstance(lists.get(split), list) for split in SPLITS):
+        raise DatasetError(f"split file needs the lists {', '.join(SPLITS)}: {path}")
+    for split in SPLITS:
+        for position, row in enumerate(lists[split]):
+            if not (type(row) is list and len(row) == 3 and [type(value) for value in row] == [str, int, str]):
+                raise DatasetError(
+                    f"split file {path}: item {position} of {split} is {row!r}; it should be [path, label, class name]"
+                )
+    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=digest)

@@ -1,0 +1,113 @@
+"""A table of one's own images as it is in a CSV file: its rows, and what is wrong with them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptlab.data.checks.problems import counted
+from promptlab.data.readers.own_images import EXTENSIONS, split_of, split_words
+from promptlab.support.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table, of N rows each; equal labels are one string, so that a million rows stay light.
+
+    Args:
+        paths: images.
+        labels: their classes.
+        splits: ``train``, ``val`` or ``test`` in the file's own words; None without such a column.
+        lines: the line of the file that each row ends on.
+    """
+
+    paths: list[str]
+    labels: list[str]
+    splits: list[str] | None
+    lines: array[int]
+
+
+def read_table(file: Path) -> Table:
+    """Read a table.
+
+    Args:
+        file: UTF-8, comma-separated, with a line of column names in any order, of which ``path`` and ``label`` are
+            needed and ``split`` is known. Blank lines don't count.
+
+    Raises:
+        DatasetError: if it can't be read, lacks a column, or has no rows.
+    """
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines)
+            columns = [column.strip().lower() for column in next(reader, [])]
+            absent = [column for column in ("path", "label") if column not in columns]
+            if absent:
+                raise DatasetError(
+                    f"{file} has no column {' and no column '.join(absent)}; it has {', '.join(columns) or 'none'}. "
+                    "A first line path,label or path,label,split is needed."
+                )
+            split = columns.index("split") if "split" in columns else None
+            found = _columns(reader, columns.index("path"), columns.index("label"), split)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{file} can't be read as a table ({error}). A UTF-8 CSV file is needed.") from error
+    if not found.paths:
+        raise DatasetError(f"{file} has no rows below its line of columns")
+    return found
+
+
+def _columns(reader: Any, path: int, label: int, split: int | None) -> Table:
+    """The cells at these places of each row, stripped; those that a short row lacks are blank."""
+    table = Table([], [], None if split is None else [], array("q"))
+    same: dict[str, str] = {}
+    width = 1 + max(path, label, split or 0)
+    for row in reader:
+        if not row:
+            continue
+        if len(row) < width:
+            row += [""] * (width - len(row))
+        table.lines.append(reader.line_num)
+        table.paths.append(row[path].strip())
+        table.labels.append(same.setdefault(row[label], row[label]))
+        if table.splits is not None and split is not None:
+            table.splits.append(same.setdefault(row[split], row[split]))
+    bare = {text: text.strip() for text in same}
+    table.labels[:] = [bare[text] for text in table.labels]
+    if table.splits is not None:
+        table.splits[:] = [bare[text] for text in table.splits]
+    return table
+
+
+def row_problems(table: Table) -> list[str]:
+    """What is wrong with the rows themselves: blanks, unknown splits, numbers that count nothing, other files."""
+    nothing = {label for label in set(table.labels) if label.lower() in ("", "nan")}
+    rows = zip(table.paths, table.labels, table.lines, strict=True)
+    blank = [f"line {line}" for path, label, line in rows if not path or label in nothing]
+    unknown = {word for word in set(table.splits or ()) if split_of(word) is None}
+    splits = zip(table.splits or (), table.lines, strict=False)
+    strange = [f"{word or 'blank'} (line {line})" for word, line in splits if word in unknown]
+    labels = set(table.labels) - nothing
+    uneven = sorted(label for label in labels if not counts_from_zero(label)) if all(map(_is_number, labels)) else []
+    suffixes = [path for path in table.paths if not path.lower().endswith(EXTENSIONS) and Path(path).suffix]
+    return [
+        *counted("rows have no path or no label", blank),
+        *counted(f"rows have an unknown split (known are {split_words()})", strange),
+        *counted("labels are numbers, but not whole ones from 0", uneven),
+        *counted("paths don't end as images do", suffixes),
+    ]
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def counts_from_zero(label: str) -> bool:
+    """Whether a label is a number as one that counts from 0 is written."""
+    return label.isdecimal() and label == str(int(label))

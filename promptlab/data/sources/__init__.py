@@ -1,0 +1,1 @@
+"""Where images come from: files on disk, tables that hold them."""

@@ -1,0 +1,1 @@
+from .datasets import demo_dataset as demo_dataset

@@ -1,0 +1,1 @@
+"""From a learner and items to logits, scores and predictions."""

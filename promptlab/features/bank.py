@@ -1,0 +1,196 @@
+"""Image features, each distinct image encoded once per backbone, transform and view, whatever lists it appears in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptlab.data.items import Items
+from promptlab.data.sources.features import FeatureRows
+from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
+from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.transforms import (
+    TrainingTransform,
+    evaluation_transform_id,
+    require_preprocess,
+    training_transform,
+)
+from promptlab.support.arrays import BoolArray, FloatArray
+from promptlab.support.progress import image_progress
+
+log = logging.getLogger(__name__)
+
+_COMMIT_SECONDS = 0.5
+_SEGMENT_BATCHES = 8
+_ATTEMPTS = 3
+
+
+class FeatureBank:
+    """Features of images, kept in a database that all runs and processes of this machine share.
+
+    Args:
+        path: the database file; ``cache_dir()/features.sqlite`` if None.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.store = FeatureStore(path)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.store.path
+
+    def features(
+        self,
+        clip: ImageEncoder,
+        items: Items,
+        *,
+        views: int = 0,
+        crop_scale: tuple[float, float] = (0.08, 1.0),
+        batch_size: int = 64,
+        progress: bool = True,
+    ) -> Tensor:
+        """Features of items, in their order; what the bank has not seen is encoded first, and kept.
+
+        A killed call resumes where it stood. Items of a user's own features return those, whatever ``views`` says.
+
+        Args:
+            clip: the backbone.
+            items: N items; the same image may appear more than once.
+            views: 0 for the evaluation transform, K for K random training views.
+            crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
+            batch_size: pictures per batch; part of what makes features bit-equal on one machine.
+            progress: whether to show a bar while encoding.
+
+        Returns:
+            (N, D) float32 if ``views`` is 0, else (N, K, D); L2-normalised.
+
+        Raises:
+            DatasetError: if images are missing or can't be read; those are named.
+            ValueError: if an argument is out of range, or the backbone has no image transform.
+            CacheError: if the database can't be used.
+        """
+        if views < 0 or batch_size < 1:
+            raise ValueError(f"views={views} must be 0 or more and batch_size={batch_size} at least 1")
+        if isinstance(items.source, FeatureRows):
+            rows = items.source.take(items.indices, dim=clip.dim)  # (N, D)
+            return rows if views == 0 else rows[:, None].expand(-1, views, -1)
+        content_ids = items.content_ids()
+        contents = list(dict.fromkeys(content_ids))
+        work = _Work(
+            clip=clip,
+            items=items,
+            content_ids=content_ids,
+            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
+            collections=_collections(clip, views, crop_scale),
+            batch_size=batch_size,
+        )
+        distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
+        gathered = distinct
+        if len(contents) < len(content_ids):
+            place = {content: row for row, content in enumerate(contents)}
+            gathered = distinct[[place[content] for content in content_ids]]
+        tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
+        return tensor if views else tensor[:, 0]
+
+    def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
+        for _ in range(_ATTEMPTS):  # the second finds everything, unless somebody prunes the cache meanwhile
+            features, present = self.store.read_all(work.collections, contents)
+            if present.all():
+                self.store.touch(work.collections)
+                return features
+            missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
+            self._encode(work, missing, progress)
+        raise RuntimeError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
+
+    def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
+        """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""
+        unreadable = Unreadable()
+        writer = _Writer(self.store, work.collections)
+        pictures = len(missing) * len(work.collections)
+        log.info("encoding up to %d pictures with %s", pictures, work.clip.name)
+        with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
+            for piece in _pieces(missing, work.batch_size, len(work.collections)):
+                _, present = self.store.read_all(work.collections, piece)
+                jobs = work.jobs(piece, present)
+                batches = encode_jobs(
+                    work.clip, work.items.source, jobs, work.transform, unreadable, batch_size=work.batch_size
+                )
+                for rows in batches:
+                    writer.add(rows)
+                    advance(len(rows))
+                advance(int(present.sum()))
+            writer.flush()
+        unreadable.refuse()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One call's images and how they are encoded."""
+
+    clip: ImageEncoder
+    items: Items
+    content_ids: Sequence[str]
+    transform: Callable[[Image.Image], Tensor] | TrainingTransform
+    collections: tuple[Collection, ...]
+    batch_size: int
+
+    @cached_property
+    def indices(self) -> dict[str, int]:
+        """Where the source has each image: at its first item."""
+        return dict(zip(reversed(self.content_ids), self.items.indices[::-1].tolist(), strict=True))
+
+    def jobs(self, contents: Sequence[str], present: BoolArray) -> list[Job]:
+        """What is left to do of some images: ``present`` is (U, V)."""
+        left = ((content, np.flatnonzero(~row).tolist()) for content, row in zip(contents, present, strict=True))
+        return [Job(self.indices[content], content, tuple(views)) for content, views in left if views]
+
+
+class _Writer:
+    """Commits rows every half second: little is lost to a kill, and the disk is spared."""
+
+    def __init__(self, store: FeatureStore, collections: Sequence[Collection]) -> None:
+        self.store = store
+        self.collections = collections
+        self.rows: list[Row] = []
+        self.written = time.monotonic()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self.rows.extend(rows)
+        if time.monotonic() - self.written >= _COMMIT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        by_view: dict[int, list[tuple[str, FloatArray]]] = {}
+        for row in self.rows:
+            by_view.setdefault(row.view, []).append((row.content, row.feature))
+        self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
+        self.rows = []
+        self.written = time.monotonic()
+
+
+def _collections(clip: ImageEncoder, views: int, crop_scale: tuple[float, float]) -> tuple[Collection, ...]:
+    place = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
+    if views == 0:
+        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + place, 0, clip.dim),)
+    transform = training_transform(clip, crop_scale).id + place
+    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
+
+
+def _pieces(contents: Sequence[str], batch_size: int, views: int) -> list[Sequence[str]]:
+    """Whole numbers of batches, in an order of this process's own: processes with the same list share the work."""
+    size = batch_size * max(1, _SEGMENT_BATCHES // views)
+    pieces = [contents[start : start + size] for start in range(0, len(contents), size)]
+    random.Random(os.getpid()).shuffle(pieces)
+    return pieces

@@ -1,0 +1,128 @@
+"""What ``promptlab cache list``, ``prune`` and ``clear`` do; printing is the command line's."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptlab.features.store import FeatureStore, key_range
+
+_DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """One row of ``promptlab cache list``.
+
+    Args:
+        id: the collection's id in the database.
+        name: the backbone's name.
+        backbone: the backbone's fingerprint.
+        transform: id of the transform.
+        view: number of the view.
+        count: how many images it has.
+        bytes: size of its features, without the database's overhead.
+        last_used: seconds since 1970, to the hour.
+    """
+
+    id: int
+    name: str
+    backbone: str
+    transform: str
+    view: int
+    count: int
+    bytes: int
+    last_used: float
+
+
+def list_collections(path: Path | None = None) -> list[CollectionInfo]:
+    """What the cache holds, last used first; nothing if there is no cache.
+
+    Args:
+        path: the database file; ``cache_dir()/features.sqlite`` if None.
+    """
+    store = FeatureStore(path)
+    return store.database.reading(_list) if store.path.exists() else []
+
+
+def prune(
+    *, older_than_days: float | None = None, keep_bytes: int | None = None, path: Path | None = None
+) -> list[CollectionInfo]:
+    """Delete features that were not used for long, or the least recently used ones down to a size.
+
+    Safe while others use the cache: a run that loses features encodes them again.
+
+    Args:
+        older_than_days: delete what was last used longer ago than this.
+        keep_bytes: then delete the least recently used until the rest takes no more than this.
+        path: the database file; ``cache_dir()/features.sqlite`` if None.
+
+    Returns:
+        The collections that were deleted.
+
+    Raises:
+        ValueError: if neither limit is given, or one is negative.
+    """
+    limits = [limit for limit in (older_than_days, keep_bytes) if limit is not None]
+    if not limits or min(limits) < 0:
+        raise ValueError("give older_than_days or keep_bytes, 0 or more")
+
+    def choose(infos: Sequence[CollectionInfo]) -> list[CollectionInfo]:
+        oldest = time.time() - _DAY_SECONDS * older_than_days if older_than_days is not None else float("-inf")
+        doomed, kept = [], 0
+        for info in infos:  # last used first
+            kept += info.bytes
+            if info.last_used < oldest or (keep_bytes is not None and kept > keep_bytes):
+                kept -= info.bytes
+                doomed.append(info)
+        return doomed
+
+    return _delete(FeatureStore(path), choose, forget_files=False)
+
+
+def clear(path: Path | None = None) -> list[CollectionInfo]:
+    """Delete everything: features, and the remembered hashes of files.
+
+    Args:
+        path: the database file; ``cache_dir()/features.sqlite`` if None.
+
+    Returns:
+        The collections that were deleted.
+    """
+    return _delete(FeatureStore(path), list, forget_files=True)
+
+
+def _list(connection: sqlite3.Connection) -> list[CollectionInfo]:
+    columns = "id, name, backbone, transform, view, used"
+    rows = connection.execute(f"SELECT {columns} FROM collections ORDER BY used DESC, id DESC").fetchall()
+    infos = []
+    for collection_id, name, backbone, transform, view, used in rows:
+        sums = "SELECT COUNT(*), TOTAL(LENGTH(feature)) FROM features WHERE id BETWEEN ? AND ?"
+        count, size = connection.execute(sums, key_range(collection_id)).fetchone()
+        infos.append(CollectionInfo(collection_id, name, backbone, transform, view, count, int(size), used))
+    return infos
+
+
+def _delete(
+    store: FeatureStore, choose: Callable[[Sequence[CollectionInfo]], list[CollectionInfo]], *, forget_files: bool
+) -> list[CollectionInfo]:
+    if not store.path.exists():
+        return []
+
+    def work(connection: sqlite3.Connection) -> list[CollectionInfo]:
+        doomed = choose(_list(connection))
+        for info in doomed:
+            connection.execute("DELETE FROM features WHERE id BETWEEN ? AND ?", key_range(info.id))
+            connection.execute("DELETE FROM collections WHERE id = ?", (info.id,))
+        if forget_files:
+            connection.execute("DELETE FROM files")
+            connection.execute("DELETE FROM contents")
+        return doomed
+
+    doomed = store.database.writing(work)
+    if doomed or forget_files:
+        store.database.vacuum()
+    return doomed

@@ -1,0 +1,16 @@
+from .base.learner import Batch as Batch
+from .base.learner import ClosedFormStage as ClosedFormStage
+from .base.learner import GradientStage as GradientStage
+from .base.learner import PromptLearner as PromptLearner
+from .base.learner import Stage as Stage
+from .base.optim import Optim as Optim
+from .clip_adapter import CLIPAdapter as CLIPAdapter
+from .cocoop import CoCoOp as CoCoOp
+from .coop import CoOp as CoOp
+from .kgcoop import KgCoOp as KgCoOp
+from .linear_probe import LinearProbe as LinearProbe
+from .maple import MaPLe as MaPLe
+from .ship.learner import SHIP as SHIP
+from .tip_adapter import TipAdapter as TipAdapter
+from .tip_adapter import TipAdapterF as TipAdapterF
+from .zero_shot import ZeroShot as ZeroShot

@@ -1,0 +1,258 @@
+"""The contract of a learner, and the legend of letters that shape comments use.
+
+========  ==================================
+letter    what it counts
+========  ==================================
+B         images of a batch
+C         classes
+D         joint dimension of CLIP
+E         width of a token embedding
+K         random views of an image
+L         tokens of a prompt
+M         context vectors
+N         items of a list
+S         seeds
+V         width of the image tower
+========  ==================================
+
+A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``.
+``promptlab.learners.base.contract`` holds the tests that every learner passes.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.arguments import RemembersArguments
+from promptlab.learners.base.optim import Optim
+
+if TYPE_CHECKING:
+    from promptlab.results.document import Result
+
+Scorer = Callable[[Tensor], Tensor]
+"""Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
+
+
+class Batch(NamedTuple):
+    """What a loss or a closed form gets.
+
+    Args:
+        inputs: (B, D) features or (B, 3, H, W) images, as the learner ``needs``.
+        labels: (B,) int64.
+        generator: where a loss draws its random numbers from; on the CPU, a function of seed, stage and epoch.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True)
+class GradientStage:
+    """Parameters trained by gradient descent on the training items.
+
+    Args:
+        name: names the stage in the learning curve and seeds its random streams.
+        parameters: what the optimiser gets.
+        loss: batch to scalar.
+        optim: optimiser, schedule, epochs and batch size.
+        chosen_by: what ``select="val"`` compares epochs by, on the validation images: the learner's ``accuracy``, or
+            this stage's ``loss``; ``last`` keeps the last epoch all the same.
+    """
+
+    name: str
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[[Batch], Tensor]
+    optim: Optim
+    chosen_by: Literal["accuracy", "loss", "last"] = "accuracy"
+
+
+@dataclass(frozen=True)
+class ClosedFormStage:
+    """A solution computed at once: a cache of features, L-BFGS, a search on validation.
+
+    What it finds belongs into parameters or buffers, so that it is saved with the learner.
+
+    Args:
+        name: names the stage and seeds its random stream.
+        solve: gets all N training items as one batch, with inputs (N, K, D) for K views of each (K = 1 under the
+            evaluation transform), and the validation items with inputs (N, D), or None.
+    """
+
+    name: str
+    solve: Callable[[Batch, Batch | None], None]
+
+
+Stage = GradientStage | ClosedFormStage
+
+
+class PromptLearner(RemembersArguments, nn.Module, ABC):
+    """A frozen CLIP and something small that is learned to score C classes.
+
+    Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
+    that draw their initialisation take a ``generator``, those that use a hand-written prompt a ``template``, and those
+    that treat classes without training images apart ``has_images``.
+
+    Args:
+        clip: the frozen backbone; held without being registered.
+        class_names: names of the C classes to score.
+
+    Raises:
+        ValueError: if there are no classes.
+    """
+
+    open_vocabulary: bool = False
+    """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
+    needs: ClassVar[Literal["features", "images"]] = "features"
+    """What ``forward`` gets."""
+    crop_scale: ClassVar[tuple[float, float]] = (0.08, 1.0)
+    """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
+    searches: ClassVar[bool] = False
+    """Whether a closed form chooses something on the validation images; refused where those are tested images."""
+    uses_new_names: ClassVar[bool] = False
+    """Whether training uses the names of classes without images; such learners get every known class."""
+    file_arguments: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may be paths of files: what the files hold is part of the fit id, their paths are not."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same arguments would give other numbers; part of the fit id."""
+
+    def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
+        super().__init__()
+        if not class_names:
+            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
+        self.clip = clip
+        self.class_names = tuple(class_names)
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (B, C) of features (B, D) or images (B, 3, H, W)."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What the paper minimises; cross-entropy unless overridden."""
+        return F.cross_entropy(self(batch.inputs), batch.labels)
+
+    @abstractmethod
+    def fit_plan(self) -> list[Stage]:
+        """The stages of a fit, in order; none if nothing is learned."""
+
+    @abstractmethod
+    def select(self, class_indices: Sequence[int]) -> PromptLearner:
+        """A learner that scores these of the known classes, in this order; learned tensors are shared."""
+
+    def rebind(self, class_names: Sequence[str], template: str) -> PromptLearner:
+        """A learner that scores other classes by name; learned tensors are shared.
+
+        Args:
+            class_names: the names.
+            template: the hand-written prompt of their dataset, for learners that use one.
+
+        Raises:
+            TypeError: if the learner isn't ``open_vocabulary``.
+        """
+        raise TypeError(f"{type(self).__name__} can't score classes it wasn't trained on (open_vocabulary = False)")
+
+    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> PromptLearner:
+        """A learner that scores its own classes among others; learned tensors are shared.
+
+        Args:
+            class_names: all the names.
+            template: the hand-written prompt of their dataset, for learners that use one.
+            own: for each name its index among the learner's own classes, None for a class that it doesn't know.
+
+        Returns:
+            As :meth:`rebind` does, unless what was learned of a class speaks for that class alone.
+
+        Raises:
+            TypeError: if the learner isn't ``open_vocabulary``.
+        """
+        return self.rebind(class_names, template)
+
+    def _relabelled(self, class_names: Sequence[str]) -> Self:
+        """A copy for other classes that shares every learned tensor until one is replaced."""
+        other = copy.copy(self)
+        for registry in ("_parameters", "_buffers", "_modules"):
+            other.__dict__[registry] = self.__dict__[registry].copy()
+        other.class_names = tuple(class_names)
+        return other
+
+    def scorer(self) -> Scorer:
+        """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
+        return self
+
+    def learned_tensors(self) -> Mapping[str, Tensor]:
+        """What saving a learner means: its state, without the backbone and anything that follows from the names."""
+        return self.state_dict()
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
+        for name, tensor in self.state_dict(keep_vars=True).items():
+            saved = tensors.get(name)
+            if saved is not None and tensor.numel() == 0 and saved.shape[1:] == tensor.shape[1:]:
+                tensor.data = saved.to(tensor.device, tensor.dtype, copy=True)
+
+    def load_learned(self, tensors: Mapping[str, Tensor]) -> Self:
+        """Take over saved tensors; those that a closed form fills take the saved number of rows too.
+
+        Raises:
+            ValueError: if tensors are missing, unknown, of other shapes or kinds, or not finite; the message names
+                them, and nothing is changed.
+        """
+        before = {name: tensor.data for name, tensor in self.state_dict(keep_vars=True).items()}
+        self.take_shapes(tensors)
+        own = self.learned_tensors()
+        problems = [f"{name} is missing" for name in own.keys() - tensors.keys()]
+        problems += [f"{name} is unknown" for name in tensors.keys() - own.keys()]
+        problems += [
+            f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+            for name in own.keys() & tensors.keys()
+            if tensors[name].shape != own[name].shape
+        ]
+        problems += [
+            f"{name} {problem}"
+            for name in own.keys() & tensors.keys()
+            if (problem := _unusable(tensors[name], like=own[name])) is not None
+        ]
+        if problems:
+            for name, tensor in self.state_dict(keep_vars=True).items():
+                tensor.data = before[name]
+            raise ValueError(f"these tensors don't fit {type(self).__name__}: {'; '.join(sorted(problems))}")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+        return self
+
+    def save_pretrained(self, folder: str | Path, *, result: Result | None = None) -> Path:
+        """Write the learned tensors and a card, so that :func:`promptlab.load_learner` brings the learner back.
+
+        Args:
+            folder: made if missing; its files change together or not at all.
+            result: what the fit left, written beside them.
+
+        Returns:
+            The folder.
+
+        Raises:
+            CardError: a ValueError, if the learner couldn't be brought back; the message says why.
+        """
+        from promptlab import save_learner  # the room of saved learners lies above this one
+
+        return save_learner(self, folder, result=result)
+
+
+def _unusable(tensor: Tensor, like: Tensor) -> str | None:
+    """Why a saved tensor can't take the place of one of a learner."""
+    if tensor.is_floating_point() != like.is_floating_point():
+        return f"holds {tensor.dtype}, expected {like.dtype}"
+    if not tensor.isfinite().all():
+        return "holds NaN or infinities"
+    return None

@@ -1,0 +1,28 @@
+"""What learners share that score an image feature against one text feature per class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from promptlab.learners.base.learner import PromptLearner, Scorer
+
+
+class TextSideLearner(PromptLearner):
+    """Logits are scaled cosine similarities to ``text_features()``, which don't depend on the image."""
+
+    @abstractmethod
+    def text_features(self) -> Tensor:
+        """(C, D) L2-normalised."""
+
+    def forward(self, image_features: Tensor) -> Tensor:
+        """Logits (B, C) of L2-normalised image features (B, D)."""
+        return self.clip.logit_scale * image_features @ self.text_features().T
+
+    def scorer(self) -> Scorer:
+        """The classifier with the text side computed once."""
+        with torch.no_grad():
+            weights = self.clip.logit_scale * self.text_features().T  # (D, C)
+        return lambda image_features: image_features @ weights

@@ -1,0 +1,1 @@
+"""SHIP: synthetic features for classes without images, around any learner."""

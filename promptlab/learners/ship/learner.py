@@ -1,0 +1,259 @@
+"""SHIP: image features made up for classes that have only a name, and any learner fitted on them.
+
+Paper: Improving Zero-Shot Generalization for CLIP with Synthesized Prompts, https://arxiv.org/abs/2307.07397; code:
+mrflogs/SHIP. What is learned: first a generator of prompts (a VAE whose decoder is CLIP's frozen text encoder), on
+features of the classes that have images; then the inner learner, on those and on features synthesised for the rest.
+Gradient stages of the inner learner get as many synthetic features as real ones in every step, fresh each time, of
+label-only classes drawn uniformly; closed forms get a fixed draw of ``n_synth`` a class.
+Where promptlab departs: widths follow the backbone instead of 512; all that is learned is fp32 and every draw comes
+from the fit's own streams; the authors report the best *test* H over five generator epochs, promptlab keeps the last
+epoch, or (``select=val``) the one with the lowest loss on validation images of the classes that have images. Then the
+inner learner's epoch is chosen too, by accuracy on those images, where the authors keep its last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
+from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.support.signatures import accepted
+
+GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
+
+
+class SHIP(PromptLearner):
+    """Any learner, with synthetic features for the classes without images.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes, with and without images.
+        inner: makes the learner that is wrapped, from ``clip``, ``class_names`` and what else its signature takes of
+            ``template``, ``has_images`` and ``generator``: a class, or a ``functools.partial`` of one.
+        has_images: for each class whether it has training images.
+        template: the hand-written prompt, for inner learners that use one.
+        prompt_generator: ``vae``; ``gan`` and ``vae_scratch_decoder`` are the paper's ablations.
+        n_ctx: M, context vectors of the generated prompts.
+        encoder_width: hidden width of the VAE's encoder or the GAN's critic; 4 D if None.
+        generator_width: hidden width of the prompt generator; 8 D if None.
+        activation: of the prompt generator: ``relu``, or the authors' ``leaky_relu`` on ImageNet.
+        generator_optim: optimiser of the generator; the authors' 50 epochs of AdamW if None.
+        n_synth: synthetic features a class for closed forms; as many as classes with images have items, if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        ValueError: if every class has images or none has, if the inner learner needs images, or for an unknown
+            ``prompt_generator``.
+    """
+
+    uses_new_names = True
+    crop_scale = (0.5, 1.0)
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        inner: Callable[..., PromptLearner],
+        has_images: Sequence[bool],
+        template: str = "a photo of a {}.",
+        prompt_generator: GeneratorName = "vae",
+        n_ctx: int = 4,
+        encoder_width: int | None = None,
+        generator_width: int | None = None,
+        activation: Activation = "relu",
+        generator_optim: Optim | None = None,
+        n_synth: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(clip, class_names)
+        self.has_images = _checked(has_images, self.class_names)
+        generator = generator or torch.Generator().manual_seed(0)
+        offers = {"template": template, "has_images": self.has_images, "generator": generator}
+        self.inner = inner(clip, self.class_names, **accepted(inner, offers))
+        read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
+        if read:  # a saved SHIP holds what the inner learner's files held
+            self.arguments = {**self.arguments, "inner": partial(inner, **read)}
+        if self.inner.needs != "features":
+            raise ValueError(f"SHIP makes features, but {type(self.inner).__name__} needs images")
+        if n_synth is not None and n_synth < 1:
+            raise ValueError(f"n_synth={n_synth}: at least 1 is needed")
+        self.open_vocabulary = self.inner.open_vocabulary
+        self.template, self.n_synth = template, n_synth
+        self.generator_optim = generator_optim or Optim(
+            name="adamw", lr=1e-3, weight_decay=0.01, epochs=50, batch_size=256, drop_last=False, schedule="constant",
+            warmup_epochs=0,
+        )  # fmt: skip
+        widths = {"hidden": generator_width or 8 * clip.dim, "encoder_width": encoder_width or 4 * clip.dim}
+        self.generator = _generator(
+            prompt_generator, clip, self.class_names, template, n_ctx=n_ctx, activation=activation, generator=generator,
+            **widths,
+        )  # fmt: skip
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
+        own = {name.removeprefix("inner."): tensor for name, tensor in tensors.items() if name.startswith("inner.")}
+        self.inner.take_shapes(own)
+
+    def forward(self, image_features: Tensor) -> Tensor:
+        """The inner learner's logits (B, C) of L2-normalised image features (B, D)."""
+        logits: Tensor = self.inner(image_features)
+        return logits
+
+    def scorer(self) -> Scorer:
+        """The inner learner's."""
+        return self.inner.scorer()
+
+    def fit_plan(self) -> list[Stage]:
+        """The generator's stage, then the inner learner's with synthetic features added."""
+        generator = GradientStage(
+            "generator",
+            list(self.generator.parameters()),
+            self.generator.loss,
+            self.generator_optim,
+            chosen_by="loss" if isinstance(self.generator, VAE) else "last",  # a GAN's loss says nothing of its quality
+        )
+        return [generator, *(self._with_synthetic(stage) for stage in self.inner.fit_plan())]
+
+    def select(self, class_indices: Sequence[int]) -> SHIP:
+        """Some of the known classes."""
+        chosen = self._relabelled([self.class_names[i] for i in class_indices])
+        chosen.has_images = tuple(self.has_images[i] for i in class_indices)
+        chosen.inner = self.inner.select(class_indices)
+        chosen.generator = self.generator.rebind(chosen.class_names, self.template)
+        return chosen
+
+    def rebind(self, class_names: Sequence[str], template: str) -> SHIP:
+        """The inner learner and the generator for other names.
+
+        Raises:
+            TypeError: if the inner learner can't.
+        """
+        other = self._relabelled(class_names)
+        other.has_images = (False,) * len(class_names)
+        other.inner = self.inner.rebind(class_names, template)
+        other.generator = self.generator.rebind(class_names, template)
+        return other
+
+    @torch.no_grad()
+    def synthesize(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Synthetic features (N, D), L2-normalised, of classes (N,)."""
+        return self.generator.synthesize(labels.to(self.clip.device), generator)
+
+    def synthetic_features(
+        self,
+        class_names: Sequence[str],
+        per_class: int,
+        generator: torch.Generator | None = None,
+        *,
+        template: str | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Features of any classes, by name.
+
+        Args:
+            class_names: C names.
+            per_class: features of each.
+            generator: source of the noise; None draws from torch's own stream.
+            template: hand-written prompt of the names, for generators that read one; the learner's own if None.
+
+        Returns:
+            Features (C * per_class, D), L2-normalised, and their classes, class after class.
+        """
+        maker = self.generator.rebind(class_names, template or self.template)
+        labels = torch.arange(len(class_names), device=self.clip.device).repeat_interleave(per_class)
+        with torch.no_grad():
+            return maker.synthesize(labels, generator), labels
+
+    @torch.no_grad()
+    def generated_prompts(self, image_features: Tensor) -> Tensor:
+        """Context vectors (B, M, E) that the generator makes of image features (B, D), at the latent's mean.
+
+        Raises:
+            TypeError: if the generator has no encoder or makes no prompts.
+        """
+        if not isinstance(self.generator, VAE):
+            raise TypeError("only prompt_generator=vae makes prompts of images: a GAN has no encoder")
+        return self._prompt_decoder.contexts(self.generator.encoder(image_features)[0])
+
+    @torch.no_grad()
+    def prior_prompts(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Context vectors (count, M, E) that the generator makes of noise.
+
+        Raises:
+            TypeError: if the generator makes no prompts.
+        """
+        return self._prompt_decoder.contexts(self.generator.noise(count, generator))
+
+    @property
+    def _prompt_decoder(self) -> PromptDecoder:
+        if not isinstance(self.generator.decoder, PromptDecoder):
+            raise TypeError("prompt_generator=vae_scratch_decoder makes features without prompts")
+        return self.generator.decoder
+
+    def _with_synthetic(self, stage: Stage) -> Stage:
+        if isinstance(stage, ClosedFormStage):
+            return replace(stage, solve=lambda train, val: stage.solve(self.with_fixed_draw(train), val))
+        return replace(stage, loss=lambda batch: stage.loss(self.with_fresh_draw(batch)))
+
+    def with_fresh_draw(self, batch: Batch) -> Batch:
+        """The batch's B items and as many synthetic ones of label-only classes, drawn uniformly."""
+        new = self._label_only(batch.labels.device)
+        picks = torch.randint(len(new), (len(batch.labels),), generator=batch.generator).to(new.device)
+        made = self.synthesize(new[picks], batch.generator)  # (B, D)
+        return Batch(torch.cat([batch.inputs, made]), torch.cat([batch.labels, new[picks]]), batch.generator)
+
+    def with_fixed_draw(self, train: Batch) -> Batch:
+        """All items (N, K, D) and ``n_synth`` synthetic ones for each label-only class, the same in all K views."""
+        new = self._label_only(train.labels.device)
+        count = self.n_synth or int(torch.bincount(train.labels).max())
+        labels = new.repeat_interleave(count)
+        made = self.synthesize(labels, train.generator).unsqueeze(1).expand(-1, train.inputs.shape[1], -1)
+        return Batch(torch.cat([train.inputs, made]), torch.cat([train.labels, labels]), train.generator)
+
+    def _label_only(self, device: torch.device) -> Tensor:
+        return torch.tensor([i for i, has in enumerate(self.has_images) if not has], device=device)
+
+
+def _checked(has_images: Sequence[bool], class_names: Sequence[str]) -> tuple[bool, ...]:
+    if len(has_images) != len(class_names):
+        raise ValueError(f"has_images has {len(has_images)} entries for {len(class_names)} classes")
+    if all(has_images):
+        raise ValueError("every class has images, so SHIP has nothing to synthesise: use the inner learner by itself")
+    if not any(has_images):
+        raise ValueError("no class has images for SHIP's generator to learn from")
+    return tuple(has_images)
+
+
+def _generator(
+    name: str,
+    clip: FrozenCLIP,
+    class_names: Sequence[str],
+    template: str,
+    *,
+    n_ctx: int,
+    hidden: int,
+    encoder_width: int,
+    activation: Activation,
+    generator: torch.Generator,
+) -> FeatureGenerator:
+    if name not in get_args(GeneratorName):
+        raise ValueError(f"prompt_generator={name!r}: allowed are {', '.join(get_args(GeneratorName))}")
+    common: dict[str, Any] = {"hidden": hidden, "activation": activation, "generator": generator}
+    if name == "vae_scratch_decoder":
+        scratch = ScratchDecoder(clip, class_names, template, **common)
+        return VAE(scratch, hidden=encoder_width, generator=generator)
+    decoder = PromptDecoder(clip, class_names, template, n_ctx=n_ctx, **common)
+    if name == "vae":
+        return VAE(decoder, hidden=encoder_width, generator=generator)
+    text_features = ZeroShot(clip, class_names, template=template).text_features()
+    return WGAN(decoder, hidden=encoder_width, text_features=text_features, generator=generator)

@@ -1,0 +1,166 @@
+"""The predictions sidecar: for every test image its label, content id and best five classes, in one safetensors file.
+
+Confusions, calibration and errors of single images can be drawn from it later, without the model. All metadata stands
+under one key, because safetensors writes several in no fixed order and equal predictions shall give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlab.results.document import ResultError
+from promptlab.results.store import safe_name
+from promptlab.support.files import write_bytes_atomic
+from promptlab.support.typed_json import from_plain, to_plain
+
+SCHEMA_VERSION = 1
+CONTENT_ID_BYTES = 16
+_METADATA_KEY = "promptlab"
+_TENSORS = {
+    "labels": (np.int32, 1),
+    "top_ids": (np.int32, 2),
+    "top_probabilities": (np.float32, 2),
+    "image_ids": (np.uint8, 2),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """What a learner predicted on one evaluation set of N images and C classes; k is min(5, C).
+
+    Args:
+        evaluation: name of the evaluation set.
+        eval_id: id of the evaluation.
+        class_names: C names in label order.
+        labels: (N,) int32 class indices.
+        top_ids: (N, k) int32 class indices, best first.
+        top_probabilities: (N, k) float32 softmax probabilities over all C classes, in [0, 1], falling along k.
+        image_ids: (N, 16) uint8, the bytes of each image's content id.
+
+    Raises:
+        ValueError: if shapes, types or ranges are others.
+    """
+
+    evaluation: str
+    eval_id: str
+    class_names: tuple[str, ...]
+    labels: npt.NDArray[np.int32]
+    top_ids: npt.NDArray[np.int32]
+    top_probabilities: npt.NDArray[np.float32]
+    image_ids: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for name, (dtype, ndim) in _TENSORS.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.ndim != ndim:
+                raise ValueError(f"{name} must be {ndim}-dimensional {dtype.__name__}, got {array.shape} {array.dtype}")
+        n, c = len(self.labels), len(self.class_names)
+        k = min(self.top_ids.shape[1], c)
+        wanted = {"top_ids": (n, k), "top_probabilities": (n, k), "image_ids": (n, CONTENT_ID_BYTES)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
+        for name in ("labels", "top_ids"):
+            array = getattr(self, name)
+            if array.size and not (array.min() >= 0 and array.max() < c):
+                raise ValueError(f"{name} hold class indices outside [0, {c})")
+        p = self.top_probabilities
+        if not (np.all((p >= 0) & (p <= 1)) and np.all(p[:, :-1] >= p[:, 1:])):
+            raise ValueError("top_probabilities must lie in [0, 1] and fall from best to worst")
+
+    def content_ids(self) -> list[str]:
+        """N content ids of 32 hexadecimal digits."""
+        return [row.tobytes().hex() for row in self.image_ids]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Metadata:
+    schema_version: int
+    evaluation: str
+    eval_id: str
+    class_names: tuple[str, ...]
+
+
+def pack_content_ids(content_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Content ids of 32 hexadecimal digits as bytes, (N, 16).
+
+    Raises:
+        ValueError: if an id isn't 32 hexadecimal digits.
+    """
+    for content_id in content_ids:
+        if len(content_id) != 2 * CONTENT_ID_BYTES or set(content_id) - set("0123456789abcdef"):
+            raise ValueError(f"content id {content_id!r} is not {2 * CONTENT_ID_BYTES} lower-case hexadecimal digits")
+    packed = np.frombuffer(bytes.fromhex("".join(content_ids)), dtype=np.uint8)
+    return packed.reshape(len(content_ids), CONTENT_ID_BYTES)
+
+
+def predictions_name(evaluation: str) -> str:
+    """File name of an evaluation's sidecar, ``predictions-<evaluation>.safetensors``.
+
+    Raises:
+        ValueError: if the evaluation's name can't be part of a file name.
+    """
+    return f"predictions-{safe_name(evaluation)}.safetensors"
+
+
+def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
+    """Write a sidecar into a run's folder, atomically.
+
+    Returns:
+        The path of the file, named :func:`predictions_name`.
+    """
+    from safetensors.numpy import save
+
+    metadata = _Metadata(
+        schema_version=SCHEMA_VERSION,
+        evaluation=predictions.evaluation,
+        eval_id=predictions.eval_id,
+        class_names=predictions.class_names,
+    )
+    tensors = {name: np.ascontiguousarray(getattr(predictions, name)) for name in _TENSORS}
+    path = Path(directory) / predictions_name(predictions.evaluation)
+    write_bytes_atomic(path, save(tensors, {_METADATA_KEY: json.dumps(to_plain(metadata))}))
+    return path
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read a sidecar and check it.
+
+    Raises:
+        ResultError: for a missing or damaged file, an unknown schema version, or wrong contents, naming the file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as file:
+            metadata = _metadata(file.metadata(), path)
+            arrays = {name: file.get_tensor(name) for name in _TENSORS}
+        return Predictions(
+            evaluation=metadata.evaluation,
+            eval_id=metadata.eval_id,
+            class_names=metadata.class_names,
+            **arrays,
+        )
+    except ResultError:
+        raise
+    except OSError as error:
+        raise ResultError(f"{path}: can't be read ({error})") from error
+    except SafetensorError as error:
+        raise ResultError(f"{path}: damaged, or not a predictions file ({error})") from error
+    except ValueError as error:
+        raise ResultError(f"{path}: {error}") from error
+
+
+def _metadata(stored: dict[str, str] | None, path: str | Path) -> _Metadata:
+    if not stored or _METADATA_KEY not in stored:
+        raise ResultError(f"{path}: has no promptlab metadata, so it isn't a predictions file")
+    metadata = from_plain(_Metadata, json.loads(stored[_METADATA_KEY]))
+    if metadata.schema_version != SCHEMA_VERSION:
+        raise ResultError(f"{path}: schema_version: expected {SCHEMA_VERSION}, the file has {metadata.schema_version}")
+    return metadata

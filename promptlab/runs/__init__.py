@@ -1,0 +1,1 @@
+"""One run: open its parts, fit, score, write."""

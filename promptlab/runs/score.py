@@ -1,0 +1,118 @@
+"""Scoring one evaluation set: the learner, zero-shot CLIP beside it, and the predictions kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.metrics import evaluate_scores, top_predictions
+from promptlab.evaluation.seen_unseen import tradeoff
+from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.results.predictions import Predictions, pack_content_ids, predictions_name, write_predictions
+from promptlab.results.schema import Calibration, EvaluationResult, SeenUnseenCurve
+from promptlab.results.statistics import harmonic_mean
+from promptlab.runs.record import Target
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An evaluation's part of the Result, and its logits (N, C), None where there are no scores."""
+
+    result: EvaluationResult
+    logits: Tensor | None
+
+
+def score(
+    scorer: PromptLearner | str,
+    evaluation: EvaluationSet,
+    target: Target,
+    clip: FrozenCLIP,
+    bank: FeatureBank,
+    folder: Path,
+) -> Scored:
+    """Score an evaluation set and keep its predictions.
+
+    Args:
+        scorer: a learner over the evaluation's classes, or the reason why there is none.
+        evaluation: what is scored.
+        target: its facts and id.
+        clip: the backbone, for the zero-shot scores.
+        bank: where features are.
+        folder: the run's folder.
+    """
+    zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
+    metrics = logits = None
+    if isinstance(scorer, PromptLearner):
+        labels = torch.from_numpy(evaluation.items.labels)
+        logits = logits_of(scorer, evaluation.items, bank)
+        metrics = evaluate_scores(logits, labels)
+        ids, probabilities = top_predictions(logits)
+        predictions = Predictions(
+            evaluation=evaluation.name,
+            eval_id=target.id,
+            class_names=evaluation.class_names,
+            labels=evaluation.items.labels.astype(np.int32),
+            top_ids=ids.numpy().astype(np.int32),
+            top_probabilities=probabilities.numpy(),
+            image_ids=pack_content_ids(evaluation.items.content_ids()),
+        )
+        write_predictions(folder, predictions)
+    result = EvaluationResult(
+        dataset=evaluation.dataset,
+        eval_id=target.id,
+        facts=target.facts,
+        metrics=metrics,
+        reason=scorer if isinstance(scorer, str) else None,
+        zero_shot=evaluate(zero_shot, evaluation.items, bank),
+        predictions=predictions_name(evaluation.name) if metrics is not None else None,
+    )
+    return Scored(result, logits)
+
+
+def seen_unseen_curve(
+    task: Task, scored: Mapping[str, Scored], *, development: bool, beforehand: tuple[float, str] | None
+) -> SeenUnseenCurve | None:
+    """The task's seen-unseen curve, None where it has none or one side has no scores.
+
+    Args:
+        task: names the two evaluations.
+        scored: those.
+        development: whether this is the split that a bias is chosen on.
+        beforehand: a bias that was, and the id of its fit.
+    """
+    if task.seen_unseen is None:
+        return None
+    names = (task.seen_unseen.seen, task.seen_unseen.unseen)
+    items = {evaluation.name: evaluation.items for evaluation in task.evaluations}
+    logits = [scored[name].logits for name in names]
+    if logits[0] is None or logits[1] is None:
+        return None
+    labels = [torch.from_numpy(items[name].labels) for name in names]
+    is_unseen = torch.tensor(task.seen_unseen.is_unseen)
+    whole = tradeoff(logits[0], labels[0], logits[1], labels[1], is_unseen)
+    calibration = None
+    if beforehand is not None:
+        bias, fit_id = beforehand
+        seen, unseen = whole.at(bias)
+        calibration = Calibration(
+            bias=bias, fit_id=fit_id, seen=seen, unseen=unseen, harmonic=harmonic_mean(seen, unseen)
+        )
+    biases, seen_scores, unseen_scores = whole.shown()
+    return SeenUnseenCurve(
+        bias=biases,
+        seen=seen_scores,
+        unseen=unseen_scores,
+        area=whole.area,
+        best_bias=whole.best_bias if development else None,
+        calibration=calibration,
+    )

@@ -1,0 +1,134 @@
+"""``card.json``: what makes a saved learner whole again besides its tensors, as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
+from promptlab.support.version import __version__
+
+CARD_NAME = "card.json"
+LEARNED_NAME = "learned.safetensors"
+FORMAT = 1
+
+
+class CardError(ValueError):
+    """A saved learner that can't be read or written; the message says what was expected and what was found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSource:
+    """Arguments of :func:`promptlab.load_clip` that give the same weights on another machine."""
+
+    name: str
+    pretrained: str | None = None
+    quick_gelu: bool | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneCard:
+    """The backbone that a learner was trained on.
+
+    Args:
+        name: for people.
+        fingerprint: hash over weights, architecture and precision.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        dim: D.
+        width: E.
+        source: how to load it, None where only this machine has it (a checkpoint by path, a model of one's own).
+    """
+
+    name: str
+    fingerprint: str
+    precision: str
+    dim: int
+    width: int
+    source: BackboneSource | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCard:
+    """What a learner was trained on; the scores are known once a Result is.
+
+    Args:
+        dataset: name of the training dataset.
+        protocol: name of the protocol.
+        shots: training images per class, or ``"all"``.
+        seed: the run's seed.
+        views: ``0``, the number of encoded random views, or ``"online"``.
+        train_images: number of training items.
+        fit_id: id of the fit.
+        top1: evaluation to its accuracy, None where the learner couldn't score it.
+        harmonic: harmonic mean of two of them.
+    """
+
+    dataset: str
+    protocol: str
+    shots: int | str
+    seed: int
+    views: int | str
+    train_images: int
+    fit_id: str
+    top1: Mapping[str, float | None] | None = None
+    harmonic: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A saved learner without its tensors.
+
+    Args:
+        format: of this document, ``FORMAT``.
+        promptlab: version that wrote it.
+        learner: import path of the class.
+        learner_version: the class's ``version``.
+        arguments: its hyper-parameters; see :func:`promptlab.saved.arguments.arguments_to_json`.
+        backbone: what it was trained on.
+        class_names: names of its C classes.
+        learned_sha256: hash of the file of tensors.
+        training: what it was trained on, None if that isn't known.
+        result: name of the Result beside it, or None.
+    """
+
+    format: int = FORMAT
+    promptlab: str = __version__
+    learner: str
+    learner_version: int
+    arguments: Mapping[str, Any]
+    backbone: BackboneCard
+    class_names: tuple[str, ...]
+    learned_sha256: str
+    training: TrainingCard | None = None
+    result: str | None = None
+
+    def to_json(self) -> str:
+        """The card as text."""
+        return render(to_plain(self)) + "\n"
+
+
+def read_card(path: Path) -> Card:
+    """Read a card and check every field.
+
+    Raises:
+        CardError: if it is damaged, not promptlab's, or of another format.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # a ValueError for bytes that aren't UTF-8, too
+        raise CardError(f"{path} can't be read as JSON ({error}); the file may be damaged") from error
+    if not isinstance(document, dict) or not {"format", "promptlab", "learner"} <= document.keys():
+        raise CardError(f"{path} is no card of promptlab: a JSON object with format, promptlab and learner is expected")
+    if document["format"] != FORMAT or isinstance(document["format"], bool):
+        raise CardError(
+            f"{path}: this promptlab ({__version__}) reads cards of format {FORMAT}, this one has format "
+            f"{document['format']!r}, written by promptlab {document['promptlab']}"
+        )
+    try:
+        return from_plain(Card, document)
+    except PlainError as error:
+        raise CardError(f"{path}: {error}") from error

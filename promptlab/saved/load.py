@@ -1,0 +1,157 @@
+"""Bring back a learner from its folder, a run's folder or the Hugging Face hub.
+
+Nothing in such a folder is code: tensors are safetensors, the card is JSON, and only promptlab's own classes are looked
+up from it (:mod:`promptlab.saved.arguments`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import huggingface_hub
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.weights.load import load_clip, portable
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.results.store import RESULT_NAME
+from promptlab.saved.arguments import arguments_from_json, own_class, path_of, require_version
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+L = TypeVar("L", bound=PromptLearner)
+
+
+def load_learner(
+    source: str | Path, clip: FrozenCLIP | None = None, *, learner: type[PromptLearner] | None = None
+) -> PromptLearner:
+    """Bring back a learner that was saved, in eval mode.
+
+    Args:
+        source: a folder that ``save_pretrained`` or a run wrote, or the id of a repository with such files on the
+            Hugging Face hub (``"organisation/name"``).
+        clip: the backbone it was trained on; None loads the one that the card names, on the CPU.
+        learner: the class, needed for learners that aren't promptlab's: classes of others aren't imported from a card.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, neither here nor on the hub.
+        CardError: if files are missing or damaged, of another format or version of the learner, or don't fit each
+            other or the backbone; the message says what was expected and what was found.
+
+    Example:
+        >>> learner = load_learner("results/demo_shapes/base_to_new/coop/0123456789abcdef")  # doctest: +SKIP
+    """
+    folder = _folder(source)
+    card = read_card(folder / CARD_NAME)
+    try:
+        tensors = _read_learned(folder / LEARNED_NAME, card)
+        kind = _kind(card, learner)
+        require_version(card.learner_version, kind)
+        arguments = arguments_from_json(card.arguments)
+        clip = _backbone(card) if clip is None else clip
+        _require_backbone(card, clip)
+        return made(kind, clip, card.class_names, arguments, tensors)
+    except CardError as error:
+        raise CardError(f"{folder}: {error}") from error
+
+
+def made(
+    kind: type[L],
+    clip: FrozenCLIP,
+    class_names: tuple[str, ...],
+    arguments: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> L:
+    """A learner of these arguments and tensors, in eval mode.
+
+    Raises:
+        CardError: if they don't fit each other.
+    """
+    try:
+        return kind(clip, class_names, **arguments).load_learned(tensors).eval()
+    except (TypeError, ValueError) as error:
+        raise CardError(str(error)) from error
+    except (AttributeError, RuntimeError) as error:  # what values of other kinds run into
+        raise CardError(f"its arguments don't make a {kind.__name__} ({type(error).__name__}: {error})") from error
+
+
+def _folder(source: str | Path) -> Path:
+    """The folder itself, or where the hub's files are kept on this machine."""
+    folder = Path(source).expanduser()
+    if not folder.is_dir():
+        if not (isinstance(source, str) and _HUB_ID.fullmatch(source)):
+            raise FileNotFoundError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")
+        try:
+            files = [CARD_NAME, LEARNED_NAME, RESULT_NAME]
+            folder = Path(huggingface_hub.snapshot_download(source, allow_patterns=files))
+        except Exception as error:  # the hub's client has dozens
+            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+            raise FileNotFoundError(
+                f"there is no folder {folder.absolute()}, and {source} could not be fetched from the Hugging Face hub "
+                f"({reason}). Check the name and the network"
+            ) from None
+    for name in (CARD_NAME, LEARNED_NAME):
+        if not (folder / name).is_file():
+            raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
+    return folder
+
+
+def _read_learned(path: Path, card: Card) -> Mapping[str, Tensor]:
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != card.learned_sha256:
+        raise CardError(
+            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
+            f"found {found[:16]}..."
+        )
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise CardError(f"{path.name} is no safetensors file ({error})") from error
+
+
+def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner]:
+    """The card's class: promptlab's own by its path, another's if the caller gives it."""
+    if learner is not None:
+        if path_of(learner) != card.learner:
+            raise CardError(f"a {card.learner} was saved, but learner={path_of(learner)} was given")
+        return learner
+    if not card.learner.startswith("promptlab."):
+        raise CardError(f"a {card.learner} was saved, and classes of others aren't imported: give learner=that class")
+    kind = own_class(card.learner)
+    if not issubclass(kind, PromptLearner):
+        raise CardError(f"{card.learner} is no learner")
+    return kind
+
+
+def _backbone(card: Card) -> FrozenCLIP:
+    """The backbone that a card names."""
+    facts = card.backbone
+    if facts.source is None:
+        raise CardError(
+            f"its backbone {facts.name} (fingerprint {facts.fingerprint}, {facts.precision}) can't be loaded by name: "
+            "load it yourself and give it as clip="
+        )
+    source, precision = asdict(facts.source), cast(Any, facts.precision)
+    if portable(**source) is None:  # save_pretrained writes no such source
+        raise CardError(
+            f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
+            f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
+        )
+    return load_clip(**source, precision=precision)
+
+
+def _require_backbone(card: Card, clip: FrozenCLIP) -> None:
+    expected = card.backbone
+    if clip.fingerprint != expected.fingerprint:
+        raise CardError(
+            f"it was learned on backbone {expected.name} (fingerprint {expected.fingerprint}, {expected.precision}), "
+            f"not on {clip.name} (fingerprint {clip.fingerprint}, {clip.precision})"
+        )

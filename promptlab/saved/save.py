@@ -1,0 +1,146 @@
+"""Write a learner into a folder: ``learned.safetensors`` and ``card.json``, a few kilobytes that load anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.results.document import Result
+from promptlab.results.store import RESULT_NAME
+from promptlab.saved.arguments import arguments_from_json, arguments_to_json, path_of
+from promptlab.saved.card import (
+    CARD_NAME,
+    LEARNED_NAME,
+    BackboneCard,
+    BackboneSource,
+    Card,
+    CardError,
+    TrainingCard,
+)
+from promptlab.saved.load import made
+from promptlab.support.files import open_atomic
+
+_Files = dict[str, bytes]
+
+
+def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result | None = None) -> Path:
+    """Write a learner into a folder, so that :func:`load_learner` brings it back; see ``PromptLearner``.
+
+    The learner is brought back once before anything is written, and must score as the one at hand.
+
+    Args:
+        learner: what to save; the backbone's weights aren't written.
+        folder: made if missing. Each of its files is the old one or the new one, never half of it.
+        result: what the fit left, written beside as ``result.json``.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CardError: if a hyper-parameter has no place in a card, if the learner couldn't be brought back, or if the
+            result is of another backbone.
+    """
+    if result is not None and result.fit.backbone_fingerprint != learner.clip.fingerprint:
+        raise CardError(
+            f"the result is of backbone {result.backbone} ({result.fit.backbone_fingerprint}), the learner has "
+            f"{learner.clip.name} ({learner.clip.fingerprint})"
+        )
+    files = _files(learner, None if result is None else _training_of(result), RESULT_NAME if result else None)
+    _rehearse(learner)
+    if result is not None:
+        files[RESULT_NAME] = result.to_json().encode()
+    _write(Path(folder), files)
+    return Path(folder)
+
+
+def save_run(learner: PromptLearner, folder: Path, training: TrainingCard) -> None:
+    """Write a run's learner before its evaluations; the Result comes later, under its usual name.
+
+    Raises:
+        CardError: if a hyper-parameter has no place in a card; the tensors are written nevertheless.
+    """
+    try:
+        files = _files(learner, training, RESULT_NAME)
+    except CardError:
+        (folder / CARD_NAME).unlink(missing_ok=True)  # an older one would not be of these tensors
+        _write(folder, {LEARNED_NAME: _learned(learner)})
+        raise
+    _write(folder, files)
+
+
+def _files(learner: PromptLearner, training: TrainingCard | None, result: str | None) -> _Files:
+    clip, learned = learner.clip, _learned(learner)
+    card = Card(
+        learner=path_of(type(learner)),
+        learner_version=learner.version,
+        arguments=arguments_to_json(learner),
+        backbone=BackboneCard(
+            name=clip.name,
+            fingerprint=clip.fingerprint,
+            precision=clip.precision,
+            dim=clip.dim,
+            width=clip.width,
+            source=None if clip.source is None else BackboneSource(**clip.source),
+        ),
+        class_names=learner.class_names,
+        learned_sha256=hashlib.sha256(learned).hexdigest(),
+        training=training,
+        result=result,
+    )
+    return {LEARNED_NAME: learned, CARD_NAME: card.to_json().encode()}
+
+
+def _learned(learner: PromptLearner) -> bytes:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in learner.learned_tensors().items()}
+    return save(tensors)
+
+
+def _write(folder: Path, files: _Files) -> None:
+    """All files or none: they take their names when every one of them is written."""
+    with ExitStack() as stack:
+        for name, data in files.items():
+            file = stack.enter_context(open_atomic(folder / name))
+            file.write(data)
+            file.flush()
+
+
+def _training_of(result: Result) -> TrainingCard:
+    return TrainingCard(
+        dataset=result.dataset,
+        protocol=result.protocol,
+        shots=result.shots,
+        seed=result.seed,
+        views=result.views,
+        train_images=result.train_images,
+        fit_id=result.fit_id,
+        top1={name: None if of.metrics is None else of.metrics.top1 for name, of in result.evaluations.items()},
+        harmonic=None if result.harmonic is None else result.harmonic.learner,
+    )
+
+
+def _rehearse(learner: PromptLearner) -> None:
+    """Refuse a learner that can't be brought back: some can't once they were moved to other classes."""
+    name, clip = type(learner).__name__, learner.clip
+    advice = "save it before select or rebind, and use those after loading"
+    arguments = arguments_from_json(arguments_to_json(learner))
+    try:
+        again = made(type(learner), clip, learner.class_names, arguments, load(_learned(learner)))
+    except CardError as error:
+        raise CardError(
+            f"{name} with these {len(learner.class_names)} classes can't be brought back ({error}): {advice}"
+        ) from error
+    shape = (2, clip.dim) if learner.needs == "features" else (2, 3, clip.image_size, clip.image_size)
+    inputs = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(clip.device)
+    if learner.needs == "features":
+        inputs = torch.nn.functional.normalize(inputs, dim=-1)
+    training = learner.training
+    with torch.no_grad():
+        difference = float((learner.eval()(inputs) - again(inputs)).abs().max())
+    learner.train(training)
+    if not difference <= (1e-3 if clip.precision == "fp32" else 0.5):
+        raise CardError(f"{name} would score otherwise when brought back, by up to {difference:.2g}: {advice}")

@@ -1,0 +1,1 @@
+"""Nothing of the field: files, paths, words, random streams, signatures, progress, typed JSON, SQLite."""

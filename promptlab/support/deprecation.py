@@ -1,0 +1,51 @@
+"""Names that moved to another package, still found where they were, with a warning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+_PATHS = {
+    "promptlab.data.array_files": "promptlab.data.readers.arrays",
+    "promptlab.data.feature_files": "promptlab.data",
+    "promptlab.data.huggingface": "promptlab.data",
+    "promptlab.data.own_folder": "promptlab.data",
+    "promptlab.data.own_lists": "promptlab.data",
+    "promptlab.data.readers.read_coop_split": "promptlab.data.read_coop_split",
+    "promptlab.data.xlsa17": "promptlab.data",
+    "promptlab.clip.loading": "promptlab.clip",
+    "promptlab.training.Optim": "promptlab.learners.Optim",
+    "promptlab.training.optim": "promptlab.learners",
+}
+"""Modules and names that configurations and cards may still name, and where they are now."""
+
+
+def current_path(path: str) -> str:
+    """Where something is now that a configuration or a card names by an import path of an earlier version."""
+    if path in _PATHS:
+        return _PATHS[path]
+    module, _, name = path.rpartition(".")
+    return f"{_PATHS[module]}.{name}" if module in _PATHS else path
+
+
+def moved(package: str, getter: Callable[[str], Any], homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's ``__getattr__`` that also finds what moved away.
+
+    Args:
+        package: where the names were.
+        getter: the package's own ``__getattr__``.
+        homes: name to the package that offers it now.
+
+    Returns:
+        A function for ``__getattr__``; a moved name gives a DeprecationWarning.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            return getter(name)
+        warnings.warn(f"{package}.{name} is now {homes[name]}.{name}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(homes[name]), name)
+
+    return find

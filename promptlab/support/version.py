@@ -1,0 +1,3 @@
+"""The version of this promptlab."""
+
+__version__ = "0.1.0"
