@@ -15,4 +15,5 @@ def cache_of_this_session(tmp_path_factory):
         yield
 
 
+pytest_plugins = ["tests.helpers.fixtures"]
 collect_ignore = ["plugin_example"]  # a package of its own: tests/test_plugin.py installs and runs it

@@ -11,9 +11,9 @@ import json
 
 from promptlab.learners import Batch
 from promptlab.training import Optim
-from tests.golden import read_golden
-from tests.learners.test_coop import CASES, learner_of
-from tests.models import freeze, rule_model
+from tests.helpers.coop import CASES, learner_of
+from tests.helpers.golden import read_golden
+from tests.helpers.models import freeze, rule_model
 
 
 def main() -> None:

@@ -128,11 +128,12 @@ def _for_people(node: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _for_hydra(node: Mapping[str, Any], drop: Collection[str]) -> dict[str, Any]:
     """A node without what is for people."""
-    return {
+    kept = {
         key: _for_hydra(value, _for_people(value)) if isinstance(value, Mapping) and "_target_" in value else value
         for key, value in node.items()
         if key != "about" and key not in drop
     }
+    return kept | ({"_target_": current_path(kept["_target_"])} if "_target_" in kept else {})
 
 
 def suggest(key: str, allowed: Collection[str]) -> str:

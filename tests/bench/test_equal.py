@@ -8,7 +8,7 @@ from promptlab.bench import cases, cocoop, coop, ship
 from promptlab.bench.equal import DifferenceError, require_equal
 from promptlab.bench.reference import PlainPrompts
 from promptlab.bench.settings import Settings
-from tests.models import class_names, full_encode, full_prompts, tiny_clip
+from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
 
 SMALL = Settings(backbone="tiny", classes=6, n_ctx=3, batch=4, rounds=1, memory=False)
 

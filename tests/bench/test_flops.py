@@ -8,7 +8,7 @@ from promptlab.bench.flops import text_work
 from promptlab.bench.products import products_alone
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.prompts.class_prompts import ClassPrompts
-from tests.models import class_names, tiny_clip
+from tests.helpers.models import class_names, tiny_clip
 
 E, H, D, HEADS = 32, 128, 48, 4  # of the tiny text tower, 3 layers
 

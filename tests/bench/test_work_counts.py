@@ -15,7 +15,7 @@ from promptlab.learners import SHIP, Batch, CoCoOp, CoOp
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.ship.generators import VAE
 from promptlab.support.database import Database
-from tests.models import class_names, tiny_clip
+from tests.helpers.models import class_names, tiny_clip
 
 NAMES = class_names(12, longest=4)
 

@@ -6,7 +6,7 @@ from open_clip.hf_model import HFTextEncoder
 from torch import nn
 
 from promptlab.clip.guards import UnsupportedBackboneError, require_promptable, require_promptable_config
-from tests.models import freeze, tiny_model
+from tests.helpers.models import freeze, tiny_model
 
 VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}
 

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.clip import UnsupportedBackboneError
-from tests.models import freeze, tiny_clip, tiny_model
+from tests.helpers.images import pictures, prompted_by_hand
+from tests.helpers.models import freeze, tiny_clip, tiny_model
 
 TEXT = CLIPTextCfg(width=32, heads=4, layers=1, vocab_size=16, context_length=8)
 
@@ -21,29 +22,9 @@ def clip_with(**options):
         return freeze(CLIP(48, CLIPVisionCfg(**vision), TEXT, quick_gelu=True), "mine")
 
 
-def pictures(count=4):
-    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
 def vectors(layers, M, V=64):
     generator = torch.Generator().manual_seed(1)
     return {layer: (0.5 * torch.randn(M, V, generator=generator)).requires_grad_() for layer in layers}
-
-
-def prompted_by_hand(model, images, prompts):
-    """One image, one token and one layer at a time: normalised (B, D)."""
-    visual, features = model.visual, []
-    for image in images:
-        patches = visual.conv1(image[None])[0].flatten(1).T  # (patches, V)
-        tokens = [visual.class_embedding, *patches]
-        tokens = [token + position for token, position in zip(tokens, visual.positional_embedding, strict=True)]
-        x = visual.ln_pre(torch.stack([*tokens, *prompts[0]]))
-        for layer, block in enumerate(visual.transformer.resblocks):
-            if layer > 0 and layer in prompts:
-                x = torch.stack([*x[: len(tokens)], *prompts[layer]])
-            x = block(x[None])[0]
-        features.append(visual.ln_post(x[0]) @ visual.proj)
-    return F.normalize(torch.stack(features), dim=-1)
 
 
 VARIANTS = [

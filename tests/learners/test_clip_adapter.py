@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from promptlab.learners import Batch, CLIPAdapter, ZeroShot
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
-from tests.models import tiny_clip
+from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake"]
 OWN = "a photo of a {}, a type of pet."

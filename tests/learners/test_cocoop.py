@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CoCoOp
-from tests.golden import read_golden
-from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, tiny_clip
+from tests.helpers.golden import read_golden
+from tests.helpers.models import class_names, freeze, full_encode, full_prompts, rule_model, tiny_clip
 
 
 def unit(count, clip, seed=1):

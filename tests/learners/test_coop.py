@@ -11,18 +11,9 @@ from promptlab.learners.base.learner import Batch
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
-from tests.golden import read_golden
-from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, tiny_clip
-
-CASES = [
-    "m16.unified.end",
-    "m3.csc.front",
-    "m4.csc.end",
-    "m4.csc.middle",
-    "m4.unified.end.words",
-    "m4.unified.front",
-    "m5.unified.middle",
-]
+from tests.helpers.coop import CASES, learner_of
+from tests.helpers.golden import read_golden
+from tests.helpers.models import class_names, freeze, full_encode, full_prompts, rule_model, tiny_clip
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +21,6 @@ def golden():
     tensors, metadata = read_golden("coop.safetensors")
     model = rule_model(int(metadata["salt"]), embed_dim=48, text_width=96, text_heads=4, text_layers=3, vision_layers=2)
     return freeze(model, "golden"), json.loads(metadata["class_names"]), tensors
-
-
-def learner_of(case, clip, names):
-    n_ctx, csc, position, *words = case.split(".")
-    return CoOp(
-        clip,
-        names,
-        n_ctx=int(n_ctx[1:]),
-        ctx_init="a photo of a" if words else None,
-        csc=csc == "csc",
-        class_token_position=position,
-    )
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -10,7 +10,7 @@ from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, CoOp, KgCoOp, ZeroShot
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
-from tests.models import class_names, full_encode, full_prompts, tiny_clip
+from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
 
 TEMPLATE = "a centered satellite photo of {}."
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from promptlab.learners import Batch, LinearProbe
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.linear_probe import search_c
-from tests.models import tiny_clip
+from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "dog", "tree"]
 

@@ -11,8 +11,8 @@ from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, MaPLe
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
-from tests.clip.test_image_tower import pictures, prompted_by_hand
-from tests.models import class_names, freeze, rule_model, tiny_clip
+from tests.helpers.images import pictures, prompted_by_hand
+from tests.helpers.models import class_names, freeze, rule_model, tiny_clip
 
 
 class TestContract(LearnerContract):

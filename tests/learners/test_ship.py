@@ -15,8 +15,8 @@ from promptlab.learners.base.learner import ClosedFormStage
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.ship.generators import vae_loss
 from promptlab.learners.ship.learner import SHIP
-from tests.golden import read_golden
-from tests.models import class_names, freeze, full_encode, full_prompts, rule_model, rule_tensor, tiny_clip
+from tests.helpers.golden import read_golden
+from tests.helpers.models import class_names, freeze, full_encode, full_prompts, rule_model, rule_tensor, tiny_clip
 
 SEEN = 5
 GENERATORS = ["vae", "gan", "vae_scratch_decoder"]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from promptlab.learners import Batch, ClosedFormStage, GradientStage, TipAdapter, TipAdapterF, ZeroShot
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.tip_search import best_pair, grid
-from tests.models import tiny_clip
+from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake", "boat"]
 OWN = "a photo of a {}, a type of pet."

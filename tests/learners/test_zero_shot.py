@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from promptlab.class_text.templates import SELECT_TEMPLATES
 from promptlab.learners import ZeroShot
-from tests.models import tiny_clip
+from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake"]
 OWN = "a photo of a {}, a type of pet."

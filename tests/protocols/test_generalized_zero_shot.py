@@ -8,7 +8,7 @@ from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import base_to_new, cross_dataset, domain_generalization, few_shot, generalized_zero_shot
 from promptlab.support.errors import DatasetError
 from promptlab.support.signatures import signature_of
-from tests.protocols.examples import labels_of, shapes, some_classes
+from tests.helpers.tasks import labels_of, shapes, some_classes
 
 
 @pytest.fixture

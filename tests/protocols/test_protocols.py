@@ -7,8 +7,8 @@ from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import base_to_new, few_shot
 from promptlab.support.errors import DatasetError
-from tests.golden import shared
-from tests.protocols.examples import some_classes
+from tests.helpers.golden import shared
+from tests.helpers.tasks import some_classes
 
 
 @pytest.fixture

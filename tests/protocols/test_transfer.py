@@ -8,7 +8,7 @@ import pytest
 from promptlab.demo.datasets import demo_dataset
 from promptlab.protocols import cross_dataset, domain_generalization, few_shot
 from promptlab.support.errors import DatasetError
-from tests.protocols.examples import shapes, some_classes
+from tests.helpers.tasks import shapes, some_classes
 
 PROTOCOLS = (cross_dataset, domain_generalization)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.schema import EvaluationResult
 from promptlab.support.typed_json import PlainError, from_plain, render
-from tests.results.examples import make_evaluation, make_result
+from tests.helpers.results import make_evaluation, make_result
 
 
 def edited(edit):

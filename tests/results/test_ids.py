@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptlab.results.ids import EvalFacts, canonical_json, eval_id, fit_id, items_digest
 from promptlab.support.typed_json import PlainError, to_plain
-from tests.results.examples import make_fit
+from tests.helpers.results import make_fit
 
 ARGUMENTS = {"n_ctx": 16, "ctx_init": None, "csc": False, "class_token_position": "end"}
 TEN = [

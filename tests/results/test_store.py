@@ -5,7 +5,7 @@ import pytest
 
 from promptlab.results.document import ResultError
 from promptlab.results.store import find_results, load_results, read_result, run_dir, write_result
-from tests.results.examples import make_result
+from tests.helpers.results import make_result
 
 
 def test_where_a_fit_lives(tmp_path):

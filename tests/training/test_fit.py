@@ -3,41 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from promptlab.data.items import Items
 from promptlab.evaluation.evaluate import evaluate, logits_of, predict
 from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, PromptLearner
 from promptlab.learners.base.optim import Optim
 from promptlab.training.fit import fit
-from tests.models import freeze, tiny_clip, tiny_model
-
-NAMES = ["red", "green", "blue"]
-QUIET = {"enable_progress_bar": False}
-
-
-class Squares:
-    """Pictures of three colours with some noise."""
-
-    def __len__(self):
-        return 60
-
-    def open(self, index):
-        pixels = np.random.RandomState(index).randint(0, 90, (32, 32, 3)).astype(np.uint8)
-        pixels[..., index % 3] += 120
-        return Image.fromarray(pixels)
-
-    def describe(self, index):
-        return f"square {index}"
-
-    def content_ids(self, indices):
-        return [f"{int(index):032x}" for index in indices]
-
-
-def items(start=0, stop=60):
-    indices = np.arange(start, stop)
-    return Items(Squares(), indices, indices % 3)
+from tests.helpers.fits import NAMES, QUIET, Squares, items
+from tests.helpers.models import freeze, tiny_clip, tiny_model
 
 
 @pytest.fixture

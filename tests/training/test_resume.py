@@ -9,8 +9,8 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, GradientStage
 from promptlab.learners.base.optim import Optim
 from promptlab.training.fit import fit
-from tests.models import tiny_clip
-from tests.training.test_fit import NAMES, QUIET, items
+from tests.helpers.fits import NAMES, QUIET, items
+from tests.helpers.models import tiny_clip
 
 
 @pytest.fixture

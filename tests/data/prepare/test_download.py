@@ -15,7 +15,7 @@ from promptlab.data.prepare.download import Patience, download
 from promptlab.data.prepare.part import Part, Version
 from promptlab.data.prepare.sources import Remote
 from promptlab.support.errors import DatasetError
-from tests.data.prepare.server import drop, hang, ignore_range, ignore_version, status, well, without_length
+from tests.helpers.server import drop, hang, ignore_range, ignore_version, status, well, without_length
 
 OLD, NEW = random.Random(1).randbytes(50_000), random.Random(2).randbytes(50_000)
 

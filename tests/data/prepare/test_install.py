@@ -17,19 +17,12 @@ from promptlab.data.prepare import install as installing
 from promptlab.data.prepare.install import WORK
 from promptlab.data.prepare.sources import Remote
 from promptlab.support.errors import DatasetError
-from tests.data import miniatures
-from tests.data.prepare.server import drop, status
-from tests.data.prepare.test_unpack import contents, tar
-from tests.data.test_benchmarks import opened
+from tests.helpers import miniatures
+from tests.helpers.archives import contents, tar, zip_of
+from tests.helpers.benchmarks import opened
+from tests.helpers.server import drop, status
 
 LAYOUT = ["eurosat/2750"]
-
-
-def zip_of(folder, path):
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(folder.rglob("*.jpg")):
-            archive.write(file, file.relative_to(folder))
-    return path.read_bytes()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What is wanted comes out of an archive; nothing gets out of the folder."""
 
 import errno
-import io
 import os
 import shutil
 import tarfile
@@ -13,19 +12,7 @@ from promptlab.data.prepare import disk
 from promptlab.data.prepare.disk import DiskError
 from promptlab.data.prepare.unpack import unpack
 from promptlab.support.errors import DatasetError
-
-FILES = {"data/images/a/1.jpg": b"one", "data/images/b/2.jpg": b"two" * 99_999, "data/list.txt": b"list", "other": b"x"}
-
-
-def tar(path, files=FILES, mode="w:gz", members=()):
-    with tarfile.open(path, mode) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for info in members:
-            archive.addfile(info)
-    return path
+from tests.helpers.archives import FILES, contents, tar
 
 
 def zipped(path, files=FILES):
@@ -39,10 +26,6 @@ def member(name, kind, target=""):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from biased_zero_shot import BiasedZeroShot
 
-from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.contract import LearnerContract
 
 
 class TestBiasedZeroShot(LearnerContract):

@@ -1,0 +1,41 @@
+"""Fixtures that several folders of tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from promptlab.data.prepare.download import Patience
+from tests.helpers.server import Server
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory, monkeypatch):
+    """A cache of this test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PROMPTLAB_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Real images, where they are."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED.parent.name}/{SHARED.name} is not beside the checkout")
+    return SHARED
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of downloads on this machine."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def hasty():
+    """Gives up soon."""
+    return Patience(attempts=3, timeout=5, wait=0)
