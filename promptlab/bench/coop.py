@@ -12,7 +12,7 @@ from promptlab.bench.flops import text_work
 from promptlab.bench.reference import PlainPrompts, coop_logits
 from promptlab.bench.settings import Settings, inputs
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 
 

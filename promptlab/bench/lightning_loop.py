@@ -17,8 +17,8 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.bank import FeatureBank
-from promptlab.learners.base.learner import GradientStage
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import GradientStage
 from promptlab.learners.coop import CoOp
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader

@@ -11,7 +11,7 @@ from promptlab.bench.flops import text_work
 from promptlab.bench.reference import PlainPrompts, ship_loss
 from promptlab.bench.settings import Settings, inputs
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.ship.decoders import PromptDecoder
 from promptlab.learners.ship.generators import VAE

@@ -1,9 +1,9 @@
-from .base.learner import Batch as Batch
-from .base.learner import ClosedFormStage as ClosedFormStage
-from .base.learner import GradientStage as GradientStage
 from .base.learner import PromptLearner as PromptLearner
-from .base.learner import Stage as Stage
 from .base.optim import Optim as Optim
+from .base.stages import Batch as Batch
+from .base.stages import ClosedFormStage as ClosedFormStage
+from .base.stages import GradientStage as GradientStage
+from .base.stages import Stage as Stage
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp

@@ -20,8 +20,9 @@ from torch.nn import functional as F
 from promptlab.class_text.sentences import PromptSet
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
-from promptlab.learners.base.learner import GradientStage, Scorer, Stage
+from promptlab.learners.base.learner import Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.learners.zero_shot import ZeroShot
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
-from promptlab.learners.base.learner import GradientStage, PromptLearner, Stage
+from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.coop import starting_context
 from promptlab.prompts.class_prompts import ClassPrompts
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import GradientStage, Stage
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.prompts.class_prompts import ClassPrompts, Position
 

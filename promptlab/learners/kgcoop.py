@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
 

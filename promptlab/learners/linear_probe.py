@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch, ClosedFormStage, PromptLearner, Stage
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Batch, ClosedFormStage, Stage
 
 log = logging.getLogger(__name__)
 Classifier = TypeVar("Classifier")

@@ -23,8 +23,9 @@ from torch.nn import functional as F
 
 from promptlab.class_text.sentences import PromptSet
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
 from promptlab.learners.zero_shot import ZeroShot
 

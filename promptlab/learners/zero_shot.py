@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from promptlab.class_text.sentences import PromptSet, load_prompt_set, read_prompt_set
 from promptlab.class_text.templates import SELECT_TEMPLATES
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Stage
+from promptlab.learners.base.stages import Stage
 from promptlab.learners.base.text_side import TextSideLearner
 
 _AT_ONCE = 2048

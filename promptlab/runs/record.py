@@ -16,7 +16,8 @@ from torch import Tensor
 from promptlab.config.build import arguments_of, target_of
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.transforms import evaluation_transform_id, training_transform
-from promptlab.learners.base.learner import GradientStage, PromptLearner
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import GradientStage
 from promptlab.protocols.task import Task
 from promptlab.results import provenance
 from promptlab.results.document import Result, ResultError, harmonic_of

@@ -15,7 +15,8 @@ import torch
 
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
-from promptlab.learners.base.learner import ClosedFormStage, GradientStage, PromptLearner
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import ClosedFormStage, GradientStage
 from promptlab.results.schema import EpochRecord
 from promptlab.training.mark import fit_mark
 from promptlab.training.module import StageModule

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.stages import Batch
 from promptlab.support.streams import stream
 from promptlab.training.pictures import ImageDataset
 

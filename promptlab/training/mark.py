@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from promptlab.data.items import Items
-from promptlab.learners.base.learner import PromptLearner, Stage
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Stage
 from promptlab.training.supply import Supply
 
 TRAINER_FACTS = ("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")

@@ -10,7 +10,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from promptlab.learners.base.learner import Batch, GradientStage, PromptLearner
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Batch, GradientStage
 from promptlab.results.schema import EpochRecord
 from promptlab.training.loaders import EpochLoader
 from promptlab.training.resume import KEY, Resume

@@ -13,7 +13,8 @@ from promptlab.data.items import Items
 from promptlab.evaluation.evaluate import evaluate
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
-from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
 from promptlab.support.streams import stream, stream_seed
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.pictures import ImageDataset

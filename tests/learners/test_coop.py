@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.learners.base.learner import Batch
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
 from tests.helpers.coop import CASES, learner_of

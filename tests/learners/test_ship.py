@@ -11,8 +11,8 @@ from promptlab import load_learner
 from promptlab.cli.synthesize import _names
 from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner, TipAdapter, TipAdapterF
 from promptlab.learners.base.contract import LearnerContract
-from promptlab.learners.base.learner import ClosedFormStage
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import ClosedFormStage
 from promptlab.learners.ship.generators import vae_loss
 from promptlab.learners.ship.learner import SHIP
 from tests.helpers.golden import read_golden

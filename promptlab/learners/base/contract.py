@@ -24,7 +24,8 @@ from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip
-from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
 from promptlab.support.signatures import accepted
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")

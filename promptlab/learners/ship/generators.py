@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from promptlab.learners.base.learner import Batch
+from promptlab.learners.base.stages import Batch
 from promptlab.learners.ship.decoders import Decoder, mlp, small_linear
 from promptlab.learners.zero_shot import ZeroShot
 

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import Batch, ClosedFormStage, GradientStage, PromptLearner, Scorer, Stage
+from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
 from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
 from promptlab.learners.zero_shot import ZeroShot
