@@ -1,6 +1,7 @@
 """The wheel holds what the checkout holds, and works from a folder elsewhere."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -46,6 +47,21 @@ def test_it_runs(installed, tmp_path):
     assert "demo_shapes" in run(installed, tmp_path, "-m", "promptlab", "list", "datasets")
     quick = ["shots=1", "views=0", "learner.optim.epochs=1", "trainer.enable_progress_bar=false"]
     assert "zero-shot" in run(installed, tmp_path, "-m", "promptlab", *quick)
+
+
+def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):
+    ask = "import importlib.metadata as m; d = m.distribution('promptlab-clip'); print(d.version, *d.entry_points)"
+    (folder,) = installed.glob("*.dist-info")
+    said = run(installed, tmp_path, "-c", ask)
+    assert said.startswith(folder.name.removeprefix("promptlab_clip-").removesuffix(".dist-info"))
+    assert "name='promptlab', value='promptlab.cli.main:main'" in said
+    assert set(re.findall(r"promptlab[\w-]*\[\w+\]", sources())) == {"promptlab-clip[hf]"}
+
+
+def sources():
+    """What may tell a user to install something."""
+    shipped = [path for suffix in ("*.py", "*.yaml") for path in (ROOT / "promptlab").rglob(suffix)]
+    return "".join(path.read_text() for path in (*shipped, *(ROOT / "conf").rglob("*.yaml")))
 
 
 def test_an_editable_install_reads_the_checkout():

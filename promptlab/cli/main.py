@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from promptlab.support.distribution import NamesakeError, check_installed
 from promptlab.support.version import __version__
 
 HELP = """\
@@ -59,6 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failed run, 2 for a command that can't be understood.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    package = sys.modules["promptlab"]
+    try:  # a namesake may have put its own `__init__.py` in place of the one that asks this
+        check_installed(package.__path__[0], getattr(package, "_DISTRIBUTION", None))
+    except NamesakeError as error:
+        sys.stderr.write(f"promptlab: {error}\n")
+        return 1
     verb = arguments[0] if arguments else "run"
     if verb in ("--help", "-h", "help"):
         sys.stdout.write(HELP)

@@ -1,6 +1,6 @@
 """Images in a Hugging Face ``datasets`` table: a folder that ``save_to_disk`` wrote, or an id on the hub.
 
-Needs the extra ``promptlab[hf]``.
+Needs the extra ``promptlab-clip[hf]``.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
         import datasets
     except ImportError:
         raise DatasetError(
-            f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab[hf]'"
+            f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab-clip[hf]'"
         ) from None
     folder = Path(path).expanduser()
     saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))

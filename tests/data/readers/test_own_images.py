@@ -419,7 +419,7 @@ def test_without_the_package_the_message_says_what_to_install(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DatasetError, match=r"pip install 'promptlab\[hf\]'"):
+    with pytest.raises(DatasetError, match=r"pip install 'promptlab-clip\[hf\]'"):
         read_hf("mine", "someone/something")
 
 
