@@ -55,13 +55,12 @@ def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):
     said = run(installed, tmp_path, "-c", ask)
     assert said.startswith(folder.name.removeprefix("promptlab_clip-").removesuffix(".dist-info"))
     assert "name='promptlab', value='promptlab.cli.main:main'" in said
-    assert set(re.findall(r"promptlab[\w-]*\[\w+\]", sources())) == {"promptlab-clip[hf]"}
 
 
-def sources():
-    """What may tell a user to install something."""
-    shipped = [path for suffix in ("*.py", "*.yaml") for path in (ROOT / "promptlab").rglob(suffix)]
-    return "".join(path.read_text() for path in (*shipped, *(ROOT / "conf").rglob("*.yaml")))
+def test_messages_name_the_distribution():
+    shipped = (*(ROOT / "promptlab").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml"))
+    named = {name for path in shipped for name in re.findall(r"promptlab[\w-]*\[\w+\]", path.read_text())}
+    assert named == {"promptlab-clip[hf]"}
 
 
 def test_an_editable_install_reads_the_checkout():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -125,7 +126,7 @@ class FrozenCLIP:
     def fingerprint(self) -> str:
         """Hash (16 hex digits) over architecture, weights and precision."""
         heads = [module.num_heads for module in self.model.modules() if hasattr(module, "num_heads")]  # not in repr
-        digest = hashlib.sha256(f"{self.precision}\n{self.model}\n{heads}\n".encode())
+        digest = hashlib.sha256(f"{self.precision}\n{_architecture(self.model)}\n{heads}\n".encode())
         for name, tensor in _sorted_state(self.model):
             data = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {tuple(data.shape)} {data.dtype}\n".encode())
@@ -235,3 +236,8 @@ class FrozenCLIP:
 
 def _sorted_state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from sorted(model.state_dict().items())
+
+
+def _architecture(model: nn.Module) -> str:
+    """What the model prints; older torch leaves a normalisation's bias out of it, and ids must not differ."""
+    return re.sub(r"(LayerNorm\w*\(.*elementwise_affine=True)\)", r"\1, bias=True)", str(model))
