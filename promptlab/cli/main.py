@@ -60,9 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failed run, 2 for a command that can't be understood.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    package = sys.modules["promptlab"]
-    try:  # a namesake may have put its own `__init__.py` in place of the one that asks this
-        check_installed(package.__path__[0], getattr(package, "_DISTRIBUTION", None))
+    try:
+        check_installed()  # a namesake may have put its own `__init__.py` in place of the one that asks this
     except NamesakeError as error:
         sys.stderr.write(f"promptlab: {error}\n")
         return 1

@@ -29,27 +29,25 @@ class NamesakeError(PromptlabError, ImportError):
     """Other people's software called promptlab is installed in the same place."""
 
 
-def check_installed(package_dir: str, marker: str | None = DISTRIBUTION) -> None:
+def check_installed() -> None:
     """Refuse to work where the files of a namesake lie among promptlab's.
-
-    Args:
-        package_dir: the folder ``promptlab/`` that this process runs.
-        marker: the DISTRIBUTION that ``promptlab/__init__.py`` names; None where that file isn't promptlab's.
 
     Raises:
         NamesakeError: with what is installed where, and how to mend it.
     """
-    namesake = _namesake(os.path.dirname(package_dir))
+    package = sys.modules["promptlab"]
+    folder = package.__path__[0]
+    namesake = _namesake(os.path.dirname(folder))
     if namesake is not None:
-        folder, name = namesake
+        site, name = namesake
         version = name.removeprefix(_NAMESAKE).removesuffix(".dist-info")
         raise NamesakeError(
-            f"{folder} holds promptlab-clip and also promptlab {version}, other people's software of the same import "
+            f"{site} holds promptlab-clip and also promptlab {version}, other people's software of the same import "
             f"name; each overwrites files of the other. {_CURE}"
         )
-    if marker != DISTRIBUTION:
+    if getattr(package, "_DISTRIBUTION", None) != DISTRIBUTION:
         raise NamesakeError(
-            f"{package_dir}/__init__.py is missing or not promptlab-clip's: other people's software called promptlab "
+            f"{folder}/__init__.py is missing or not promptlab-clip's: other people's software called promptlab "
             f"is or was installed over it. {_CURE}"
         )
 
