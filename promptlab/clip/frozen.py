@@ -41,6 +41,13 @@ class FrozenCLIP:
 
     Raises:
         UnsupportedBackboneError: if the text tower can't take prompt vectors.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> texts = clip.encode_texts(["a photo of a red circle.", "a photo of a blue star."])
+        >>> texts.shape  # (C, D), L2-normalised
+        torch.Size([2, 128])
     """
 
     def __init__(

@@ -44,6 +44,13 @@ class CLIPAdapter(TextSideLearner):
     Raises:
         ValueError: for a ratio outside of 0 to 1, a reduction outside of 1 to D, or a template without ``{}``.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CLIPAdapter(clip, ["red circle", "blue star"])
+        >>> learner(clip.encode_texts(["a blue star"])).shape  # (B, C)
+        torch.Size([1, 2])
     """
 
     open_vocabulary = True

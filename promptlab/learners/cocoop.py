@@ -37,6 +37,13 @@ class CoCoOp(PromptLearner):
     Raises:
         ValueError: for no context, an ``n_ctx`` that isn't the number of tokens of ``ctx_init``, or a prompt longer
             than the context length.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CoCoOp(clip, ["red circle", "blue star"])
+        >>> learner(clip.encode_texts(["a red circle", "a blue star", "a tree"])).shape  # (B, C)
+        torch.Size([3, 2])
     """
 
     open_vocabulary = True

@@ -41,6 +41,15 @@ class CoOp(TextSideLearner):
     Raises:
         ValueError: for an unknown position, no context, an ``n_ctx`` that isn't the number of tokens of ``ctx_init``,
             or a prompt longer than the context length.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CoOp(clip, ["red circle", "blue star"], ctx_init="a photo of a")
+        >>> learner.ctx.shape, learner.text_features().shape  # (M, E), (C, D)
+        (torch.Size([4, 128]), torch.Size([2, 128]))
+        >>> learner.rebind(["green square"], "a photo of a {}.").class_names
+        ('green square',)
     """
 
     open_vocabulary = True

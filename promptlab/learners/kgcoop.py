@@ -37,6 +37,13 @@ class KgCoOp(CoOp):
 
     Raises:
         ValueError: for a negative weight, a template without ``{}``, and as CoOp.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.KgCoOp(clip, ["red circle", "blue star"], ctx_init="a photo of a")
+        >>> learner.text_features().shape  # (C, D)
+        torch.Size([2, 128])
     """
 
     def __init__(

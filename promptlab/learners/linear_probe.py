@@ -48,6 +48,13 @@ class LinearProbe(PromptLearner):
 
     Raises:
         ValueError: for a single class, or a number out of range.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.LinearProbe(clip, ["red circle", "blue star"], c=1.0)
+        >>> learner.open_vocabulary  # it knows its own classes alone
+        False
     """
 
     searches = True

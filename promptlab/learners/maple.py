@@ -45,6 +45,13 @@ class MaPLe(PromptLearner):
         UnsupportedBackboneError: if the image tower can't take prompts.
         ValueError: for a depth that the towers don't have, no context, an ``n_ctx`` that doesn't fit ``ctx_init``, or a
             prompt longer than the context length.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.MaPLe(clip, ["red circle", "blue star"], depth=3)
+        >>> learner.needs
+        'images'
     """
 
     open_vocabulary = True

@@ -54,6 +54,13 @@ class TipAdapter(PromptLearner):
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.TipAdapter(clip, ["red circle", "blue star"], alpha=1.0, beta=5.5)
+        >>> [stage.name for stage in learner.fit_plan()]
+        ['cache', 'search']
     """
 
     open_vocabulary = True
@@ -206,6 +213,13 @@ class TipAdapterF(TipAdapter):
 
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.TipAdapterF(clip, ["red circle", "blue star"], alpha=1.0, beta=5.5)
+        >>> [stage.name for stage in learner.fit_plan()]
+        ['cache', 'keys', 'search']
     """
 
     keys: nn.Parameter

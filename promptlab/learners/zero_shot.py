@@ -42,6 +42,13 @@ class ZeroShot(TextSideLearner):
         ValueError: if a template has no ``{}``, a prompt is longer than the context length, or both ``templates`` and
             ``prompts`` are given.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.ZeroShot(clip, ["red circle", "blue star"])
+        >>> learner(clip.encode_texts(["a photo of a blue star."])).argmax().item()
+        1
     """
 
     open_vocabulary = True

@@ -64,9 +64,9 @@ def load_clip(
         WeightsUnavailableError: if weights can't be fetched.
 
     Example:
-        >>> clip = load_clip("ViT-B-32", "random", seed=1)
+        >>> clip = load_clip("demo")  # or load_clip("ViT-B-16-quickgelu", "openai", device="cuda")
         >>> clip.dim, clip.width
-        (512, 512)
+        (128, 128)
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision={precision!r}: allowed are {', '.join(get_args(Precision))}")

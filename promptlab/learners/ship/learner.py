@@ -55,6 +55,13 @@ class SHIP(PromptLearner):
     Raises:
         ValueError: if every class has images or none has, if the inner learner needs images, or for an unknown
             ``prompt_generator``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.SHIP(clip, ["red circle", "blue star"], inner=promptlab.CoOp, has_images=[True, False])
+        >>> [stage.name for stage in learner.fit_plan()][0]
+        'generator'
     """
 
     uses_new_names = True
