@@ -15,6 +15,7 @@ The tests hold ours against theirs where both mean the same. Ties go to the clas
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -130,7 +131,7 @@ class Evaluator(Metric):
         It also looks for tensors in the answer and refuses a frozen dataclass; it doesn't look into a function.
         """
         wrapped = super()._wrap_compute(lambda: _sealed(compute()))
-        return lambda: wrapped()()
+        return functools.wraps(compute)(lambda: wrapped()())
 
 
 def evaluate_scores(logits: Tensor, labels: Tensor, n_bins: int = N_BINS) -> Metrics:
