@@ -22,6 +22,7 @@ from promptlab.config.recipes import (
     protocol_shots,
     protocol_targets,
 )
+from promptlab.support.errors import PromptlabError
 
 OPEN_GROUPS = ("backbone", "dataset", "protocol", "learner", "logger", "trainer")
 
@@ -78,7 +79,7 @@ class Config:
     force: bool = False
 
 
-class ConfigError(ValueError):
+class ConfigError(PromptlabError, ValueError):
     """A configuration that can't be run; the message names the key, what is wrong, and what is allowed."""
 
 

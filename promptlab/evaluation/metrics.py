@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from promptlab.results.schema import Metrics, Reliability
+from promptlab.support.errors import PromptlabError
 
 N_BINS = 15
 TOP_K = 5
 
 
-class MetricsError(ValueError):
+class MetricsError(PromptlabError, ValueError):
     """Scores that can't be evaluated: wrong shapes, labels out of range, NaN, or no images at all."""
 
 

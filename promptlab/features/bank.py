@@ -27,6 +27,7 @@ from promptlab.features.transforms import (
     training_transform,
 )
 from promptlab.support.arrays import BoolArray, FloatArray
+from promptlab.support.database import CacheError
 from promptlab.support.progress import image_progress
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class FeatureBank:
                 return features
             missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
             self._encode(work, missing, progress)
-        raise RuntimeError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
+        raise CacheError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
 
     def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
         """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""

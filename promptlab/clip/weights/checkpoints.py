@@ -23,6 +23,8 @@ from open_clip.model import convert_to_custom_text_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from promptlab.support.errors import PromptlabError
+
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's archives hold these as tensors
 _SHOWN = 3  # keys that a message names
 _CONVERT = (
@@ -30,7 +32,7 @@ _CONVERT = (
 )
 
 
-class CheckpointError(ValueError):
+class CheckpointError(PromptlabError, ValueError):
     """A checkpoint file that can't be read safely, or doesn't fit the model."""
 
 
