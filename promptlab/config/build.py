@@ -6,7 +6,6 @@ Configuration is code: never build one that you don't trust.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import types
@@ -21,6 +20,7 @@ from promptlab.class_text.sentences import content_digest
 from promptlab.config.schema import ConfigError
 from promptlab.support.deprecation import current_path
 from promptlab.support.signatures import signature_of
+from promptlab.support.words import suggest as suggest
 
 NOT_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
 NAMES_FOR_PEOPLE = ("name",)
@@ -134,12 +134,6 @@ def _for_hydra(node: Mapping[str, Any], drop: Collection[str]) -> dict[str, Any]
         if key != "about" and key not in drop
     }
     return kept | ({"_target_": current_path(kept["_target_"])} if "_target_" in kept else {})
-
-
-def suggest(key: str, allowed: Collection[str]) -> str:
-    """``, did you mean X?`` or nothing."""
-    close = difflib.get_close_matches(key, allowed, n=1)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _hints(target: Any) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from promptlab.data.items import Dataset
 from promptlab.data.prepare.sources import ByHand, Sources, find, is_needed
 from promptlab.data.sources.files import FileImages
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import shortened
 
 State = Literal["ok", "missing", "differs", "note"]
-SHOWN = 20
+PROBLEMS_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,8 @@ def _listed(dataset: Dataset) -> Iterator[Finding]:
 def _decoded(dataset: Dataset) -> Iterator[Finding]:
     """Every image read, and the lists compared by content."""
     found = validate(dataset)
-    for problem in found.problems[:SHOWN]:
+    for problem in shortened(found.problems, PROBLEMS_LISTED):
         yield Finding("missing", "image", problem)
-    if len(found.problems) > SHOWN:
-        yield Finding("missing", "image", f"and {len(found.problems) - SHOWN:,} more like these")
     for warning in found.warnings:
         yield Finding("differs", "lists", warning)
     if not found.problems:

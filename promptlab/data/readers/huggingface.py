@@ -15,7 +15,7 @@ import numpy as np
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
-from promptlab.data.checks.problems import refuse, shortened
+from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
 from promptlab.data.checks.readable import newly_unreadable
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset, Items
@@ -24,6 +24,7 @@ from promptlab.data.readers.rows import HASH_DIGITS
 from promptlab.data.sources.tables import TableImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import shortened
 
 
 def read_hf(
@@ -97,7 +98,7 @@ def read_hf(
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
     )
     if validate:
-        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values())))
+        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
         warn_of_copies(dataset)
     return dataset
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for
-from promptlab.data.checks.problems import counted, refuse, shortened
+from promptlab.data.checks.problems import PROBLEMS_LISTED, counted, refuse
 from promptlab.data.checks.readable import newly_unreadable
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.rows import SplitRows, dataset_of_rows
 from promptlab.data.sources.files import FileImages, names_in
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import shortened
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 SHARES = {"train": 0.5, "val": 0.2}
@@ -156,7 +157,7 @@ def image_problems(root: Path, paths: Iterable[str], *, validate: bool) -> list[
     problems += counted("images are empty files", sorted(path for path, size in sizes.items() if size == 0))
     whole = sorted(path for path, size in sizes.items() if size)
     unreadable = newly_unreadable(FileImages(root, whole), range(len(whole))) if whole else {}
-    return problems + shortened(list(unreadable.values()))
+    return problems + shortened(list(unreadable.values()), PROBLEMS_LISTED)
 
 
 def _size(path: str) -> int | None:
