@@ -27,6 +27,7 @@ from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, read_result
 from promptlab.runs.parts import Subject
 from promptlab.saved.card import LEARNED_NAME, CardError, TrainingCard
 from promptlab.saved.save import save_run
+from promptlab.support.machine import peak_memory_bytes
 from promptlab.training.fit import FitReport
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ def result(
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
         seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
-        peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
+        peak_memory_bytes_of_process=peak_memory_bytes(),
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(subject.clip.device)),
