@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
@@ -15,6 +14,7 @@ from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
 from promptlab.support.arrays import IntArray
+from promptlab.support.streams import picture_stream
 
 TEMPLATE = "a photo of a {}."
 PER_CLASS = {"train": 32, "val": 16, "test": 60}
@@ -114,7 +114,7 @@ def demo_dataset(name: str) -> Dataset:
     pictures: list[Picture] = []
     labels_of: dict[str, IntArray] = {}
     for split, count in PER_CLASS.items():
-        random = np.random.RandomState(zlib.crc32(f"{name}/{split}".encode()))
+        random = picture_stream(name, split)
         labels = np.repeat(np.arange(len(subjects)), count)
         pictures += [dataset_picture(subjects[label], CORNERS[name], random) for label in labels]
         labels_of[split] = labels

@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import ImageSource
-from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop, view_generator
+from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop
 from promptlab.support.arrays import FloatArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.streams import view_stream
 
 MAX_UNREADABLE = 20
 
@@ -170,7 +171,7 @@ def _pictures(
         if not isinstance(transform, TrainingTransform):
             return [transform(image)]
         image = image.convert("RGB")
-        streams = (view_generator(job.content, view) for view in job.views)
+        streams = (view_stream(job.content, view) for view in job.views)
         crops = (draw_crop(image.height, image.width, transform.scale, stream) for stream in streams)
         return [transform.apply(image, crop) for crop in crops]
 

@@ -141,12 +141,6 @@ def require_preprocess(clip: ImageSettings) -> Callable[[Image.Image], Tensor]:
     return clip.preprocess
 
 
-def view_generator(content: str, view: int) -> torch.Generator:
-    """The random stream of one view of one image: from the content id and the view's number, nothing else."""
-    digest = hashlib.sha256(f"{content}:{view}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-
-
 def draw_crop(height: int, width: int, scale: tuple[float, float], generator: torch.Generator | None = None) -> Crop:
     """Draw a box and a flip: the draws of ``RandomResizedCrop`` and ``RandomHorizontalFlip``, in their order.
 

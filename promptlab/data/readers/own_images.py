@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.rows import SplitRows, dataset_of_rows
 from promptlab.data.sources.files import FileImages, names_in
 from promptlab.support.errors import DatasetError
+from promptlab.support.streams import draw_stream
 from promptlab.support.words import shortened
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -64,7 +64,7 @@ def draw_split(keys: Sequence[str], seed: int) -> list[str]:
         n = len(positions)
         n_train = min(max(1, round(SHARES["train"] * n)), max(1, n - 1))
         n_val = max(0, min(round(SHARES["val"] * n), n - n_train - 1))
-        shuffled = random.Random(f"{seed} {key}").sample(positions, n)
+        shuffled = draw_stream(seed, key).sample(positions, n)
         for place, position in enumerate(shuffled[: n_train + n_val]):
             splits[position] = "train" if place < n_train else "val"
     return splits
