@@ -19,10 +19,10 @@ from torch import Tensor
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
+from promptlab.features.keys import collections_of
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.transforms import (
     TrainingTransform,
-    evaluation_transform_id,
     require_preprocess,
     training_transform,
 )
@@ -94,7 +94,7 @@ class FeatureBank:
             items=items,
             content_ids=content_ids,
             transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=_collections(clip, views, crop_scale),
+            collections=collections_of(clip, views, crop_scale),
             batch_size=batch_size,
         )
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
@@ -179,14 +179,6 @@ class _Writer:
         self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
         self.rows = []
         self.written = time.monotonic()
-
-
-def _collections(clip: ImageEncoder, views: int, crop_scale: tuple[float, float]) -> tuple[Collection, ...]:
-    place = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
-    if views == 0:
-        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + place, 0, clip.dim),)
-    transform = training_transform(clip, crop_scale).id + place
-    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
 
 
 def _pieces(contents: Sequence[str], batch_size: int, views: int) -> list[Sequence[str]]:
