@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-FloatArray = npt.NDArray[np.float64]
-SHOWN = 101
+from promptlab.support.arrays import DoubleArray
+
+POINTS_KEPT = 101
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Tradeoff:
         unseen: (T + 1,) the same of the unseen classes' images.
     """
 
-    limits: FloatArray
-    seen: FloatArray
-    unseen: FloatArray
+    limits: DoubleArray
+    seen: DoubleArray
+    unseen: DoubleArray
 
     @property
     def area(self) -> float:
@@ -57,7 +57,7 @@ class Tradeoff:
 
     def shown(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
         """At most 101 biases, spread over the images that change sides, and the accuracies there."""
-        steps = np.unique(np.linspace(0, len(self.limits) - 1, SHOWN).round().astype(int))
+        steps = np.unique(np.linspace(0, len(self.limits) - 1, POINTS_KEPT).round().astype(int))
         pairs = [self.at(float(bias)) for bias in self.limits[steps]]
         return tuple(self.limits[steps].tolist()), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
 
@@ -85,7 +85,7 @@ def tradeoff(
     return Tradeoff(limits, np.clip(lost.sum() - gone, 0, 1), np.clip(gained, 0, 1))
 
 
-def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool) -> tuple[FloatArray, FloatArray]:
+def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool) -> tuple[DoubleArray, DoubleArray]:
     """Per image: the margin, and its weight in the mean per-class accuracy if it is right on its own side, else 0."""
     logits = logits.double()
     sides = [logits.masked_fill(others, float("-inf")) for others in (is_unseen, ~is_unseen)]
@@ -96,7 +96,7 @@ def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool
     return margin.numpy(), weight.numpy()
 
 
-def _per_limit(limits: FloatArray, at: FloatArray, weight: FloatArray) -> FloatArray:
-    summed: FloatArray = np.zeros(len(limits))
+def _per_limit(limits: DoubleArray, at: DoubleArray, weight: DoubleArray) -> DoubleArray:
+    summed: DoubleArray = np.zeros(len(limits))
     np.add.at(summed, np.searchsorted(limits, at), weight)
     return summed
