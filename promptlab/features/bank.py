@@ -100,8 +100,8 @@ class FeatureBank:
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
         if len(contents) < len(content_ids):
-            place = {content: row for row, content in enumerate(contents)}
-            gathered = distinct[[place[content] for content in content_ids]]
+            row_of = {content: row for row, content in enumerate(contents)}
+            gathered = distinct[[row_of[content] for content in content_ids]]
         tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
         return tensor if views else tensor[:, 0]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from promptlab.data.benchmarks.place import Place
+from promptlab.data.benchmarks.layout import Layout
 from promptlab.data.benchmarks.rules import hold_out
-from promptlab.data.readers.rows import SplitRows
+from promptlab.data.readers.split_rows import SplitRows
 from promptlab.support.errors import DatasetError
 
 Row = tuple[str, int, str]
 
 
-def pet_annotations(place: Place) -> SplitRows:
+def pet_annotations(layout: Layout) -> SplitRows:
     """``annotations/trainval.txt`` and ``test.txt``: image, breed's number from 1, species, number in the species.
 
     The breed's name is the image's without its number, in lower case.
@@ -23,26 +23,26 @@ def pet_annotations(place: Place) -> SplitRows:
         table = columns(path, 4)
         return [(f"{image}.jpg", int(label) - 1, image.rpartition("_")[0].lower()) for image, label, *_ in table]
 
-    return hold_out(rows(place.file("annotations/trainval.txt")), rows(place.file("annotations/test.txt")))
+    return hold_out(rows(layout.file("annotations/trainval.txt")), rows(layout.file("annotations/test.txt")))
 
 
-def aircraft_variants(place: Place) -> SplitRows:
+def aircraft_variants(layout: Layout) -> SplitRows:
     """``images_variant_{train,val,test}.txt``: image, variant; labels follow ``variants.txt``."""
-    labels = {variant: label for label, variant in enumerate(lines(place.file("variants.txt")))}
+    labels = {variant: label for label, variant in enumerate(lines(layout.file("variants.txt")))}
 
     def rows(split: str) -> list[Row]:
-        table = columns(place.file(f"images_variant_{split}.txt"), 2)
+        table = columns(layout.file(f"images_variant_{split}.txt"), 2)
         return [(f"{image}.jpg", labels[variant], variant) for image, variant in table]
 
     return SplitRows(rows("train"), rows("val"), rows("test"), source="official (images_variant_*.txt)")
 
 
-def sun_partitions(place: Place) -> SplitRows:
+def sun_partitions(layout: Layout) -> SplitRows:
     """``Training_01.txt`` and ``Testing_01.txt``: ``/a/apartment_building/outdoor/sun_x.jpg``; see ``ClassName.txt``.
 
     Parts of the name are reversed, so that it reads ``outdoor apartment_building``.
     """
-    folders = [line.lstrip("/") for line in lines(_partition(place, "ClassName.txt"))]
+    folders = [line.lstrip("/") for line in lines(_partition(layout, "ClassName.txt"))]
     labels = {folder: label for label, folder in enumerate(folders)}
 
     def rows(path: Path) -> list[Row]:
@@ -52,22 +52,22 @@ def sun_partitions(place: Place) -> SplitRows:
             for folder, _, image in split
         ]
 
-    return hold_out(rows(_partition(place, "Training_01.txt")), rows(_partition(place, "Testing_01.txt")))
+    return hold_out(rows(_partition(layout, "Training_01.txt")), rows(_partition(layout, "Testing_01.txt")))
 
 
-def ucf_lists(place: Place) -> SplitRows:
+def ucf_lists(layout: Layout) -> SplitRows:
     """``ucfTrainTestlist/{trainlist01,testlist01}.txt``: videos, of which the middle frames are the images.
 
     ``ApplyEyeMakeup`` is the class ``Apply_Eye_Makeup``, in the folder of that name.
     """
-    table = columns(place.file("ucfTrainTestlist/classInd.txt"), 2)
+    table = columns(layout.file("ucfTrainTestlist/classInd.txt"), 2)
     labels = {action: int(number) - 1 for number, action in table}
 
     def rows(path: Path) -> list[Row]:
         videos = (line.split()[0].split("/") for line in lines(path))
         return [_frame(action, video, labels[action]) for action, video in videos]
 
-    trainval, test = (place.file(f"ucfTrainTestlist/{split}list01.txt") for split in ("train", "test"))
+    trainval, test = (layout.file(f"ucfTrainTestlist/{split}list01.txt") for split in ("train", "test"))
     return hold_out(rows(trainval), rows(test))
 
 
@@ -89,8 +89,8 @@ def columns(path: Path, count: int) -> list[list[str]]:
     return table
 
 
-def _partition(place: Place, name: str) -> Path:
-    return place.file(name, f"Partitions/{name}")
+def _partition(layout: Layout, name: str) -> Path:
+    return layout.file(name, f"Partitions/{name}")
 
 
 def _frame(action: str, video: str, label: int) -> Row:

@@ -100,7 +100,7 @@ def find(root: Path, path: str, layouts: Sequence[str] = ()) -> Path | None:
 
 
 def _elsewhere(path: Path, layouts: Sequence[Path]) -> list[Path]:
-    """Where else :func:`promptlab.data.benchmarks.place.find_place` looks for what belongs at ``path``.
+    """Where else :func:`promptlab.data.benchmarks.layout.find_layout` looks for what belongs at ``path``.
 
     Images are looked for in the image folders alone; a list in them, in those above them, and in the root.
     """

@@ -14,13 +14,14 @@ import numpy as np
 
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.decoding import newly_unreadable
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
-from promptlab.data.checks.readable import newly_unreadable
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset, Items
-from promptlab.data.readers.own_images import drawn_lists, split_of
-from promptlab.data.readers.rows import HASH_DIGITS
+from promptlab.data.readers.labelled_paths import drawn_lists
+from promptlab.data.readers.split_names import split_of
+from promptlab.data.readers.split_rows import HASH_DIGITS
 from promptlab.data.sources.tables import TableImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
@@ -179,9 +180,9 @@ def _labels(
         )
         return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
     keys = sorted(set(cells[train]))
-    place = {key: label for label, key in enumerate(keys)}
-    labels = {split: np.array([place.get(cell, -1) for cell in column]) for split, column in cells.items()}
-    strange = sorted({cell for column in cells.values() for cell in column} - place.keys())
+    label_of = {key: label for label, key in enumerate(keys)}
+    labels = {split: np.array([label_of.get(cell, -1) for cell in column]) for split, column in cells.items()}
+    strange = sorted({cell for column in cells.values() for cell in column} - label_of.keys())
     if strange:
         raise DatasetError(f"{where}: classes without training images: {', '.join(strange)}")
     return names_for(keys, class_names), labels

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.checks.image_files import image_problems
 from promptlab.data.checks.problems import counted, refuse
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.own_images import (
+from promptlab.data.readers.csv_table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.labelled_paths import (
     Lists,
     dataset_of_lists,
     drawn_lists,
     given_path,
-    image_problems,
-    split_of,
 )
-from promptlab.data.readers.rows import dataset_of_rows
 from promptlab.data.readers.split_file import read_split_file
-from promptlab.data.readers.table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.split_names import split_of
+from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.support.errors import DatasetError
 
 

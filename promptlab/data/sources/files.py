@@ -18,6 +18,8 @@ from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+
 
 class FileImages:
     """An ``ImageSource`` over files, given by their paths relative to a folder.
@@ -146,6 +148,16 @@ def as_rgb(image: Image.Image) -> Image.Image:
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
         image = Image.fromarray((values >> 8).astype(np.uint8))
     return image.convert("RGB")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file is an image, by its name's ending.
+
+    Example:
+        >>> is_image_name("cat/1.JPG"), is_image_name("cat/notes.txt")
+        (True, False)
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def names_in(folder: str) -> set[str]:
