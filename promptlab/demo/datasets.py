@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image
 
+from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import Dataset, Items
 from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
@@ -16,7 +17,6 @@ from promptlab.demo.world import SURFACE, Picture, render
 from promptlab.support.arrays import IntArray
 from promptlab.support.streams import picture_stream
 
-TEMPLATE = "a photo of a {}."
 PER_CLASS = {"train": 32, "val": 16, "test": 60}
 
 SHAPES: tuple[tuple[str, str, str], ...] = (
@@ -130,7 +130,7 @@ def demo_dataset(name: str) -> Dataset:
         class_names=tuple(
             noun(Picture(subject["shape"], subject["colour"], subject["texture"])) for subject in subjects
         ),
-        template=TEMPLATE,
+        template=DEFAULT_TEMPLATE,
         train=items["train"],
         val=items["val"],
         test=items["test"],

@@ -72,6 +72,22 @@ def write_text_atomic(path: str | Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
+def text_lines(path: str | Path) -> list[str]:
+    r"""The lines of a text file in UTF-8 that are not blank, stripped.
+
+    Raises:
+        OSError: if it can't be read.
+        UnicodeDecodeError: if it is no text.
+
+    Example:
+        >>> notes = Path(tempfile.mkdtemp(), "names.txt")
+        >>> write_text_atomic(notes, "cat\n\n dog \n")
+        >>> text_lines(notes)
+        ['cat', 'dog']
+    """
+    return [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+
+
 def _usual_mode() -> int:
     """The permissions that a newly made file has for this user."""
     mask = os.umask(0)

@@ -9,6 +9,7 @@ from promptlab.data.benchmarks.layout import Layout
 from promptlab.data.benchmarks.rules import hold_out
 from promptlab.data.readers.split_rows import SplitRows
 from promptlab.support.errors import DatasetError
+from promptlab.support.files import text_lines
 
 Row = tuple[str, int, str]
 
@@ -28,7 +29,7 @@ def pet_annotations(layout: Layout) -> SplitRows:
 
 def aircraft_variants(layout: Layout) -> SplitRows:
     """``images_variant_{train,val,test}.txt``: image, variant; labels follow ``variants.txt``."""
-    labels = {variant: label for label, variant in enumerate(lines(layout.file("variants.txt")))}
+    labels = {variant: label for label, variant in enumerate(text_lines(layout.file("variants.txt")))}
 
     def rows(split: str) -> list[Row]:
         table = columns(layout.file(f"images_variant_{split}.txt"), 2)
@@ -42,11 +43,11 @@ def sun_partitions(layout: Layout) -> SplitRows:
 
     Parts of the name are reversed, so that it reads ``outdoor apartment_building``.
     """
-    folders = [line.lstrip("/") for line in lines(_partition(layout, "ClassName.txt"))]
+    folders = [line.lstrip("/") for line in text_lines(_partition(layout, "ClassName.txt"))]
     labels = {folder: label for label, folder in enumerate(folders)}
 
     def rows(path: Path) -> list[Row]:
-        split = (line.lstrip("/").rpartition("/") for line in lines(path))
+        split = (line.lstrip("/").rpartition("/") for line in text_lines(path))
         return [
             (f"{folder}/{image}", labels[folder], " ".join(reversed(folder.split("/")[1:])))
             for folder, _, image in split
@@ -64,16 +65,11 @@ def ucf_lists(layout: Layout) -> SplitRows:
     labels = {action: int(number) - 1 for number, action in table}
 
     def rows(path: Path) -> list[Row]:
-        videos = (line.split()[0].split("/") for line in lines(path))
+        videos = (line.split()[0].split("/") for line in text_lines(path))
         return [_frame(action, video, labels[action]) for action, video in videos]
 
     trainval, test = (layout.file(f"ucfTrainTestlist/{split}list01.txt") for split in ("train", "test"))
     return hold_out(rows(trainval), rows(test))
-
-
-def lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def columns(path: Path, count: int) -> list[list[str]]:
@@ -82,7 +78,7 @@ def columns(path: Path, count: int) -> list[list[str]]:
     Raises:
         DatasetError: if a line has too few columns.
     """
-    table = [line.split(maxsplit=count - 1) for line in lines(path)]
+    table = [line.split(maxsplit=count - 1) for line in text_lines(path)]
     for position, row in enumerate(table):
         if len(row) != count:
             raise DatasetError(f"{path}: line {position + 1} ({' '.join(row)!r}) should have {count} columns")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from promptlab.class_text.names import names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.items import Dataset, Items
@@ -86,13 +87,7 @@ def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -
                 "per line"
             )
         return train.class_names
-    if isinstance(given, str | Path):
-        try:
-            lines = Path(given).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise DatasetError(f"class names can't be read: {given} ({error.strerror})") from error
-        given = [line.strip() for line in lines if line.strip()]
-    return tuple(str(name) for name in given)
+    return names_of_numbers(str(given) if isinstance(given, Path) else given)
 
 
 def _split_hash(files: dict[str, FeatureFile]) -> str:
