@@ -107,6 +107,10 @@ def demo_dataset(name: str) -> Dataset:
 
     Raises:
         ValueError: for another name.
+
+    Example:
+        >>> demo_dataset("demo_shapes").class_names[:2]
+        ('red striped star', 'red dotted star')
     """
     if name not in CORNERS:
         raise ValueError(f"no demo dataset {name!r}; there are {', '.join(CORNERS)}")

@@ -42,6 +42,15 @@ class FeatureBank:
 
     Args:
         path: the database file; ``cache_dir()/features.sqlite`` if None.
+
+    Example:
+        >>> import tempfile
+        >>> import promptlab
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> bank = FeatureBank(Path(folder.name, "features.sqlite"))
+        >>> clip, items = promptlab.load_clip("demo"), promptlab.demo_dataset("demo_textures").train.take([0, 1])
+        >>> bank.features(clip, items, batch_size=2).shape
+        torch.Size([2, 128])
     """
 
     def __init__(self, path: Path | None = None) -> None:

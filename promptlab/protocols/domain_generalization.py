@@ -32,6 +32,13 @@ def domain_generalization(
 
     Raises:
         DatasetError: without a target, if one is given twice or is the source, or has classes that the source hasn't.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> source, target = demo_dataset("demo_shapes"), demo_dataset("demo_shapes_sketch")
+        >>> task = domain_generalization(source, targets=[target], shots=2, seed=1)
+        >>> [part.name for part in task.evaluations]
+        ['demo_shapes', 'demo_shapes_sketch']
     """
     shifted = partial(_shifted, dataset)
     return transfer("domain_generalization", dataset, targets, shifted, shots=shots, seed=seed, val=val)

@@ -24,10 +24,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         The temporary file in the same folder, empty, for whoever writes by path.
 
     Example:
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> with replacing(folder / "notes.txt") as temporary:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with replacing(Path(folder.name, "notes.txt")) as temporary:
         ...     _ = temporary.write_text("whole")
-        >>> [file.name for file in folder.iterdir()]
+        >>> os.listdir(folder.name)
         ['notes.txt']
     """
     path = Path(path)
@@ -80,7 +80,8 @@ def text_lines(path: str | Path) -> list[str]:
         UnicodeDecodeError: if it is no text.
 
     Example:
-        >>> notes = Path(tempfile.mkdtemp(), "names.txt")
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> notes = Path(folder.name, "names.txt")
         >>> write_text_atomic(notes, "cat\n\n dog \n")
         >>> text_lines(notes)
         ['cat', 'dog']

@@ -37,10 +37,10 @@ def lock_file(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Example:
         >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> with lock_file(folder / "lock"):
-        ...     with lock_file(folder / "lock", wait=False):
-        ...         pass
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = Path(folder.name, "lock")
+        >>> with lock_file(path), lock_file(path, wait=False):
+        ...     pass
         Traceback (most recent call last):
         promptlab.support.locks.HeldError: another process works in ...
     """

@@ -42,6 +42,16 @@ def read_benchmark(
 
     Raises:
         DatasetError: if something is missing or not as it should be; the message says what to do.
+
+    Example:
+        >>> import json, tempfile
+        >>> root = tempfile.TemporaryDirectory()
+        >>> images = Path(root.name, "pets", "images")
+        >>> images.mkdir(parents=True)
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> _ = Path(root.name, "pets", "split.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> read_benchmark("pets", root.name, folders=["pets/images"], split_file="split.json").class_names
+        ('cat', 'dog')
     """
     layout = find_layout(name, root, folders, split_file)
     path = layout.find(split_file) if split_file else None

@@ -21,6 +21,18 @@ def class_folders(
 
     Raises:
         DatasetError: if there are no folders, or one has too few images.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "banded").mkdir()
+        >>> for number in range(10):
+        ...     (base / "banded" / f"{number}.jpg").touch()
+        >>> rows = class_folders(Layout("dtd", base, base, (base,)))
+        >>> len(rows.train), len(rows.val), len(rows.test)
+        (5, 2, 3)
     """
     names = renamed or {}
     folders = [folder for folder in subfolders(layout.images) if folder not in ignored]

@@ -17,10 +17,22 @@ TEST_ONLY = "the folders' test images"
 
 
 def imagenet_folders(layout: Layout) -> SplitRows:
-    """``train`` and ``val``; labels follow the sorted folders of ``train``; ``val`` is validation and test set at once.
+    r"""``train`` and ``val``; labels follow the sorted folders of ``train``; ``val`` is validation and test at once.
 
     CoOp draws its shots from ``os.listdir``, whose order differs between machines. Files are sorted here: the same
     draw everywhere, but nobody's of before.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> for name in ("train/n01440764/1.JPEG", "val/n01440764/2.JPEG"):
+        ...     (base / name).parent.mkdir(parents=True)
+        ...     (base / name).touch()
+        >>> _ = (base / "classnames.txt").write_text("n01440764 tench\n")
+        >>> rows = imagenet_folders(Layout("imagenet", base, base, (base,)))
+        >>> rows.train, rows.val == rows.test
+        ([('train/n01440764/1.JPEG', 0, 'tench')], True)
     """
     names = _class_names(layout)
     folders = subfolders(layout.images / "train")
@@ -34,13 +46,35 @@ def imagenet_folders(layout: Layout) -> SplitRows:
 
 
 def wnid_folders(layout: Layout) -> SplitRows:
-    """ImageNet-Sketch, -A and -R: labels follow the sorted folders, so that -A and -R have the 200 that are there."""
+    r"""ImageNet-Sketch, -A and -R: labels follow the sorted folders, so that -A and -R have the 200 that are there.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "n01440764").mkdir()
+        >>> (base / "n01440764" / "1.JPEG").touch()
+        >>> _ = (base / "classnames.txt").write_text("n01440764 tench\n")
+        >>> wnid_folders(Layout("imagenet_r", base, base, (base,))).test
+        [('n01440764/1.JPEG', 0, 'tench')]
+    """
     folders = subfolders(layout.images)
     return _test_only(_rows(layout, _class_names(layout), folders), folders)
 
 
 def numbered_folders(layout: Layout) -> SplitRows:
-    """ImageNetV2: folders are labels, ``0`` to ``999`` in the order of the WordNet ids; label 10 comes after 9."""
+    r"""ImageNetV2: folders are labels, ``0`` to ``999`` in the order of the WordNet ids; label 10 comes after 9.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "0").mkdir()
+        >>> (base / "0" / "1.jpeg").touch()
+        >>> _ = (base / "classnames.txt").write_text("n01440764 tench\n")
+        >>> numbered_folders(Layout("imagenetv2", base, base, (base,))).test
+        [('0/1.jpeg', 0, 'tench')]
+    """
     names = sorted(_class_names(layout).items())
     folders = sorted(subfolders(layout.images), key=int)
     labels = [int(folder) for folder in folders]

@@ -22,6 +22,12 @@ class Layout:
         home: where its lists belong.
         searched: folders in which its lists are looked for, in order; ``home`` is one of them.
         split_file: name of CoOp's split file, where it has one.
+
+    Example:
+        >>> home = Path("data/dtd")
+        >>> layout = Layout("dtd", home / "images", home, (home / "images", home), "split.json")
+        >>> layout.find("labels.txt") is None
+        True
     """
 
     name: str

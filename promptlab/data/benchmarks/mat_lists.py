@@ -20,6 +20,15 @@ def flower_labels(layout: Layout) -> SplitRows:
     """``imagelabels.mat``: labels from 1, by image. Each class is split 50/20/30.
 
     Names are those of ``cat_to_name.json`` where it is there. Classes are visited as the labels first show them.
+
+    Example:
+        >>> import tempfile
+        >>> from scipy.io import savemat
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> savemat(base / "imagelabels.mat", {"labels": [1] * 10})
+        >>> flower_labels(Layout("oxford_flowers", base / "jpg", base, (base,))).train[0]
+        ('image_00007.jpg', 0, 'pink primrose')
     """
     given = layout.find("cat_to_name.json")
     names = dict(enumerate(FLOWER_NAMES)) if given is None else _names_of_numbers(given)
@@ -34,6 +43,11 @@ def car_annotations(layout: Layout) -> SplitRows:
     """``devkit/cars_{train_annos,meta}.mat`` and ``cars_test_annos_withlabels.mat``: file, label from 1.
 
     The year goes first: ``Audi TT RS Coupe 2012`` is the class ``2012 Audi TT RS Coupe``.
+
+    Example:
+        >>> car_annotations(Layout("stanford_cars", Path("cars"), Path("cars"), (Path("cars"),)))
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: stanford_cars: devkit/cars_meta.mat is missing. It belongs at ...
     """
     names = [_year_first(str(name)) for name in _array(layout.file("devkit/cars_meta.mat"), "class_names")]
 

@@ -15,9 +15,21 @@ Row = tuple[str, int, str]
 
 
 def pet_annotations(layout: Layout) -> SplitRows:
-    """``annotations/trainval.txt`` and ``test.txt``: image, breed's number from 1, species, number in the species.
+    r"""``annotations/trainval.txt`` and ``test.txt``: image, breed's number from 1, species, number in the species.
 
     The breed's name is the image's without its number, in lower case.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "annotations").mkdir()
+        >>> listed = "".join(f"Birman_{number} 1 1 1\n" for number in range(5))
+        >>> for name in ("trainval.txt", "test.txt"):
+        ...     _ = (base / "annotations" / name).write_text(listed)
+        >>> rows = pet_annotations(Layout("oxford_pets", base, base, (base,)))
+        >>> len(rows.train), len(rows.val), rows.test[0]
+        (4, 1, ('Birman_0.jpg', 0, 'birman'))
     """
 
     def rows(path: Path) -> list[Row]:
@@ -28,7 +40,18 @@ def pet_annotations(layout: Layout) -> SplitRows:
 
 
 def aircraft_variants(layout: Layout) -> SplitRows:
-    """``images_variant_{train,val,test}.txt``: image, variant; labels follow ``variants.txt``."""
+    r"""``images_variant_{train,val,test}.txt``: image, variant; labels follow ``variants.txt``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> _ = (base / "variants.txt").write_text("707-320\nBoeing 717\n")
+        >>> for split in ("train", "val", "test"):
+        ...     _ = (base / f"images_variant_{split}.txt").write_text("0034309 Boeing 717\n")
+        >>> aircraft_variants(Layout("fgvc_aircraft", base, base, (base,))).train
+        [('0034309.jpg', 1, 'Boeing 717')]
+    """
     labels = {variant: label for label, variant in enumerate(text_lines(layout.file("variants.txt")))}
 
     def rows(split: str) -> list[Row]:
@@ -39,9 +62,19 @@ def aircraft_variants(layout: Layout) -> SplitRows:
 
 
 def sun_partitions(layout: Layout) -> SplitRows:
-    """``Training_01.txt`` and ``Testing_01.txt``: ``/a/apartment_building/outdoor/sun_x.jpg``; see ``ClassName.txt``.
+    r"""``Training_01.txt`` and ``Testing_01.txt``: ``/a/apartment_building/outdoor/sun_x.jpg``; see ``ClassName.txt``.
 
     Parts of the name are reversed, so that it reads ``outdoor apartment_building``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> _ = (base / "ClassName.txt").write_text("/a/apartment_building/outdoor\n")
+        >>> for name in ("Training_01.txt", "Testing_01.txt"):
+        ...     _ = (base / name).write_text("/a/apartment_building/outdoor/sun_x.jpg\n" * 5)
+        >>> sun_partitions(Layout("sun397", base, base, (base,))).test[0]
+        ('a/apartment_building/outdoor/sun_x.jpg', 0, 'outdoor apartment_building')
     """
     folders = [line.lstrip("/") for line in text_lines(_partition(layout, "ClassName.txt"))]
     labels = {folder: label for label, folder in enumerate(folders)}
@@ -57,9 +90,20 @@ def sun_partitions(layout: Layout) -> SplitRows:
 
 
 def ucf_lists(layout: Layout) -> SplitRows:
-    """``ucfTrainTestlist/{trainlist01,testlist01}.txt``: videos, of which the middle frames are the images.
+    r"""``ucfTrainTestlist/{trainlist01,testlist01}.txt``: videos, of which the middle frames are the images.
 
     ``ApplyEyeMakeup`` is the class ``Apply_Eye_Makeup``, in the folder of that name.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "ucfTrainTestlist").mkdir()
+        >>> _ = (base / "ucfTrainTestlist" / "classInd.txt").write_text("1 YoYo\n")
+        >>> for name in ("trainlist01.txt", "testlist01.txt"):
+        ...     _ = (base / "ucfTrainTestlist" / name).write_text("YoYo/v_YoYo_g01_c01.avi 1\n" * 5)
+        >>> ucf_lists(Layout("ucf101", base, base, (base,))).test[0]
+        ('Yo_Yo/v_YoYo_g01_c01.jpg', 0, 'Yo_Yo')
     """
     table = columns(layout.file("ucfTrainTestlist/classInd.txt"), 2)
     labels = {action: int(number) - 1 for number, action in table}

@@ -30,6 +30,10 @@ class Finding:
             neither good nor bad.
         what: the thing.
         said: what was found, in words.
+
+    Example:
+        >>> Finding("ok", "classes", "47").state
+        'ok'
     """
 
     state: State
@@ -54,6 +58,17 @@ def examine(
 
     Yields:
         Findings, as they are made.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> node = {"name": "demo_textures", "about": {"classes": 12}}
+        >>> for found in examine(node, lambda: demo_dataset("demo_textures"), Sources()):
+        ...     print(found.state, found.what, found.said.split(",")[0])
+        ok classes 12
+        note train 384
+        note val 192
+        note test 720
+        note split demo
     """
     about = node.get("about") or {}
     yield from _files(node, sources)

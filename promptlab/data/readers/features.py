@@ -51,6 +51,16 @@ def read_features(
 
     Raises:
         DatasetError: naming the file and what is wrong with it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = Path(folder.name, "mine.npz")
+        >>> features, labels = np.random.default_rng(0).normal(size=(4, 8)), np.array([0, 0, 1, 1])
+        >>> np.savez(file, features=features, labels=labels, class_names=["cat", "dog"])
+        >>> data = read_features(train=file, test=file)
+        >>> data.class_names, len(data.train)
+        (('cat', 'dog'), 4)
     """
     if not train or not test:
         raise DatasetError("a dataset of features needs two files: set dataset.train=FILE and dataset.test=FILE")

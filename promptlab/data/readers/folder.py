@@ -47,6 +47,17 @@ def read_folder(
 
     Raises:
         DatasetError: naming everything that is wrong: unreadable files, classes without images, unclear folders.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+        ...     Path(folder.name, name).parent.mkdir(exist_ok=True)
+        ...     Image.new("RGB", (8, 8)).save(Path(folder.name, name))
+        >>> data = read_folder("pets", folder.name, validate=False)
+        >>> data.class_names, len(data.train), len(data.test)
+        (('cat', 'dog'), 2, 2)
     """
     base = given_path(name, path, "a folder of images")
     if not base.is_dir():

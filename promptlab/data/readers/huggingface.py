@@ -63,6 +63,11 @@ def read_hf(
 
     Raises:
         DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
+
+    Example:
+        >>> read_hf("pets", None)
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")

@@ -36,7 +36,7 @@ def read_csv(
     split_seed: int = 1,
     validate: bool = True,
 ) -> Dataset:
-    """Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
+    r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
 
     Labels are names, with classes in alphabetical order, or numbers from 0 whose names ``class_names`` gives.
 
@@ -52,6 +52,17 @@ def read_csv(
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> table = "path,label,split\n1.png,cat,train\n2.png,dog,train\n3.png,cat,test\n"
+        >>> for name in ("1.png", "2.png", "3.png"):
+        ...     Path(folder.name, name).touch()
+        >>> _ = Path(folder.name, "pets.csv").write_text(table)
+        >>> data = read_csv("pets", Path(folder.name, "pets.csv"), validate=False)
+        >>> data.class_names, len(data.train), len(data.test)
+        (('cat', 'dog'), 2, 1)
     """
     file = given_path(name, path, "a CSV file")
     where = f"dataset {name} ({file})"
@@ -103,6 +114,16 @@ def read_json(
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
+
+    Example:
+        >>> import json, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> for name in ("1.png", "2.png"):
+        ...     Path(folder.name, name).touch()
+        >>> _ = Path(folder.name, "pets.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
+        ('cat', 'dog')
     """
     file = given_path(name, path, "a JSON file")
     where = f"dataset {name} ({file})"

@@ -47,6 +47,16 @@ def read_coop_split(
 
     Raises:
         DatasetError: if the folder or the split file is missing or not as it should be; the message says what to do.
+
+    Example:
+        >>> import tempfile
+        >>> root = tempfile.TemporaryDirectory()
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> Path(root.name, "pets").mkdir()
+        >>> _ = Path(root.name, "pets", "split.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> data = read_coop_split("pets", root.name, folder="pets", split_file="split.json", image_folder="images")
+        >>> data.class_names
+        ('cat', 'dog')
     """
     base = existing_folder(name, root, folder, " (see CoOp's DATASETS.md)")
     path = base / split_file

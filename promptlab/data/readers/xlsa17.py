@@ -63,6 +63,11 @@ def read_xlsa17(
 
     Raises:
         DatasetError: if files are missing or not as they should be; the message says what to do.
+
+    Example:
+        >>> read_xlsa17("cub", "nowhere", folder="CUB", image_folder="CUB_200_2011/images")
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: cub: the folder of datasets does not exist: ...
     """
     base = existing_folder(name, root, folder, f", with xlsa17's {SPLIT_MAT} and {IMAGES_MAT}")
     splits, images = read_mat(name, base / SPLIT_MAT), read_mat(name, base / IMAGES_MAT)

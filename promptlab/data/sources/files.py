@@ -29,6 +29,11 @@ class FileImages:
     Args:
         root: the folder that the names are relative to.
         names: relative paths with forward slashes.
+
+    Example:
+        >>> images = FileImages("photos", ["cat/1.jpg", "dog/1.jpg"])
+        >>> len(images), images.describe(1)
+        (2, 'dog/1.jpg')
     """
 
     def __init__(self, root: str | Path, names: Sequence[str]) -> None:
@@ -129,6 +134,12 @@ def check_images(items: Items, *, decode: bool = False) -> None:
 
     Raises:
         DatasetError: with the number of missing images and the first few paths, or the first that can't be read.
+
+    Example:
+        >>> items = Items(FileImages("nowhere", ["1.jpg"]), np.array([0]), np.array([0]))
+        >>> check_images(items)
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: the image folder is missing: ...
     """
     if not isinstance(items.source, FileImages):
         return
