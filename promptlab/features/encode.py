@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from promptlab.data.items import ImageSource
 from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop
 from promptlab.support.arrays import FloatArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
 from promptlab.support.streams import view_stream
 
 MAX_UNREADABLE = 20
@@ -177,7 +177,7 @@ def _pictures(
 
     pending: deque[tuple[Job, Future[list[Tensor]]]] = deque()
     early = 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(reader_threads()) as pool:
         remaining = iter(jobs)
         job = next(remaining, None)
         try:

@@ -24,6 +24,16 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def reader_threads() -> int:
+    """How many threads read and decode files at once: more than eight wait for the disk.
+
+    Example:
+        >>> 1 <= reader_threads() <= 8
+        True
+    """
+    return min(8, usable_cpus())
+
+
 def processor() -> str:
     """The processor's name as the system gives it; perhaps empty."""
     lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []

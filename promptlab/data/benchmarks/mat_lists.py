@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from promptlab.data.benchmarks.flower_names import FLOWER_NAMES
 from promptlab.data.benchmarks.layout import Layout
-from promptlab.data.benchmarks.rules import hold_out, split_each_class
+from promptlab.data.benchmarks.rules import hold_out_val, split_each_class
 from promptlab.data.readers.split_rows import SplitRows
 from promptlab.support.errors import DatasetError
 
@@ -56,7 +56,7 @@ def car_annotations(layout: Layout) -> SplitRows:
         return [(f"{folder}/{image}", label, names[label]) for image, label in pairs]
 
     test = "cars_test_annos_withlabels.mat"
-    return hold_out(
+    return hold_out_val(
         rows(layout.file("devkit/cars_train_annos.mat"), "cars_train"),
         rows(layout.file(test, f"devkit/{test}"), "cars_test"),
     )

@@ -40,7 +40,7 @@ def split_each_class(classes: Iterable[Rows]) -> SplitRows:
     return SplitRows(train, val, test, source=BUILT)
 
 
-def hold_out(trainval: Rows, test: Rows) -> SplitRows:
+def hold_out_val(trainval: Rows, test: Rows) -> SplitRows:
     """The official test list, and 20 % of each class of the official training list for validation.
 
     Classes are visited as the training list first shows them.

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from promptlab.data.benchmarks.layout import Layout
-from promptlab.data.benchmarks.rules import hold_out
+from promptlab.data.benchmarks.rules import hold_out_val
 from promptlab.data.readers.split_rows import SplitRows
 from promptlab.support.errors import DatasetError
 from promptlab.support.files import text_lines
@@ -36,7 +36,7 @@ def pet_annotations(layout: Layout) -> SplitRows:
         table = columns(path, 4)
         return [(f"{image}.jpg", int(label) - 1, image.rpartition("_")[0].lower()) for image, label, *_ in table]
 
-    return hold_out(rows(layout.file("annotations/trainval.txt")), rows(layout.file("annotations/test.txt")))
+    return hold_out_val(rows(layout.file("annotations/trainval.txt")), rows(layout.file("annotations/test.txt")))
 
 
 def aircraft_variants(layout: Layout) -> SplitRows:
@@ -86,7 +86,7 @@ def sun_partitions(layout: Layout) -> SplitRows:
             for folder, _, image in split
         ]
 
-    return hold_out(rows(_partition(layout, "Training_01.txt")), rows(_partition(layout, "Testing_01.txt")))
+    return hold_out_val(rows(_partition(layout, "Training_01.txt")), rows(_partition(layout, "Testing_01.txt")))
 
 
 def ucf_lists(layout: Layout) -> SplitRows:
@@ -113,7 +113,7 @@ def ucf_lists(layout: Layout) -> SplitRows:
         return [_frame(action, video, labels[action]) for action, video in videos]
 
     trainval, test = (layout.file(f"ucfTrainTestlist/{split}list01.txt") for split in ("train", "test"))
-    return hold_out(rows(trainval), rows(test))
+    return hold_out_val(rows(trainval), rows(test))
 
 
 def columns(path: Path, count: int) -> list[list[str]]:

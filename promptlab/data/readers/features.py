@@ -11,6 +11,7 @@ import numpy as np
 from promptlab.class_text.names import names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
 from promptlab.data.sources.features import FeatureRows
@@ -105,4 +106,4 @@ def _split_hash(files: dict[str, FeatureFile]) -> str:
     for split, file in sorted(files.items()):
         digest.update(f"{split} {file.features.dtype} {file.features.shape}\n".encode())
         digest.update(np.ascontiguousarray(file.features).tobytes() + file.labels.tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:ID_DIGITS]

@@ -18,10 +18,10 @@ from promptlab.data.checks.decoding import newly_unreadable
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
 from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.readers.labelled_paths import drawn_lists
 from promptlab.data.readers.split_names import split_of
-from promptlab.data.readers.split_rows import HASH_DIGITS
 from promptlab.data.sources.tables import TableImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
@@ -100,7 +100,7 @@ def read_hf(
         val=items["val"],
         test=items["test"],
         split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
-        split_hash=digest.hexdigest()[:HASH_DIGITS],
+        split_hash=digest.hexdigest()[:ID_DIGITS],
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
     )
     if validate:

@@ -7,13 +7,13 @@ share a name, one class may not have two.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 from promptlab.data.datasets_folder import existing_folder
+from promptlab.data.hashing import content_id
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.split_rows import HASH_DIGITS, SplitRows, dataset_of_rows
+from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
 
 
@@ -88,5 +88,4 @@ def read_split_file(path: Path) -> SplitRows:
                 raise DatasetError(
                     f"split file {path}: item {position} of {split} is {row!r}; it should be [path, label, class name]"
                 )
-    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=digest)
+    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=content_id(data))

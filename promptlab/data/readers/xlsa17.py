@@ -12,7 +12,6 @@ images (:func:`promptlab.data.hold_out.hold_out`) takes that part. Some copies o
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ import numpy as np
 from promptlab.class_text.names import ClassNames, names_for, read_class_names
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.datasets_folder import existing_folder
+from promptlab.data.hashing import content_id
 from promptlab.data.hold_out import hold_out
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.xlsa17_files import array_of, counted_from_one, loc_of, read_mat, texts_of
@@ -143,7 +143,7 @@ def _assemble(
     split_source: str,
 ) -> Dataset:
     train, test = (Items(source, part, labels[part]) for part in rows)
-    digest = hashlib.sha256(b"".join([labels.tobytes(), *(b"|" + part.tobytes() for part in rows)]))
+    contents = b"".join([labels.tobytes(), *(b"|" + part.tobytes() for part in rows)])
     return Dataset(
         name=name,
         class_names=class_names,
@@ -152,7 +152,7 @@ def _assemble(
         val=train.take([]),
         test=test,
         split_source=split_source,
-        split_hash=digest.hexdigest()[:32],
+        split_hash=content_id(contents),
         unseen=tuple(unseen.tolist()),
     )
 

@@ -16,6 +16,7 @@ from promptlab.data.hashing import content_ids_of_files
 from promptlab.data.items import Items
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
 from promptlab.support.words import some_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -145,7 +146,7 @@ def check_images(items: Items, *, decode: bool = False) -> None:
         return
     items.source.check(items.indices)
     if decode:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(reader_threads()) as pool:
             for image in pool.map(items.source.open, np.unique(items.indices).tolist()):
                 image.close()
 
