@@ -4,9 +4,10 @@ import pytest
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from promptlab.class_text.templates import TEMPLATES, template_for
+from promptlab.class_text.templates import template_for
 from promptlab.support.errors import DatasetError
 from promptlab.support.paths import conf_dir
+from tests.helpers.benchmarks import TEMPLATES
 
 CONFIGS = sorted((conf_dir() / "dataset").glob("*.yaml"))
 OURS = [path for path in CONFIGS if path.stem in {*TEMPLATES, "features"}]
@@ -34,7 +35,7 @@ def test_keys_are_the_constructors_arguments(path):
     _, config = load(path)
     target = get_method(config.pop("_target_"))
     inspect.signature(target).bind(**config)
-    assert config["template"] == template_for(path.stem)
+    assert config["template"] == template_for(path.stem) == TEMPLATES.get(path.stem, "a photo of a {}.")
 
 
 @pytest.mark.parametrize("name", ["eurosat", "caltech101"])

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.guards import require_promptable_config
-from promptlab.clip.weights.checkpoints import first_line, load_weights
+from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.support.words import first_line
 
 DEMO = "demo"
 Transform = Callable[[Image.Image], Tensor]
