@@ -22,7 +22,7 @@ from promptlab.config.recipes import (
     protocol_shots,
     protocol_targets,
 )
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import UsageError
 
 OPEN_GROUPS = ("backbone", "dataset", "protocol", "learner", "logger", "trainer")
 
@@ -79,7 +79,7 @@ class Config:
     force: bool = False
 
 
-class ConfigError(PromptlabError, ValueError):
+class ConfigError(UsageError):
     """A configuration that can't be run; the message names the key, what is wrong, and what is allowed."""
 
 
