@@ -81,13 +81,13 @@ def _of_dataset(name: str, found: Any, given: dict[str, Any]) -> object:
     from promptlab.data.items import Dataset
 
     if not callable(found) and not isinstance(found, Dataset):
-        raise UsageError(f"{name} is a {type(found).__name__}: a learner's class, or a function that opens a dataset "
-                         "or makes a task, is needed")  # fmt: skip
+        raise UsageError(f"{name} is of type {type(found).__name__}: a learner's class, or a function that opens a "
+                         "dataset or makes a task, is needed")  # fmt: skip
     opens: Callable[..., Any] = found if callable(found) else lambda: found
     contract = type("Check", (DatasetContract,), {"dataset": partial(opens, **given)})()
     opened = _try(contract.open, f"{name} can't be opened", given)
     if not isinstance(opened, Dataset):
-        raise UsageError(f"{name} gives a {type(opened).__name__}: a promptlab.data.Dataset is needed")
+        raise UsageError(f"{name} gives what is of type {type(opened).__name__}: a promptlab.data.Dataset is needed")
     return contract
 
 

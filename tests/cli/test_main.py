@@ -1,8 +1,10 @@
 """Verbs are the modules of the package, and every error ends in one place, with an exit status that says which kind."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,28 +15,18 @@ from promptlab.cli.main import main
 from promptlab.features.store import FeatureStore
 from promptlab.support.errors import DatasetError, PromptlabError, UsageError
 
-VERB = '''\
-"""``promptlab hello``."""
-
-SUMMARY = "greets"
-USAGE = "hello NAME"
-
-
-def main(arguments):
-    """Greet; returns the exit status."""
-    print(f"hello {arguments[0]}")
-    return 0
-'''
+CONTRIBUTING = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text()
+VERB, ITS_TEST = re.findall(r"```py\n(# (?:promptlab|tests)/cli/.*?)```", CONTRIBUTING, re.DOTALL)
 
 
 @pytest.fixture
 def verb(tmp_path, monkeypatch):
-    """A module written into the package: all that a new verb takes."""
-    (tmp_path / "hello.py").write_text(VERB)
+    """CONTRIBUTING's module, as if it were written into the package: all that a new verb takes."""
+    (tmp_path / "recent.py").write_text(VERB)
     monkeypatch.setattr(promptlab.cli, "__path__", [*promptlab.cli.__path__, str(tmp_path)])
     yield
-    sys.modules.pop("promptlab.cli.hello", None)
-    vars(promptlab.cli).pop("hello", None)
+    sys.modules.pop("promptlab.cli.recent", None)
+    vars(promptlab.cli).pop("recent", None)
 
 
 def raising(error):
@@ -70,13 +62,23 @@ def test_help_says_the_exit_statuses(capsys):
     assert "0 done   1 failed   2 a command or configuration that can't be understood   130 interrupted" in shown
 
 
-def test_a_new_verb_is_a_module(verb, capsys):
-    assert main(["hello", "world"]) == 0
-    assert capsys.readouterr().out == "hello world\n"
+def test_a_new_verb_is_a_module(verb, tmp_path, capsys):
+    for place, name in enumerate(["old", "new"]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").touch()
+        os.utime(tmp_path / name / "result.json", (place, place))
+    assert main(["recent", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "new"), str(tmp_path / "old")]
     main(["--help"])
-    assert "       promptlab hello NAME" in capsys.readouterr().out
-    assert main(["helo"]) == 2
-    assert "did you mean hello?" in capsys.readouterr().err
+    assert "       promptlab recent [FOLDER]" in capsys.readouterr().out
+    assert main(["recnt"]) == 2
+    assert "did you mean recent?" in capsys.readouterr().err
+
+
+def test_a_new_verbs_test_passes_as_contributing_has_it(verb, tmp_path, capsys):
+    written = {}
+    exec(compile(ITS_TEST, "CONTRIBUTING.md", "exec"), written)
+    written["test_a_folder_that_is_not_there_is_a_message"](tmp_path, capsys)
 
 
 def test_helpers_and_main_are_no_verbs(capsys):
