@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import OmegaConf
 from PIL import Image
 
-from promptlab.config.build import factory
+from promptlab.config.choices import choice_of
 from promptlab.demo.datasets import CORNERS
 from promptlab.support.paths import conf_dir
 from tests.helpers import miniatures, xlsa17
@@ -44,7 +44,7 @@ def opener(name, root):
 def configured(name, root, **changes):
     whole = {"data": {"root": str(root)}, "dataset": OmegaConf.load(conf_dir() / "dataset" / f"{name}.yaml")}
     node = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)["dataset"]
-    return factory(node | changes, "dataset")
+    return choice_of(node | changes, "dataset").factory()
 
 
 def picture(number):
