@@ -15,9 +15,14 @@ import torch
 
 from promptlab.bench.report import OURS, PLAIN, Figure
 from promptlab.bench.settings import Settings
+from promptlab.support.errors import PromptlabError
 from promptlab.support.machine import peak_memory_bytes, restart_peak, return_free_memory
 
 MIB = 2**20
+
+
+class PeakError(PromptlabError, RuntimeError):
+    """The peak memory of a step couldn't be measured; the message has the end of what its process said."""
 
 
 def peaks(bench: str, case: int, settings: Settings, what: str) -> list[Figure]:
@@ -45,13 +50,13 @@ def in_own_process(bench: str, case: int | None, side: str, settings: Settings, 
         memory_mb: the text tower's budget; its default if None.
 
     Raises:
-        RuntimeError: if the process failed; with the end of what it said.
+        PeakError: a RuntimeError, if the process failed; with the end of what it said.
     """
     request = {"bench": bench, "case": case, "side": side, "settings": asdict(settings), "memory_mb": memory_mb}
     command = [sys.executable, "-m", "promptlab.bench.peak", json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"the memory of {bench}, {side}, couldn't be measured: {done.stderr.strip()[-500:]}")
+        raise PeakError(f"the memory of {bench}, {side}, couldn't be measured: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout)
 
 

@@ -55,14 +55,14 @@ def test_without_files_the_message_says_what_to_set(path):
 
 
 def test_every_dataset_takes_one_line_and_one_by_name_says_all(capsys):
-    from promptlab.cli.list import show
+    from promptlab.cli.main import main
 
-    assert show(["datasets"]) == 0
+    assert main(["list", "datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [path.stem for path in CONFIGS]
     assert any(line.startswith("eurosat") and line.endswith("(10 classes, 27,000 images)") for line in lines)
-    assert show(["datasets", "cub", "csv"]) == 0
+    assert main(["list", "datasets", "cub", "csv"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "unpacked into CUB/" in text
     assert "set dataset.path to the file" in text
-    assert show(["datasets", "cubb"]) == 2
+    assert main(["list", "datasets", "cubb"]) == 2
