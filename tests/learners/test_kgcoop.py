@@ -8,15 +8,10 @@ from promptlab.config.check import check_config
 from promptlab.config.recipes import kgcoop_template
 from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, CoOp, KgCoOp, ZeroShot
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
 
 TEMPLATE = "a centered satellite photo of {}."
-
-
-class TestContract(LearnerContract):
-    learner = KgCoOp
 
 
 def batch_of(clip, classes, count=6):

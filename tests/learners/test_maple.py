@@ -9,15 +9,9 @@ from promptlab.config.check import check_config
 from promptlab.config.recipes import maple_depth, maple_recipe
 from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, MaPLe
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.images import pictures, prompted_by_hand
 from tests.helpers.models import class_names, freeze, rule_model, tiny_clip
-
-
-class TestContract(LearnerContract):
-    learner = MaPLe
-    arguments = {"depth": 3}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")
