@@ -12,6 +12,15 @@ class CosineLogits:
     """Logits are cosine similarities times a factor, as CLIP has them.
 
     Learners score through these methods alone, so a model that does otherwise changes them and no learner.
+
+    Example:
+        >>> import promptlab, torch
+        >>> clip = promptlab.load_clip("demo")
+        >>> texts = clip.encode_texts(["a photo of a red star.", "a photo of a blue circle."])
+        >>> clip.logits(texts, texts).argmax(-1).tolist()
+        [0, 1]
+        >>> bool(clip.as_similarities(clip.as_logits(torch.tensor(0.5))) == 0.5)
+        True
     """
 
     @property

@@ -42,7 +42,7 @@ class CoOp(TextSideLearner):
     """
 
     open_vocabulary = True
-    per_class: tuple[str, ...] = ("prompts",)
+    per_class = ("prompts",)
 
     def __init__(
         self,
@@ -65,7 +65,8 @@ class CoOp(TextSideLearner):
         self.csc, self.class_token_position = csc, class_token_position
         M = start.shape[-2]
         self.prompts = ClassPrompts(clip, class_names, n_ctx=M, position=class_token_position, csc=csc)
-        self.per_class = ("ctx", *self.per_class) if csc else self.per_class
+        if csc:
+            self.per_class = ("ctx",)
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""

@@ -19,6 +19,7 @@ from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 
 
 class KgCoOp(CoOp):
@@ -39,7 +40,7 @@ class KgCoOp(CoOp):
         ValueError: for a negative weight, a template without ``{}``, and as CoOp.
     """
 
-    per_class = ("prompts", "teacher")
+    per_class = ("teacher",)
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class KgCoOp(CoOp):
             raise ValueError(f"weight={weight}: a finite number >= 0 is needed")
         optim = optim or Optim(epochs=100, batch_size=128)
         super().__init__(clip, class_names, n_ctx=n_ctx, ctx_init=ctx_init, optim=optim, generator=generator)
-        taught = teacher_template or template or "a photo of a {}."
+        taught = teacher_template or template or DEFAULT_TEMPLATE
         self.weight, self.teacher = weight, ZeroShot(clip, class_names, template=taught)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -134,6 +134,7 @@ class TipAdapter(PromptLearner):
         self.register_buffer("keys", keys)
 
     def _scorer(self) -> Scorer:
+        """What ``forward`` and ``scorer`` do, so that either can be overridden with the other in it."""
         zero_shot, values = self.clip.classifier(self.text_features()), self._values()
 
         def score(image_features: Tensor) -> Tensor:

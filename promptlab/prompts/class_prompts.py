@@ -52,6 +52,13 @@ class ClassPrompts:
     Raises:
         ValueError: for an empty list of names, an unknown position, no context, or a prompt longer than the
             backbone's context length; the last names the class.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> prompts = ClassPrompts(clip, ["red star", "blue circle"], n_ctx=4)
+        >>> prompts.encode(torch.zeros(4, clip.width)).shape == (2, clip.dim)
+        True
     """
 
     def __init__(
@@ -97,8 +104,10 @@ class ClassPrompts:
             deep: layer (0-based) to context vectors (M, E) that replace it there; for contexts in front of the names.
 
         Raises:
-            ValueError: for another shape.
+            ValueError: for another shape, or deeper contexts of another layout.
         """
+        if deep:
+            self._require_in_front("contexts of deeper layers")
         replaced = None if deep is None else {layer: vectors.unsqueeze(0) for layer, vectors in deep.items()}
         return self._tower.encode(*self(ctx), deep=replaced)
 
@@ -169,8 +178,7 @@ class ClassPrompts:
         Raises:
             ValueError: for another layout than one shared context in front of the name.
         """
-        if not self._shared_prefix or self.position != "end":
-            raise ValueError("contexts per image stand in front of the class name, and are no class's own")
+        self._require_in_front("contexts per image")
         B = len(contexts)
         tails = Ragged(self._tails.rows, self._tails.lengths)
         prefixes = Ragged.stack(torch.cat([self._sos.expand(B, -1, -1), contexts], dim=1))
@@ -191,8 +199,7 @@ class ClassPrompts:
         Raises:
             ValueError: for another layout than one shared context in front of the name.
         """
-        if not self._shared_prefix or self.position != "end":
-            raise ValueError("contexts per sample stand in front of the class name, and are no class's own")
+        self._require_in_front("contexts per sample")
         B, M, _ = contexts.shape
         starts = np.cumsum((0, *self._tails.lengths))
         rows: list[IntArray] = []  # of the contexts' and then the names' token rows, sample after sample
@@ -202,6 +209,10 @@ class ClassPrompts:
         tokens = torch.cat([contexts.flatten(0, 1), self._tails.rows])[index]
         lengths = tuple(M + self._tails.lengths[label] for label in labels.tolist())
         return self._sos_states, Ragged(tokens, lengths), PairPlan.zip(self._sos_states.lengths, lengths)
+
+    def _require_in_front(self, contexts: str) -> None:
+        if not self._shared_prefix or self.position != "end":
+            raise ValueError(f"{contexts} stand in front of the class name, and are no class's own")
 
     @cached_property
     def _sos_states(self) -> PrefixStates:

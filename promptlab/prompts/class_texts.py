@@ -42,6 +42,12 @@ class ClassTexts:
         ValueError: if a template has no ``{}``, a text is longer than the context length, or both ``templates`` and
             ``prompts`` are given.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> texts = ClassTexts(promptlab.load_clip("demo"), ["red star", "blue circle"], template="a photo of a {}.")
+        >>> texts.select([1]).features.norm(dim=-1).round().tolist()
+        [1.0]
     """
 
     features: Tensor

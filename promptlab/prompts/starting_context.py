@@ -36,6 +36,14 @@ def starting_context(
 
     Raises:
         ValueError: for no context, or an ``n_ctx`` that isn't the number of tokens of ``ctx_init``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> starting_context(clip, "a photo of a", None, default=16).shape == (4, clip.width)
+        True
+        >>> starting_context(clip, None, None, default=16, copies=5).shape == (5, 16, clip.width)
+        True
     """
     leading = () if copies is None else (copies,)
     if ctx_init:

@@ -32,6 +32,9 @@ def test_deeper_layers_get_contexts_of_their_own(clip):
     expected = clip.text_tower.encode(*prompts(ctx), deep={1: deep.unsqueeze(0)})
     assert torch.equal(prompts.encode(ctx, deep={1: deep}), expected)
     assert not torch.allclose(prompts.encode(ctx), expected)
+    for layout in ({"position": "middle"}, {"position": "front"}):
+        with pytest.raises(ValueError, match="contexts of deeper layers stand in front of the class name"):
+            ClassPrompts(clip, NAMES, n_ctx=M, **layout).encode(ctx, deep={1: deep})
 
 
 def test_a_context_per_image(clip):

@@ -14,6 +14,14 @@ class HasClasses:
     """Scores C classes by name, and gives copies of itself that score others.
 
     A learner declares what it holds per class; only what no rule can know is said in :meth:`classes_changed`.
+
+    Example:
+        >>> import promptlab
+        >>> learner = promptlab.CoOp(promptlab.load_clip("demo"), ["red star", "blue circle"], n_ctx=2)
+        >>> learner.select([1]).class_names, learner.rebind(["green moon"]).class_names
+        (('blue circle',), ('green moon',))
+        >>> learner.select([1]).ctx is learner.ctx
+        True
     """
 
     class_names: tuple[str, ...]
@@ -22,7 +30,8 @@ class HasClasses:
     """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
     per_class: tuple[str, ...] = ()
     """Attributes that belong to the classes: tensors and tuples with an entry per class, and parts that follow classes
-    themselves (class prompts, class texts, learners); an instance may extend its class's word."""
+    themselves (class prompts, class texts, learners). What a class names comes on top of what its bases name, and what
+    an instance names on top of both."""
 
     def select(self, class_indices: Sequence[int]) -> Self:
         """A learner that scores these of the known classes, in this order.
@@ -65,7 +74,7 @@ class HasClasses:
             TypeError: if the learner isn't ``open_vocabulary``.
         """
         other = self.rebind(class_names, template)
-        for name in self.per_class:
+        for name in self._all_per_class():
             setattr(other, name, with_own_rows(getattr(self, name), getattr(other, name), own))
         return other
 
@@ -82,11 +91,11 @@ class HasClasses:
     def _moved(self, classes: ClassSet) -> Self:
         """A copy for other classes, with all that is ``per_class``."""
         other = self._relabelled(classes.names)
-        for name in self.per_class:
+        for name in self._all_per_class():
             self._require_entries(name, len(self.class_names))
             setattr(other, name, moved(getattr(self, name), classes))
         other.classes_changed(classes)
-        for name in self.per_class:
+        for name in self._all_per_class():
             other._require_entries(name, len(classes.names))
         return other
 
@@ -97,6 +106,11 @@ class HasClasses:
             other.__dict__[registry] = self.__dict__[registry].copy()
         other.class_names = tuple(class_names)
         return other
+
+    def _all_per_class(self) -> tuple[str, ...]:
+        """What the bases, the class and the instance name, each once."""
+        sources = [vars(kind) for kind in reversed(type(self).__mro__)]
+        return tuple(dict.fromkeys(name for source in (*sources, vars(self)) for name in source.get("per_class", ())))
 
     def _require_entries(self, name: str, count: int) -> None:
         """Refuse a tensor or tuple whose first axis isn't the classes."""

@@ -96,6 +96,18 @@ def test_what_was_forgotten_is_named():
         learner.select([0])
 
 
+def test_what_bases_name_per_class_stays_named():
+    class Louder(Weighted):
+        per_class = ("volume",)
+
+        def __init__(self, clip, class_names):
+            super().__init__(clip, class_names)
+            self.volume = list(range(len(class_names)))
+
+    chosen = Louder(tiny_clip(), NAMES).select([2])
+    assert (chosen.volume, chosen.moods, chosen.bias.tolist()) == ([2], ("TREE",), [3])
+
+
 def test_a_class_set_says_where_classes_come_from():
     assert ClassSet(("cat",), indices=(4,)).chosen
     assert not ClassSet(("cat",), template="a {}.").chosen
