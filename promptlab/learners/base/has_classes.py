@@ -100,7 +100,10 @@ class HasClasses:
         return other
 
     def _relabelled(self, class_names: Sequence[str]) -> Self:
-        """A copy for other classes that shares every learned tensor until one is replaced."""
+        """A copy for other classes that shares every learned tensor until one is replaced.
+
+        Plug-ins written for promptlab 0.1.0 call it in a ``select`` of their own.
+        """
         other = copy.copy(self)
         for registry in ("_parameters", "_buffers", "_modules"):
             other.__dict__[registry] = self.__dict__[registry].copy()

@@ -15,7 +15,8 @@ S         seeds
 V         width of the image tower
 ========  ==================================
 
-A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``.
+A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``, and
+with ``per_class`` for what it holds of each class.
 ``promptlab.learners.base.contract`` holds the tests that every learner passes.
 """
 
