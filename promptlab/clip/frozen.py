@@ -15,16 +15,18 @@ from torch.nn import functional as F
 
 from promptlab.clip.guards import require_promptable
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
-from promptlab.clip.text.causal import PrefixStates, TextTower
+from promptlab.clip.logits import CosineLogits
+from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
+from promptlab.clip.text.tower import PrefixStates, TextTower
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class FrozenCLIP:
+class FrozenCLIP(CosineLogits):
     """An open_clip model that never changes: eval mode, no gradients, the same bytes before and after a fit.
 
     It is not an ``nn.Module``, so a learner that holds it does not register it: checkpoints, optimisers, precision
@@ -68,7 +70,7 @@ class FrozenCLIP:
         self.name = name
         self.precision = precision
         self.source = source
-        self.text_tower = TextTower(model, text_memory_mb)
+        self.text_tower: TextTower = CausalTower(model, text_memory_mb)
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode whatever ``mode`` is."""
@@ -93,7 +95,7 @@ class FrozenCLIP:
     @property
     def text_layers(self) -> int:
         """Transformer layers of the text tower."""
-        return len(self.text_tower.blocks)
+        return self.text_tower.layers
 
     @cached_property
     def image_tower(self) -> ImageTower:
@@ -114,15 +116,10 @@ class FrozenCLIP:
         """Transformer layers of the image tower."""
         return self.image_tower.layers
 
-    @cached_property
+    @property
     def dim(self) -> int:
         """D, width of the joint space."""
-        projection = self.text_tower.projection
-        if projection is None:
-            return self.width
-        if isinstance(projection, nn.Linear):
-            return projection.out_features
-        return int(projection.shape[1])  # type: ignore[index]
+        return self.text_tower.dim
 
     @cached_property
     def logit_scale(self) -> float:
@@ -174,6 +171,10 @@ class FrozenCLIP:
     def encode_words(self, text: str) -> list[int]:
         """Token ids of a text without SOS and EOT, uncut."""
         return self._tokenize(text)[1:-1]
+
+    def embed_words(self, text: str) -> Tensor:
+        """Token embeddings (L, E) of a text without SOS and EOT, fp32, on the backbone's device."""
+        return self.text_tower.embed(self.encode_words(text))
 
     def encode_images(self, images: Tensor, prompts: ImagePrompts | None = None) -> Tensor:
         """Features of preprocessed images.

@@ -53,7 +53,7 @@ def nearest_words(clip: FrozenCLIP, vectors: Tensor, top: int = 5, metric: Metri
         >>> [words[0] for words in nearest_words(clip, learner.ctx.detach()).words]
         ['a', 'photo', 'of', 'a']
     """
-    table = clip.text_tower.token_embedding.weight.float()  # (V, E)
+    table = clip.text_tower.token_table.float()  # (V, E)
     ids = _usable_tokens(clip, len(table)).to(table.device)
     if vectors.ndim != 2 or vectors.shape[1] != table.shape[1]:
         raise ValueError(f"vectors have shape {tuple(vectors.shape)}; {clip.name} needs (N, {table.shape[1]})")

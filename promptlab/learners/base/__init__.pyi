@@ -1,3 +1,4 @@
+from .class_set import ClassSet as ClassSet
 from .learner import PromptLearner as PromptLearner
 from .learner import Scorer as Scorer
 from .optim import Optim as Optim
