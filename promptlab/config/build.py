@@ -102,7 +102,9 @@ def arguments_of(node: Mapping[str, Any], where: str, drop: Collection[str] = ()
         value = everything.pop(key, None)
         if value is not None:
             everything[key] = content_digest(value) if isinstance(value, str) else value
-    return everything
+    later = getattr(target, "added_later", {})  # arguments that came after fits had ids: left out while they do nothing
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in everything.items()}
+    return {key: value for key, value in everything.items() if key not in later or plain[key] != later[key]}
 
 
 def _file_arguments(target: Any) -> tuple[str, ...]:

@@ -189,6 +189,7 @@ def _fit(
             checkpoint=folder / RESUME_NAME,
             ckpt_every_s=settings["ckpt_every_s"],
             discard_checkpoint=False,  # what was learned is not written yet
+            fit_id=facts.id,
         )
     record.keep_learned(folder, learner, subject, facts)
     return report
