@@ -141,9 +141,11 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], 
     place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
     if device.type == "cuda":
         place = {"accelerator": "gpu", "devices": [device.index or 0]}
-    own: dict[str, Any] = {**TRAINER_DEFAULTS, **place, **options, **length_of(stage.optim, options)}
+    own: dict[str, Any] = {**TRAINER_DEFAULTS, **place, **options}
     if own.pop("enable_progress_bar", True):
         own["callbacks"] = [*own.get("callbacks", ()), EpochBar(f"{type(module.learner).__name__} {stage.name}")]
+    own["max_epochs"], module.steps = length_of(stage.optim, options)
+    own["max_steps"] = -1  # Lightning's own way to end after some steps can't be resumed at the end of an epoch
     with _quiet_lightning(), module.watching():
         trainer = lightning.Trainer(**own, enable_progress_bar=False)
         try:

@@ -28,6 +28,11 @@ class StageModule(lightning.LightningModule):
         resume: keeps the state at the ends of epochs.
         encode: turns a batch's images into what the learner needs; None where the batches hold that already.
         score: on validation images, asked after each epoch; the parameters of the epoch with the largest are kept.
+
+    Attributes:
+        curve: a record per epoch so far.
+        best_epoch: the one that was chosen so far, or None.
+        steps: after how many steps to end; None leaves that to the epochs.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class StageModule(lightning.LightningModule):
         self.learner = learner
         self.curve: list[EpochRecord] = []
         self.best_epoch: int | None = None
+        self.steps: int | None = None
         self.loader = loader
         self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
         self._groups = stage.all_groups()
@@ -69,6 +75,10 @@ class StageModule(lightning.LightningModule):
         finally:
             for watch in watches:
                 watch.remove()
+
+    def on_train_start(self) -> None:
+        """End at once if an interrupted fit had taken its last step."""
+        self._stop_if_done()
 
     def on_train_epoch_start(self) -> None:
         """Set the epoch's random streams, functions of the epoch alone."""
@@ -100,6 +110,10 @@ class StageModule(lightning.LightningModule):
             assert self._batch is not None
             with torch.enable_grad(), self.trainer.precision_plugin.forward_context():
                 self._stage.after_backward(self._batch)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """End after the last step, in the middle of an epoch if need be."""
+        self._stop_if_done()
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's point of the learning curve; stop if the loss or a parameter is no number any more.
@@ -160,6 +174,10 @@ class StageModule(lightning.LightningModule):
             self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
             self.best_epoch = self.current_epoch
         return score
+
+    def _stop_if_done(self) -> None:
+        if self.steps is not None and self.trainer.global_step >= self.steps:
+            self.trainer.should_stop = True
 
     def _diverged(self, what: str, step: int) -> FloatingPointError:
         return FloatingPointError(

@@ -44,9 +44,8 @@ def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
     return options
 
 
-def length_of(optim: Optim, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that end a stage: its epochs, or its steps and no others."""
-    if optim.steps is None:
-        return {"max_epochs": optim.epochs}
-    given = options.get("max_steps", -1)
-    return {"max_epochs": -1, "max_steps": optim.steps if given < 0 else min(given, optim.steps)}
+def length_of(optim: Optim, options: Mapping[str, Any]) -> tuple[int, int | None]:
+    """How many epochs a stage has (-1 if it counts steps), and after how many steps it ends, if after any."""
+    limits = [optim.steps, options.get("max_steps", -1)]
+    steps = [limit for limit in limits if limit is not None and limit >= 0]
+    return -1 if optim.steps is not None else optim.epochs, min(steps, default=None)
