@@ -52,3 +52,20 @@ def test_arguments_include_defaults():
     assert arguments["optim"]["lr"] == 0.1
     assert arguments["optim"]["epochs"] == 200
     assert not {"about", "name", "_target_"} & arguments.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, {}),
+        ({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0}, {}),
+        ({"betas": [0.9, 0.99]}, {"betas": [0.9, 0.99]}),
+        ({"eta_min": 1e-6}, {"eta_min": 1e-6}),
+    ],
+)
+def test_arguments_that_came_later_are_told_where_they_do_something(given, kept):
+    """Ids of fits from before they came stay what they were."""
+    target = {"_target_": OPTIM}
+    plain = arguments_of(target, "optim")
+    assert not {"steps", "betas", "eta_min"} & plain.keys()
+    assert arguments_of({**target, **given}, "optim") == {**plain, **kept}
