@@ -35,7 +35,7 @@ def data(arguments: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     options = parser.parse_intermixed_args(list(arguments))
-    from promptlab.config.schema import ConfigError
+    from promptlab.config.settings import ConfigError
     from promptlab.data.prepare import sources_of
 
     try:
@@ -79,9 +79,9 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    from promptlab.config.build import check
-    from promptlab.config.schema import ConfigError
-    from promptlab.jobs.launch import composed
+    from promptlab.config.choices import choice_of
+    from promptlab.config.compose import composed
+    from promptlab.config.settings import ConfigError
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
@@ -97,7 +97,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     if options.config_dir is not None:
         overrides.append(f"hydra.searchpath=[{_quoted(f'file://{Path(options.config_dir).absolute()}')}]")
     node: Any = OmegaConf.to_container(composed(overrides).dataset, resolve=True)
-    check(node, "dataset")
+    choice_of(node, "dataset")
     return dict(node)
 
 
@@ -109,7 +109,7 @@ def _quoted(text: str) -> str:
 
 def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace) -> list[Finding]:
     """Print what there is, as it is found."""
-    from promptlab.config.build import factory
+    from promptlab.config.choices import choice_of
     from promptlab.data.prepare import examine
     from promptlab.data.prepare.examine import root_of
 
@@ -117,7 +117,7 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     _say(f"{options.name}{where}", style="bold")
     given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
     findings = []
-    for found in examine(node, factory(given, "dataset"), sources, decode=options.decode or None):
+    for found in examine(node, choice_of(given, "dataset").factory(), sources, decode=options.decode or None):
         findings.append(found)
         label = "" if found.state == "note" else found.state
         _say(f"  {label:<8} ", style=COLOURS[found.state], end="")

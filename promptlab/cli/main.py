@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from promptlab.support.errors import is_expected
 from promptlab.support.version import __version__
 
 HELP = """\
@@ -74,7 +75,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unknown(verb)
     from promptlab.jobs.launch import launch
 
-    return launch(arguments[1:] if verb == "run" else arguments)
+    try:
+        return launch(arguments[1:] if verb == "run" else arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("promptlab: interrupted\n")
+        return 130
+    except Exception as error:
+        if not is_expected(error):
+            raise
+        sys.stderr.write(f"promptlab: {error}\n")
+        return getattr(error, "exit_status", 1)
 
 
 def _unknown(verb: str) -> int:

@@ -1,71 +1,86 @@
-"""Checking a configuration as far as that is possible without loading a backbone or opening a dataset."""
+"""A composed configuration to Settings, checked as far as that is possible without loading or opening anything."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.config.build import NAMES_FOR_PEOPLE, check, factory, suggest, target_of
-from promptlab.config.schema import ConfigError, check_choices
-from promptlab.config.targets import target_node
+from promptlab.config.choices import choice_of, target_of
+from promptlab.config.settings import Choice, ConfigError, Settings
+from promptlab.config.targets import targets_of
+from promptlab.learners.base.offers import OFFERED
 from promptlab.support.signatures import signature_of
+from promptlab.support.words import suggest
 
-GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
-GIVEN_TO_LEARNER = ("clip", "class_names", "generator", "template")
+_TYPED = ("shots", "seed", "views", "val", "select", "ckpt_every_s", "results", "force")
+_GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
+_GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
 
 
-def check_config(cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
-    """The resolved configuration, checked as far as that is possible without loading anything.
+def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
+    """The settings that a composed configuration means.
 
     Args:
-        cfg: a composed configuration.
+        cfg: a composed :class:`promptlab.config.schema.Config`.
         folders: configuration folders besides promptlab's own.
 
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    check_choices(cfg)
+    nodes = _resolved(cfg)
+    typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
+    return Settings(
+        learner=_learner(nodes["learner"]),
+        backbone=choice_of(nodes["backbone"], "backbone"),
+        dataset=choice_of(nodes["dataset"], "dataset"),
+        targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
+        protocol=_protocol(nodes["protocol"]),
+        logger=choice_of(nodes["logger"], "logger") if nodes["logger"] else None,
+        trainer=_trainer(nodes["trainer"]),
+        crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
+        **typed,
+    )
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except Exception as error:
+        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except Exception as error:  # whatever a resolver raises
         raise ConfigError(f"the configuration can't be resolved: {error}") from error
-    learner = target_of(settings["learner"], "learner")
+    return dict(nodes)
+
+
+def _learner(node: Mapping[str, Any]) -> Choice:
     from promptlab.learners.base.learner import PromptLearner
 
-    if not (inspect.isclass(learner) and issubclass(learner, PromptLearner)):
-        raise ConfigError(f"learner._target_={settings['learner']['_target_']}: a PromptLearner is needed")
-    if learner.needs == "images" and settings["views"] != 0:
-        settings["views"] = "online"  # what such a learner does with any number of views, and what its Result says
-    settings["crop_scale"] = list(settings["crop_scale"] or learner.crop_scale)
-    for group in ("backbone", "dataset"):
-        check(settings[group], group)
-    if "targets" in settings["protocol"]:
-        targets = settings["protocol"]["targets"] or []
-        if not isinstance(targets, list):
-            raise ConfigError(f"protocol.targets={targets}: a list of names is needed, protocol.targets=[{targets}]")
-        settings["protocol"]["targets"] = [target_node(name, cfg, folders) for name in targets]
-        for node in settings["protocol"]["targets"]:
-            check(node, f"protocol.targets: {node['name']}")
-    for group, given in (("protocol", GIVEN_TO_PROTOCOL), ("learner", GIVEN_TO_LEARNER)):
-        node = settings[group]
-        taken = [key for key in given if key in node]
-        if taken:
-            instead = "set dataset.template" if taken[0] == "template" else "leave it out"
-            raise ConfigError(f"{group}.{taken[0]} is given by the run itself: {instead}")
-        if not isinstance(node.get("name"), str):
-            raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
-        factory(node, group, drop=(*NAMES_FOR_PEOPLE, "targets"))  # makes inner nodes too
-    if settings["logger"]:
-        check(settings["logger"], "logger")
-    _check_trainer(settings["trainer"])
-    return dict(settings)
+    kind = target_of(node, "learner")
+    if not (inspect.isclass(kind) and issubclass(kind, PromptLearner)):
+        raise ConfigError(f"learner._target_={node['_target_']}: a PromptLearner is needed")
+    return _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
 
 
-def _check_trainer(options: dict[str, Any]) -> None:
+def _protocol(node: Mapping[str, Any]) -> Choice:
+    """The protocol without its targets, which are choices of their own."""
+    takes_targets = "targets" in signature_of(target_of(node, "protocol"))
+    return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())
+
+
+def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str], drop: Collection[str] = ()) -> Choice:
+    """A node whose name goes into the results folder, and that is given some arguments by the run itself."""
+    taken = [key for key in given if key in node]
+    if taken:
+        instead = "set dataset.template" if taken[0] == "template" else "leave it out"
+        raise ConfigError(f"{group}.{taken[0]} is given by the run itself: {instead}")
+    if not isinstance(node.get("name"), str):
+        raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
+    return choice_of(node, group, drop=drop)
+
+
+def _trainer(options: Mapping[str, Any]) -> dict[str, Any]:
     import lightning
 
     allowed = signature_of(lightning.Trainer)
@@ -75,3 +90,4 @@ def _check_trainer(options: dict[str, Any]) -> None:
                               f"{', '.join(allowed)}")  # fmt: skip
         if key in ("max_epochs", "min_epochs"):
             raise ConfigError(f"trainer.{key}: epochs belong to the learner (learner.optim.epochs)")
+    return dict(options)

@@ -9,34 +9,41 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.config.build import suggest
-from promptlab.config.schema import ConfigError
+from promptlab.config.choices import choice_of
+from promptlab.config.settings import Choice, ConfigError
 from promptlab.results.store import safe_name
 from promptlab.support.paths import conf_dir
+from promptlab.support.words import suggest
 
 
-def target_node(target: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> dict[str, Any]:
-    """The configuration node of a target dataset, resolved.
+def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tuple[Choice, ...]:
+    """The target datasets of a protocol.
 
     Args:
-        target: a name of the group ``dataset``, or a node with ``_target_`` and ``name``.
-        cfg: the run's configuration, for what the node refers to (``${data.root}``).
+        names: each a name of the group ``dataset``, or a node with ``_target_`` and ``name``.
+        cfg: the run's configuration, for what the nodes refer to (``${data.root}``).
         folders: configuration folders besides promptlab's own, of plug-ins.
 
     Raises:
-        ConfigError: if there is no such dataset, or the node names none.
+        ConfigError: if there is no such dataset, a node names none, or ``names`` is no list.
     """
+    if not isinstance(names or [], list):
+        raise ConfigError(f"protocol.targets={names}: a list of names is needed, protocol.targets=[{names}]")
+    return tuple(_target(name, cfg, folders) for name in names or [])
+
+
+def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
     if isinstance(target, str):
         loaded = OmegaConf.load(_file(target, [*folders, *_folders_of_hydra(), conf_dir()]))
     else:
         loaded = OmegaConf.create(target)
     holder = OmegaConf.create({"data": cfg.data, "dataset": loaded})
-    node: Any = OmegaConf.to_container(holder, resolve=True)
-    found: dict[str, Any] = node["dataset"]
-    if not isinstance(found.get("name"), str):
+    resolved: Any = OmegaConf.to_container(holder, resolve=True)
+    node: dict[str, Any] = resolved["dataset"]
+    if not isinstance(node.get("name"), str):
         raise ConfigError(f"protocol.targets: {target!r} has no name; give names of `promptlab list datasets`")
-    safe_name(found["name"])  # its predictions will be a file of that name
-    return found
+    safe_name(node["name"])  # its predictions will be a file of that name
+    return choice_of(node, f"protocol.targets: {node['name']}")
 
 
 def _file(name: str, folders: Sequence[Path]) -> Path:

@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import Items
-from promptlab.evaluation.metrics import evaluate_scores
 from promptlab.evaluation.test_time import adapting_scorer, encoded, inputs_of, views_of_picture
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
@@ -45,6 +44,10 @@ def logits_of(
 
 def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = None) -> Metrics:
     """Metrics of a learner on items whose labels index its classes; see :func:`logits_of`."""
+    from promptlab.evaluation.metrics import (
+        evaluate_scores,
+    )  # torchmetrics is slow to import, and prediction needs none
+
     return evaluate_scores(logits_of(learner, items, bank), torch.from_numpy(items.labels))
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 FloatArray = npt.NDArray[np.float64]
-SHOWN = 101
+CURVE_POINTS = 101
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Tradeoff:
 
     def shown(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
         """At most 101 biases, spread over the images that change sides, and the accuracies there."""
-        steps = np.unique(np.linspace(0, len(self.limits) - 1, SHOWN).round().astype(int))
+        steps = np.unique(np.linspace(0, len(self.limits) - 1, CURVE_POINTS).round().astype(int))
         pairs = [self.at(float(bias)) for bias in self.limits[steps]]
         return tuple(self.limits[steps].tolist()), tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
 
@@ -76,6 +76,14 @@ def tradeoff(
         unseen_logits: (M, C) of the unseen classes' images.
         unseen_labels: (M,).
         is_unseen: (C,) bool; both kinds are there.
+
+    Example:
+        >>> seen, unseen = torch.tensor([[3.0, 1.0]]), torch.tensor([[2.0, 1.0]])  # both look like the seen class 0
+        >>> whole = tradeoff(seen, torch.tensor([0]), unseen, torch.tensor([1]), torch.tensor([False, True]))
+        >>> whole.at(0.0), whole.at(1.5), whole.at(5.0)
+        ((1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+        >>> whole.area, whole.best_bias
+        (1.0, 1.5)
     """
     lost_at, lost = _flips(seen_logits, seen_labels, is_unseen, of_unseen=False)
     won_at, won = _flips(unseen_logits, unseen_labels, is_unseen, of_unseen=True)

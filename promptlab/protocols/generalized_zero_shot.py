@@ -66,6 +66,8 @@ def generalized_zero_shot(
         harmonic=("seen", "unseen"),
         metric="mean_class_accuracy",
         seen_unseen=SeenUnseen("seen", "unseen", tuple(label in unseen for label in used)),
+        calibration={"calibrate": False, "split": "development"} if calibrate else None,
+        is_development=split == "development",
         notes=drawn.notes,
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from promptlab.data.items import Items
 
@@ -61,6 +62,9 @@ class Task:
         harmonic: names of the two evaluations whose harmonic mean the protocol reports, or None.
         metric: the score that the protocol reports, ``top1`` or ``mean_class_accuracy``.
         seen_unseen: which evaluations the seen-unseen curve is made of, or None.
+        calibration: arguments of the protocol under which a bias between seen and unseen classes is chosen beforehand,
+            by the same fit on images that are never tested; None where none is chosen.
+        is_development: whether this is such a task.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
     """
 
@@ -75,4 +79,6 @@ class Task:
     harmonic: tuple[str, str] | None = None
     metric: Literal["top1", "mean_class_accuracy"] = "top1"
     seen_unseen: SeenUnseen | None = None
+    calibration: Mapping[str, Any] | None = None
+    is_development: bool = False
     notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 MAX_SCORE_COLUMNS = 6
 ZERO_SHOT = "zero-shot"
-_NAME = "learner"
+LEARNER = "learner"
 _UNLIMITED = 10_000
 
 
@@ -44,10 +44,15 @@ class Block:
     zero_shot: Mapping[str, str]
     lines: Sequence[Line]
 
+    @property
+    def with_baseline(self) -> tuple[Line, ...]:
+        """The zero-shot line, then the runs."""
+        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot), *self.lines)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """A rich renderable: title, facts, a table of blocks, notes.
+    """Title, facts, a table of blocks, notes, all as text; a rich renderable.
 
     Evaluation sets are columns; where the console is too narrow for that, first each score breaks before its interval,
     then evaluation sets become rows. More than six columns of scores always become rows.
@@ -68,9 +73,18 @@ class ScoreTable:
     blocks: Sequence[Block]
     notes: Sequence[str]
 
+    @property
+    def facts_line(self) -> str:
+        """What holds for every line, in one."""
+        return ", ".join(f"{name} {text}" for name, text in self.facts.items())
+
+    def labels_of(self, line: Line) -> list[str]:
+        """The learner's name and the labels, empty where the line has none."""
+        return [line.labels.get(name, "") for name in (LEARNER, *self.label_columns)]
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.title, style="bold")
-        yield Text(", ".join(f"{name} {text}" for name, text in self.facts.items()), style="dim")
+        yield Text(self.facts_line, style="dim")
         yield self._fitting(console, options)
         for note in self.notes:
             yield Text(note, style="dim")
@@ -89,11 +103,10 @@ class ScoreTable:
         for name in self.score_columns:
             table.add_column(Text(name.replace(" ", separator, 1)), justify="right", no_wrap=True)
         for block in self.blocks:
-            baseline = Line({_NAME: ZERO_SHOT}, block.zero_shot)
             _add_heading(table, block.heading)
-            for line in (baseline, *block.lines):
+            for line in block.with_baseline:
                 scores = [line.scores.get(name, "").replace(" ", separator) for name in self.score_columns]
-                table.add_row(*map(Text, [*self._labels(line), *scores]))
+                table.add_row(*map(Text, [*self.labels_of(line), *scores]))
             table.add_section()
         return table
 
@@ -105,20 +118,17 @@ class ScoreTable:
         for block in self.blocks:
             _add_heading(table, block.heading)
             for line in block.lines:
-                labels = self._labels(line)
+                labels = self.labels_of(line)
                 for name in (name for name in self.score_columns if name in line.scores):
                     table.add_row(*map(Text, [*labels, name, block.zero_shot.get(name, ""), line.scores[name]]))
                     labels = [""] * len(labels)
                 table.add_section()
         return table
 
-    def _labels(self, line: Line) -> list[str]:
-        return [line.labels.get(name, "") for name in (_NAME, *self.label_columns)]
-
 
 def _empty_table(label_columns: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in (_NAME, *label_columns):
+    for name in (LEARNER, *label_columns):
         table.add_column(name, no_wrap=True)
     return table
 

@@ -1,7 +1,6 @@
-"""What a run found, kept so that it can be trusted later: scores, documents, statistics and tables.
+"""What a run found, kept so that it can be trusted later: documents without torch.
 
-``metrics`` scores logits; ``ids`` says what a fit and an evaluation are; ``document`` and ``schema`` define
-``result.json``, ``sidecar`` the predictions beside it, ``store`` where both live; ``provenance`` says where numbers
-come from; ``statistics`` averages them; ``grouping`` puts together runs that differ by their seed alone; ``table``
-shows them.
+``ids`` says what a fit and an evaluation are; ``document`` and ``schema`` define ``result.json``, ``predictions`` the
+file of predictions beside it, ``store`` where both live; ``provenance`` says where numbers come from; ``statistics``
+has the harmonic mean.
 """

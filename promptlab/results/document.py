@@ -67,6 +67,9 @@ class Result:
         host: where it ran.
         notes: facts that a reader needs, from the task and the run.
         seen_unseen: what a bias between seen and unseen classes trades, for generalised zero-shot learning.
+        marks: what sets this run apart from others wherever they are compared, in words: ``transductive`` (test images
+            were scored together), ``test_time`` (it adapted to a test image), ``unlabelled images``. None in Results
+            that were written before there were marks.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -96,6 +99,7 @@ class Result:
     host: Host
     notes: tuple[str, ...]
     seen_unseen: SeenUnseenCurve | None = None
+    marks: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The document as JSON text; equal results give equal text.

@@ -90,6 +90,10 @@ def canonical_json(value: object) -> str:
 
     Raises:
         PlainError: for NaN, infinities and types that JSON has no exact form for, naming the key's path.
+
+    Example:
+        >>> canonical_json({"b": (1, 2.0), "a": None})
+        '{"a":null,"b":[1,2.0]}'
     """
     return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -121,6 +125,10 @@ def items_digest(content_ids: Sequence[str], labels: Sequence[int] | npt.NDArray
 
     Raises:
         ValueError: if there isn't one label per id.
+
+    Example:
+        >>> items_digest(["a", "b"], [0, 1]) == items_digest(["b", "a"], [1, 0])
+        False
     """
     return _digest([[content_id, int(label)] for content_id, label in zip(content_ids, labels, strict=True)])
 

@@ -92,6 +92,10 @@ def pack_content_ids(content_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
 
     Raises:
         ValueError: if an id isn't 32 hexadecimal digits.
+
+    Example:
+        >>> pack_content_ids(["00ff" * 8]).shape
+        (1, 16)
     """
     for content_id in content_ids:
         if len(content_id) != 2 * CONTENT_ID_BYTES or set(content_id) - set("0123456789abcdef"):
@@ -105,6 +109,10 @@ def predictions_name(evaluation: str) -> str:
 
     Raises:
         ValueError: if the evaluation's name can't be part of a file name.
+
+    Example:
+        >>> predictions_name("base")
+        'predictions-base.safetensors'
     """
     return f"predictions-{safe_name(evaluation)}.safetensors"
 

@@ -25,6 +25,10 @@ def safe_name(name: str) -> str:
 
     Raises:
         ValueError: if it is empty, starts with a dot or dash, or holds more than letters, digits and ``_ . + -``.
+
+    Example:
+        >>> safe_name("ship-tip_adapter_f")
+        'ship-tip_adapter_f'
     """
     if not _SAFE_NAME.fullmatch(name):
         raise ValueError(f"{name!r} can't be part of a path; allowed are letters, digits, and _ . + - inside")
@@ -36,6 +40,10 @@ def run_dir(root: str | Path, dataset: str, protocol: str, learner: str, fit_id:
 
     Raises:
         ValueError: as :func:`safe_name`.
+
+    Example:
+        >>> run_dir("results", "eurosat", "few_shot", "coop", "0123456789abcdef").as_posix()
+        'results/eurosat/few_shot/coop/0123456789abcdef'
     """
     return Path(root, *(safe_name(part) for part in (dataset, protocol, learner, fit_id)))
 

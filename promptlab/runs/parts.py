@@ -1,43 +1,138 @@
-"""What a run is about: a task, a backbone, and the learner's place between them."""
+"""What a run is made of: its task, its backbone, and the learner's place between them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.build import NAMES_FOR_PEOPLE, factory, target_of
-from promptlab.config.schema import ConfigError
-from promptlab.data.items import Items
+from promptlab.config.settings import Choice, ConfigError, Settings, Views
+from promptlab.data.items import Dataset, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.offers import Offers
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.runs import session
 from promptlab.support.errors import DatasetError
-from promptlab.support.signatures import accepted
+from promptlab.support.signatures import signature_of
 from promptlab.support.streams import stream
 
 
 @dataclass(frozen=True)
-class Subject:
+class Parts:
     """The parts that a run's ids follow from.
 
     Args:
-        settings: the resolved configuration.
+        settings: what the run is.
         clip: the frozen backbone.
         task: what trains and what is scored.
         known: the task's classes that the learner is built over, as indices into ``task.class_names``.
         train: training items; labels index ``known``.
         val: validation items, labelled likewise, or None.
+        views: as the settings say, 0 where features are given.
     """
 
-    settings: Mapping[str, Any]
+    settings: Settings
     clip: FrozenCLIP
     task: Task
     known: tuple[int, ...]
     train: Items
     val: Items | None
+    views: Views
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the known classes."""
+        return tuple(self.task.class_names[label] for label in self.known)
+
+    @property
+    def has_images(self) -> tuple[bool, ...]:
+        """For each known class, whether it has training images."""
+        return tuple(self.task.has_images[label] for label in self.known)
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Open the dataset, draw the task, load the backbone.
+
+    Raises:
+        ConfigError: if the settings don't fit each other.
+        DatasetError: if the images can't be used as they are.
+    """
+    dataset = session.dataset(settings.dataset)
+    task = _task(settings, dataset)
+    given = isinstance(dataset.train.source, FeatureRows)
+    if given and settings.views == "online":
+        raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
+    _require_untested_choices(settings, task, dataset)
+    for evaluation in task.evaluations:
+        if not len(evaluation.items):
+            raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
+    known = tuple(
+        label
+        for label in range(len(task.class_names))
+        if task.has_images[label] or settings.learner_class.uses_new_names
+    )
+    return Parts(
+        settings=settings,
+        clip=session.backbone(settings.backbone),
+        task=task,
+        known=known,
+        train=task.train.of_classes(known),
+        val=None if task.val is None else task.val.of_classes(known),
+        views=0 if given else settings.views,
+    )
+
+
+def _task(settings: Settings, dataset: Dataset) -> Task:
+    also = {}
+    if settings.targets or "targets" in signature_of(settings.protocol.kind):
+        also["targets"] = [session.dataset(target) for target in settings.targets]
+    task: Task = settings.protocol.make(dataset, shots=settings.shots, seed=settings.seed, val=settings.val, **also)
+    return task
+
+
+def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) -> None:
+    """Nothing is chosen on tested images, and what is chosen has images to be chosen on.
+
+    Raises:
+        ConfigError: naming what chooses.
+    """
+    chooser = _chooser(settings)
+    if chooser is None:
+        return
+    if task.val is None:
+        if settings.val == "none":
+            return
+        raise ConfigError(
+            f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "
+            "search off (learner.search=false, or a value for learner.c)"
+        )
+    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+    if dataset.val_is_test or tested.intersection(task.val.content_ids()):
+        raise ConfigError(
+            f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
+            "select=last and val=none, with the learner's search off"
+        )
+
+
+def _chooser(settings: Settings) -> str | None:
+    """What chooses something on the validation images: the selection of the epoch, or a learner that searches."""
+    if settings.select == "val":
+        return "select=val"
+    inner = [value.kind for value in settings.learner.arguments.values() if isinstance(value, Choice)]
+    kinds = [kind for kind in (settings.learner.kind, *inner) if getattr(kind, "searches", False)]
+    return next((kind.__name__ for kind in kinds), None)
+
+
+def build_learner(parts: Parts) -> PromptLearner:
+    """A fresh learner over the known classes; it is offered what its constructor takes of the task's facts."""
+    offers = Offers(
+        template=parts.task.template,
+        has_images=parts.has_images,
+        generator=stream(parts.settings.seed, "initialisation"),
+    )
+    factory = parts.settings.learner.factory()
+    made: PromptLearner = factory(parts.clip, parts.class_names, **offers.to(factory))
+    return made
 
 
 def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationSet) -> PromptLearner | str:
@@ -53,87 +148,13 @@ def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationS
     return f"{type(learner).__name__} can't score classes it has no training images of"
 
 
-def subject_of(settings: Mapping[str, Any]) -> Subject:
-    """Open the dataset, draw the task, load the backbone.
-
-    Raises:
-        ConfigError: if the settings don't fit each other.
-        DatasetError: if the images can't be used as they are.
-    """
-    dataset = session.dataset(settings["dataset"])
-    protocol = factory(settings["protocol"], "protocol", drop=(*NAMES_FOR_PEOPLE, "targets"))
-    targets = settings["protocol"].get("targets")
-    others = {} if targets is None else {"targets": [session.dataset(node) for node in targets]}
-    task: Task = protocol(dataset, shots=settings["shots"], seed=settings["seed"], val=settings["val"], **others)
-    if settings["views"] == "online" and isinstance(dataset.train.source, FeatureRows):
-        raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
-    if isinstance(dataset.train.source, FeatureRows):
-        settings = {**settings, "views": 0}  # given features have no views
-    chooser = _chooser(settings)
-    if chooser and task.val is not None:
-        _require_untested(chooser, task, dataset.val_is_test)
-    elif chooser and settings["val"] != "none":
-        raise ConfigError(
-            f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "
-            "search off (learner.search=false, or a value for learner.c)"
-        )
-    for evaluation in task.evaluations:
-        if not len(evaluation.items):
-            raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
-    learner = target_of(settings["learner"], "learner")
-    classes = range(len(task.class_names))
-    known = tuple(label for label in classes if task.has_images[label] or learner.uses_new_names)
-    val = None if task.val is None else task.val.of_classes(known)
-    clip = session.backbone(settings["backbone"])
-    return Subject(settings, clip, task, known, task.train.of_classes(known), val)
-
-
-def _chooser(settings: Mapping[str, Any]) -> str | None:
-    """What chooses something on the validation images: the selection of the epoch, or a learner that searches."""
-    node = settings["learner"]
-    nodes = [node, *(value for value in node.values() if isinstance(value, Mapping) and value.get("_partial_"))]
-    searching = [target_of(node, "learner").__name__ for node in nodes if target_of(node, "learner").searches]
-    return "select=val" if settings["select"] == "val" else next(iter(searching), None)
-
-
-def _require_untested(chooser: str, task: Task, val_is_test: bool) -> None:
-    """Nothing is chosen on tested images.
-
-    Raises:
-        ConfigError: if validation images are among the test images.
-    """
-    assert task.val is not None
-    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
-    if val_is_test or tested.intersection(task.val.content_ids()):
-        raise ConfigError(
-            f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
-            "select=last and val=none, with the learner's search off"
-        )
-
-
-def learner_of(subject: Subject) -> PromptLearner:
-    """A fresh learner over the known classes; it is offered what its signature takes of the task's facts."""
-    node = subject.settings["learner"]
-    offers = {
-        "template": subject.task.template,
-        "has_images": [subject.task.has_images[label] for label in subject.known],
-        "generator": stream(subject.settings["seed"], "initialisation"),
-    }
-    offers = {key: value for key, value in offers.items() if node.get(key) is None}
-    names = [subject.task.class_names[label] for label in subject.known]
-    made: PromptLearner = factory(node, "learner", drop=NAMES_FOR_PEOPLE)(
-        subject.clip, names, **accepted(target_of(node, "learner"), offers)
-    )
-    return made
-
-
-def require_scorable(learner: PromptLearner, subject: Subject) -> None:
+def require_scorable(learner: PromptLearner, parts: Parts) -> None:
     """Refuse a run before training if none of its evaluations could be scored.
 
     Raises:
         ConfigError: with the reason.
     """
-    bound = [bind(learner, subject.known, evaluation) for evaluation in subject.task.evaluations]
+    bound = [bind(learner, parts.known, evaluation) for evaluation in parts.task.evaluations]
     reasons = [reason for reason in bound if isinstance(reason, str)]
     if len(reasons) == len(bound):
         raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")

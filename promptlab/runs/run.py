@@ -1,32 +1,26 @@
-"""One run: build, fit, evaluate, write."""
+"""One run: open its parts, fit, score, write; what is there already isn't done again."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from omegaconf import DictConfig, open_dict
-
-from promptlab.config.build import factory, target_of
-from promptlab.config.check import check_config
-from promptlab.config.schema import ConfigError
-from promptlab.data.sources.files import check_images
+from promptlab.config.settings import Settings
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
 from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, lock, run_dir, write_result
-from promptlab.runs import record, session
-from promptlab.runs.parts import Subject, bind, learner_of, require_scorable, subject_of
+from promptlab.runs import session
+from promptlab.runs.calibrate import Bias, choose_bias
+from promptlab.runs.document import PHASES, continued_document, new_document
+from promptlab.runs.earlier import Earlier, find_earlier
+from promptlab.runs.facts import Fit, Target, fit_of, targets_of
+from promptlab.runs.fit import RESUME_NAME, encode_images, fit_or_take_over
+from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable
 from promptlab.runs.score import Scored, score, seen_unseen_curve
-from promptlab.support.streams import stream_seed
-from promptlab.training.fit import FitReport, fit
-
-log = logging.getLogger(__name__)
-RESUME_NAME = "resume.ckpt"
+from promptlab.support.clock import Clock
+from promptlab.training.fit import FitReport
 
 
 @dataclass(frozen=True)
@@ -38,158 +32,93 @@ class Outcome:
     fresh: bool
 
 
-def run(cfg: DictConfig) -> Outcome:
-    """Build, fit, evaluate, write; or find that all of it is finished.
+def run(settings: Settings) -> Outcome:
+    """Open, fit, score, write; or find that all of it is finished.
 
     Args:
-        cfg: a composed :class:`promptlab.config.schema.Config`.
+        settings: what to run.
 
     Raises:
-        ConfigError: if the configuration can't be run; before any model loads.
+        ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
     """
-    settings = check_config(cfg)
-    beforehand = _bias_chosen_beforehand(cfg) if settings["protocol"].get("calibrate") else None
-    clock = record.Clock()
+    clock = Clock(PHASES)
     with clock.phase("load"):
-        subject = subject_of(settings)
-        bank = session.feature_bank()
-        facts = record.fit_facts(subject)
-        targets = record.eval_facts(subject, facts)
-        folder = run_dir(
-            settings["results"], subject.task.dataset, subject.task.protocol, settings["learner"]["name"], facts.id
-        )
-    found = None if settings["force"] else _found(folder, targets, beforehand)
-    if found is not None:
+        parts = open_parts(settings)
+        fit = fit_of(parts)
+        targets = targets_of(parts, fit)
+        task = parts.task
+        folder = run_dir(settings.results, task.dataset, task.protocol, settings.learner.label, fit.id)
+    bias = choose_bias(settings, parts.task, lambda other: run(other).result)
+    work = _Work(parts, session.feature_bank(), fit, targets, bias, folder, clock)
+    if not settings.force and (found := work.finished()) is not None:
         return found
-    learner = learner_of(subject)
-    require_scorable(learner, subject)
+    learner = build_learner(parts)
+    require_scorable(learner, parts)
     with lock(folder):  # the same fit may be at work in another process: what it did isn't done again
-        return _finish(_Job(subject, bank, facts, targets, folder, clock), learner, beforehand)
+        return work.finish(learner)
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Work:
     """A run that is told from all others."""
 
-    subject: Subject
+    parts: Parts
     bank: FeatureBank
-    facts: record.Identified
-    targets: tuple[record.Target, ...]
+    fit: Fit
+    targets: tuple[Target, ...]
+    bias: Bias | None
     folder: Path
-    clock: record.Clock
+    clock: Clock
 
+    def finished(self) -> Outcome | None:
+        """What an earlier run left, if nothing of it is missing."""
+        earlier = find_earlier(self.folder, self.targets, self.bias)
+        return Outcome(earlier.result, self.folder, fresh=False) if earlier is not None and earlier.complete else None
 
-def _found(folder: Path, targets: Sequence[record.Target], beforehand: tuple[float, str] | None) -> Outcome | None:
-    """The Outcome of an earlier run, if nothing of it is missing."""
-    finished = record.finished(folder, targets)
-    if finished is None or not finished.complete or not _has_bias(finished.result, beforehand):
-        return None
-    return Outcome(finished.result, folder, fresh=False)
+    def finish(self, learner: PromptLearner) -> Outcome:
+        """Fit, score and write what isn't there yet."""
+        if self.parts.settings.force:  # a kill must not leave an old Result beside newer tensors
+            for name in (RESULT_NAME, UNFINISHED_NAME, RESUME_NAME):
+                (self.folder / name).unlink(missing_ok=True)
+        earlier = find_earlier(self.folder, self.targets, self.bias)
+        if earlier is not None and earlier.complete:
+            return Outcome(earlier.result, self.folder, fresh=False)
+        with self.clock.phase("features"):
+            encode_images(self.parts, self.bank)
+        with self.clock.phase("fit"):
+            report = fit_or_take_over(learner, self.parts, self.fit, self.bank, self.folder, earlier)
+        with self.clock.phase("evaluate"):
+            scored = self._score(learner, report, earlier)
+            curve = seen_unseen_curve(self.parts.task, scored, self.bias)
+        result = self._document(learner, report, earlier, scored, curve)
+        write_result(self.folder, result)
+        (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
+        return Outcome(result, self.folder, fresh=True)
 
+    def _score(self, learner: PromptLearner, report: FitReport | None, earlier: Earlier | None) -> dict[str, Scored]:
+        """Score what isn't scored; before each evaluation the Result so far is written: a kill loses that one alone."""
+        task, scored = self.parts.task, dict[str, Scored]()
+        done = earlier.scored if report is None and earlier is not None and not task.seen_unseen else ()
+        for evaluation, target in zip(task.evaluations, self.targets, strict=True):
+            if evaluation.name in done:
+                continue
+            write_result(self.folder, self._document(learner, report, earlier, scored, None), UNFINISHED_NAME)
+            (self.folder / RESUME_NAME).unlink(missing_ok=True)
+            scorer = bind(learner, self.parts.known, evaluation)
+            scored[evaluation.name] = score(scorer, evaluation, target, self.parts.clip, self.bank, self.folder)
+        return scored
 
-def _finish(job: _Job, learner: PromptLearner, beforehand: tuple[float, str] | None) -> Outcome:
-    """Fit, evaluate and write what isn't there yet."""
-    subject, bank, facts, folder, clock = job.subject, job.bank, job.facts, job.folder, job.clock
-    settings, targets = subject.settings, job.targets
-    if settings["force"]:  # a kill must not leave an old Result beside newer tensors
-        for name in (RESULT_NAME, UNFINISHED_NAME, RESUME_NAME):
-            (folder / name).unlink(missing_ok=True)
-    found = _found(folder, targets, beforehand)
-    if found is not None:
-        return found
-    finished = record.finished(folder, targets)
-    with clock.phase("features"):
-        _encode(subject, bank)
-    with clock.phase("fit"):
-        report = _fit(learner, subject, facts, bank, folder, finished)
-    scored: dict[str, Scored] = {}
-
-    def document(curve: SeenUnseenCurve | None = None) -> Result:
+    def _document(
+        self,
+        learner: PromptLearner,
+        report: FitReport | None,
+        earlier: Earlier | None,
+        scored: dict[str, Scored],
+        curve: SeenUnseenCurve | None,
+    ) -> Result:
         scores = {name: part.result for name, part in scored.items()}
-        return record.result(subject, facts, learner, report, scores, curve, clock, finished)
-
-    with clock.phase("evaluate"):
-        done = finished.scored if report is None and finished is not None and not subject.task.seen_unseen else ()
-        for evaluation, target in zip(subject.task.evaluations, targets, strict=True):
-            if evaluation.name not in done:
-                write_result(folder, document(), UNFINISHED_NAME)  # a kill loses the evaluation that runs, no more
-                (folder / RESUME_NAME).unlink(missing_ok=True)
-                scorer = bind(learner, subject.known, evaluation)
-                scored[evaluation.name] = score(scorer, evaluation, target, subject.clip, bank, folder)
-        development = settings["protocol"].get("split") == "development"
-        curve = seen_unseen_curve(subject.task, scored, development=development, beforehand=beforehand)
-    result = document(curve)
-    write_result(folder, result)
-    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
-    return Outcome(result, folder, fresh=True)
-
-
-def _bias_chosen_beforehand(cfg: DictConfig) -> tuple[float, str]:
-    """The bias between seen and unseen classes that the same run chooses on the development split, and its fit's id."""
-    development = cfg.copy()
-    with open_dict(development):
-        development.protocol.update(calibrate=False, split="development")
-    result = run(development).result
-    if result.seen_unseen is None or result.seen_unseen.best_bias is None:
-        raise ConfigError(
-            "protocol.calibrate=true: on the development split H is 0 under every bias, so none can be chosen; use "
-            "protocol.calibrate=false"
-        )
-    return result.seen_unseen.best_bias, result.fit_id
-
-
-def _has_bias(result: Result, wanted: tuple[float, str] | None) -> bool:
-    if wanted is None:
-        return True
-    found = None if result.seen_unseen is None else result.seen_unseen.calibration
-    return found is not None and (found.bias, found.fit_id) == wanted
-
-
-def _encode(subject: Subject, bank: FeatureBank) -> None:
-    """Fill the bank, so that training and scoring find every feature there."""
-    views = subject.settings["views"]
-    learner = target_of(subject.settings["learner"], "learner")
-    for evaluation in subject.task.evaluations:
-        bank.features(subject.clip, evaluation.items)
-    if learner.needs == "features" and views != "online":
-        bank.features(subject.clip, subject.train, views=views, crop_scale=tuple(subject.settings["crop_scale"]))
-    else:
-        check_images(subject.train, decode=True)  # the bank has not read these: name bad ones before training starts
-
-
-def _fit(
-    learner: PromptLearner,
-    subject: Subject,
-    facts: record.Identified,
-    bank: FeatureBank,
-    folder: Path,
-    finished: record.Finished | None,
-) -> FitReport | None:
-    """Train, or take over what an earlier run of the same fit learned (None)."""
-    if finished is not None and finished.learned is not None:
-        learner.load_learned(finished.learned)
-        return None
-    settings = subject.settings
-    options = dict(settings["trainer"])
-    if settings["logger"]:
-        options["logger"] = factory(settings["logger"], "logger")()
-    with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
-        torch.default_generator.manual_seed(stream_seed(settings["seed"], "global"))
-        report = fit(
-            learner,
-            subject.train,
-            val=subject.val,
-            bank=bank,
-            views=settings["views"],
-            crop_scale=tuple(settings["crop_scale"]),
-            select=settings["select"],
-            seed=settings["seed"],
-            trainer=options,
-            checkpoint=folder / RESUME_NAME,
-            ckpt_every_s=settings["ckpt_every_s"],
-            discard_checkpoint=False,  # what was learned is not written yet
-            fit_id=facts.id,
-        )
-    record.keep_learned(folder, learner, subject, facts)
-    return report
+        if report is None:
+            assert earlier is not None
+            return continued_document(self.parts, earlier, scores, curve, self.clock)
+        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock)

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.evaluate import logits_of
 from promptlab.evaluation.metrics import evaluate_scores, top_predictions
 from promptlab.evaluation.seen_unseen import tradeoff
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.learners.zero_shot import ZeroShot
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.results.predictions import Predictions, pack_content_ids, predictions_name, write_predictions
 from promptlab.results.schema import Calibration, EvaluationResult, SeenUnseenCurve
 from promptlab.results.statistics import harmonic_mean
-from promptlab.runs.record import Target
+from promptlab.runs.baseline import zero_shot_scores
+from promptlab.runs.calibrate import Bias
+from promptlab.runs.facts import Target
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ def score(
         bank: where features are.
         folder: the run's folder.
     """
-    zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
     metrics = logits = None
     if isinstance(scorer, PromptLearner):
         labels = torch.from_numpy(evaluation.items.labels)
@@ -73,22 +73,19 @@ def score(
         facts=target.facts,
         metrics=metrics,
         reason=scorer if isinstance(scorer, str) else None,
-        zero_shot=evaluate(zero_shot, evaluation.items, bank),
+        zero_shot=zero_shot_scores(clip, evaluation, target.facts, bank),
         predictions=predictions_name(evaluation.name) if metrics is not None else None,
     )
     return Scored(result, logits)
 
 
-def seen_unseen_curve(
-    task: Task, scored: Mapping[str, Scored], *, development: bool, beforehand: tuple[float, str] | None
-) -> SeenUnseenCurve | None:
+def seen_unseen_curve(task: Task, scored: Mapping[str, Scored], beforehand: Bias | None) -> SeenUnseenCurve | None:
     """The task's seen-unseen curve, None where it has none or one side has no scores.
 
     Args:
         task: names the two evaluations.
         scored: those.
-        development: whether this is the split that a bias is chosen on.
-        beforehand: a bias that was, and the id of its fit.
+        beforehand: a bias that was chosen on other images.
     """
     if task.seen_unseen is None:
         return None
@@ -102,10 +99,10 @@ def seen_unseen_curve(
     whole = tradeoff(logits[0], labels[0], logits[1], labels[1], is_unseen)
     calibration = None
     if beforehand is not None:
-        bias, fit_id = beforehand
-        seen, unseen = whole.at(bias)
+        seen, unseen = whole.at(beforehand.value)
+        harmonic = harmonic_mean(seen, unseen)
         calibration = Calibration(
-            bias=bias, fit_id=fit_id, seen=seen, unseen=unseen, harmonic=harmonic_mean(seen, unseen)
+            bias=beforehand.value, fit_id=beforehand.fit_id, seen=seen, unseen=unseen, harmonic=harmonic
         )
     biases, seen_scores, unseen_scores = whole.shown()
     return SeenUnseenCurve(
@@ -113,6 +110,6 @@ def seen_unseen_curve(
         seen=seen_scores,
         unseen=unseen_scores,
         area=whole.area,
-        best_bias=whole.best_bias if development else None,
+        best_bias=whole.best_bias if task.is_development else None,
         calibration=calibration,
     )

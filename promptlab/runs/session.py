@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.build import factory
+from promptlab.config.settings import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
 from promptlab.support.paths import cache_dir
@@ -17,14 +17,41 @@ BACKBONES, DATASETS = 2, 16
 """How many are kept; the one used longest ago goes first."""
 
 
-def backbone(node: Mapping[str, Any]) -> FrozenCLIP:
-    """The backbone of a configuration node, loaded once."""
-    return _backbone(json.dumps(node, sort_keys=True))
+class _Kept:
+    """What choices made, the last few of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: OrderedDict[str, Any] = OrderedDict()
+
+    def of(self, choice: Choice) -> Any:
+        """What a choice makes, made once."""
+        key = json.dumps(choice.as_node(), sort_keys=True, default=repr)
+        if key not in self._made:
+            self._made[key] = choice.make()
+        self._made.move_to_end(key)
+        while len(self._made) > self._most:
+            self._made.popitem(last=False)
+        return self._made[key]
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._made.clear()
 
 
-def dataset(node: Mapping[str, Any]) -> Dataset:
-    """The dataset of a configuration node, opened once."""
-    return _dataset(json.dumps(node, sort_keys=True))
+_backbones, _datasets = _Kept(BACKBONES), _Kept(DATASETS)
+
+
+def backbone(choice: Choice) -> FrozenCLIP:
+    """The backbone of a choice, loaded once."""
+    clip: FrozenCLIP = _backbones.of(choice)
+    return clip
+
+
+def dataset(choice: Choice) -> Dataset:
+    """The dataset of a choice, opened once."""
+    opened: Dataset = _datasets.of(choice)
+    return opened
 
 
 def feature_bank() -> FeatureBank:
@@ -32,16 +59,10 @@ def feature_bank() -> FeatureBank:
     return _bank(str(cache_dir()))
 
 
-@lru_cache(BACKBONES)
-def _backbone(node: str) -> FrozenCLIP:
-    clip: FrozenCLIP = factory(json.loads(node), "backbone")()
-    return clip
-
-
-@lru_cache(DATASETS)
-def _dataset(node: str) -> Dataset:
-    opened: Dataset = factory(json.loads(node), "dataset")()
-    return opened
+def forget() -> None:
+    """Let go of all backbones and datasets."""
+    _backbones.clear()
+    _datasets.clear()
 
 
 @lru_cache(1)

@@ -19,6 +19,7 @@ import torch
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.saved.card import CardError
 from promptlab.support.deprecation import current_path
+from promptlab.support.signatures import path_of
 from promptlab.support.typed_json import PlainError, to_plain
 from promptlab.support.version import __version__
 
@@ -52,13 +53,6 @@ def arguments_from_json(values: Mapping[str, Any]) -> dict[str, Any]:
         CardError: if they name anything but learners and settings of promptlab.
     """
     return {name: _from_json(value, name) for name, value in values.items()}
-
-
-def path_of(kind: type) -> str:
-    """A class's import path; for promptlab's own the one of the room that offers it."""
-    room = ".".join(kind.__module__.split(".")[:2])
-    offered = getattr(import_module(room), kind.__qualname__, None) if room.startswith("promptlab.") else None
-    return f"{room if offered is kind else kind.__module__}.{kind.__qualname__}"
 
 
 def own_class(path: str) -> type:

@@ -22,8 +22,9 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip, portable
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
-from promptlab.saved.arguments import arguments_from_json, own_class, path_of, require_version
+from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+from promptlab.support.signatures import path_of
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 L = TypeVar("L", bound=PromptLearner)

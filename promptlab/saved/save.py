@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.store import RESULT_NAME
-from promptlab.saved.arguments import arguments_from_json, arguments_to_json, path_of
+from promptlab.saved.arguments import arguments_from_json, arguments_to_json
 from promptlab.saved.card import (
     CARD_NAME,
     LEARNED_NAME,
@@ -24,6 +24,7 @@ from promptlab.saved.card import (
 )
 from promptlab.saved.load import made
 from promptlab.support.files import open_atomic
+from promptlab.support.signatures import path_of
 
 _Files = dict[str, bytes]
 

@@ -7,14 +7,15 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.class_text.sentences import read_prompt_set
-from promptlab.config.schema import ConfigError
+from promptlab.config.settings import ConfigError
 from promptlab.demo.datasets import demo_dataset
-from promptlab.jobs.launch import composed
 from promptlab.learners import CLIPAdapter, TipAdapter, TipAdapterF, ZeroShot
+from promptlab.runs.facts import arguments_of
 from promptlab.runs.run import run
 from promptlab.saved.load import load_learner
 from promptlab.support.errors import DatasetError
 from tests.helpers.models import tiny_clip
+from tests.helpers.settings import settings_of
 
 SET = {
     "Polar Bear": ["a large white bear.", "a bear that swims among ice.", "white fur and black nose."],
@@ -122,7 +123,8 @@ def demo_set(tmp_path, monkeypatch):
 
 
 def run_of(*overrides):
-    return run(composed(["protocol=few_shot", "shots=1", "views=0", "trainer.enable_progress_bar=false", *overrides]))
+    quiet = ("protocol=few_shot", "shots=1", "views=0", "trainer.enable_progress_bar=false")
+    return run(settings_of([*quiet, *overrides]))
 
 
 def test_what_a_set_says_is_part_of_the_id_and_where_it_lies_is_not(tmp_path, demo_set):
@@ -145,15 +147,10 @@ def test_what_a_set_says_is_part_of_the_id_and_where_it_lies_is_not(tmp_path, de
 
 
 def test_an_inner_learners_set_is_part_of_the_id_too(demo_set):
-    from promptlab.config.build import arguments_of
-    from promptlab.config.check import check_config
-
     ids = []
     for prompts in ("null", "set.json"):
-        settings = check_config(
-            composed(["learner=ship", "learner@learner.inner=tip_adapter", f"learner.inner.prompts={prompts}"])
-        )
-        ids.append(arguments_of(settings["learner"], "learner", ["name"])["inner"].get("prompts"))
+        settings = settings_of(["learner=ship", "inner=tip_adapter", f"inner.prompts={prompts}"])
+        ids.append(arguments_of(settings.learner)["inner"].get("prompts"))
     assert ids[0] is None
     assert ids[1].startswith("sha256:")
 

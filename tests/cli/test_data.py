@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 import promptlab.cli.main as cli
-from promptlab.config.build import factory
+from promptlab.config.choices import choice_of
 from promptlab.data.prepare import Sources, examine, sources, sources_of
 from promptlab.support.errors import DatasetError
 from tests.helpers import miniatures
@@ -33,7 +33,7 @@ def examined(name, root, **about):
     settings = node(name, root)
     settings["about"] |= dict(zip(SPLITS, COUNTS[name], strict=True)) | {"classes": len(NAMES[name])} | about
     settings["about"].pop("images")
-    findings = examine(settings, factory(settings, "dataset"), sources_of(name))
+    findings = examine(settings, choice_of(settings, "dataset").factory(), sources_of(name))
     return [(finding.state, finding.what, finding.said) for finding in findings]
 
 
@@ -87,7 +87,7 @@ def test_imagenets_images_count_once_though_val_is_test(tmp_path):
     miniatures.imagenet(tmp_path)
     settings = node("imagenet", tmp_path)
     settings["about"] = {"classes": 3, "images": 42}
-    findings = list(examine(settings, factory(settings, "dataset"), sources_of("imagenet")))
+    findings = list(examine(settings, choice_of(settings, "dataset").factory(), sources_of("imagenet")))
     assert [(finding.state, finding.said) for finding in findings if finding.what == "images"] == [("ok", "42")]
 
 

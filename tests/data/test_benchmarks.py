@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from promptlab.class_text.templates import TEMPLATES
-from promptlab.config.build import check
+from promptlab.config.choices import choice_of
 from promptlab.data import base_new_classes, sample_few_shot
 from promptlab.data.benchmarks import read_benchmark
 from promptlab.data.benchmarks.folders import class_folders
@@ -365,12 +365,12 @@ def test_a_validation_class_that_training_lacks_is_refused(tmp_path):
 
 
 def test_a_mistake_in_the_configuration_is_named(tmp_path):
-    from promptlab.config.schema import ConfigError
+    from promptlab.config.settings import ConfigError
 
     wrong = node("caltech101", tmp_path)
     wrong["index"] = wrong["index"] | {"ignore": []}
     with pytest.raises(ConfigError, match=r"unknown key dataset\.index\.ignore, did you mean ignored"):
-        check(wrong, "dataset")
+        choice_of(wrong, "dataset")
     with pytest.raises(ValueError, match="list of image folders"):
         read_benchmark("mine", tmp_path, folders="mine")
 

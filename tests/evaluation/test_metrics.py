@@ -1,4 +1,6 @@
 import doctest
+import pickle
+from dataclasses import make_dataclass
 
 import numpy as np
 import pytest
@@ -6,10 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
-from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_f1_score
+from torchmetrics import Metric
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_calibration_error,
+    multiclass_f1_score,
+)
 
-from promptlab.evaluation import metrics
+from promptlab.evaluation import metrics, scores
 from promptlab.evaluation.metrics import Evaluator, MetricsError, evaluate_scores, top_predictions
+from promptlab.results.schema import Metrics
 
 
 def random_case(seed, n=200, c=7, absent=(2, 5)):
@@ -187,3 +195,125 @@ def test_top_predictions_are_softmax_probabilities_best_first():
 
 def test_the_example_runs():
     assert doctest.testmod(metrics).failed == 0
+    assert doctest.testmod(scores).failed == 0
+
+
+def in_batches(logits, labels, size=37):
+    evaluator = Evaluator(logits.shape[1])
+    for start in range(0, len(labels), size):
+        evaluator.update(logits[start : start + size], labels[start : start + size])
+    return evaluator
+
+
+def plainly(logits, labels, size=37, n_bins=15):
+    """What the evaluator computed before it was a torchmetrics.Metric, written out."""
+    c = logits.shape[1]
+    correct, support, predicted = (torch.zeros(c, dtype=torch.long) for _ in range(3))
+    edges = torch.linspace(0, 1, n_bins + 1, dtype=torch.double)
+    count, right = (torch.zeros(n_bins, dtype=torch.long) for _ in range(2))
+    confidence = torch.zeros(n_bins, dtype=torch.double)
+    for start in range(0, len(labels), size):
+        batch, true = logits[start : start + size], labels[start : start + size]
+        best = batch.argmax(1)
+        sure = batch.double().softmax(1).gather(1, best[:, None])[:, 0].clamp(0, 1)
+        support += true.bincount(minlength=c)
+        predicted += best.bincount(minlength=c)
+        correct += true[best == true].bincount(minlength=c)
+        bins = torch.bucketize(sure, edges, right=True).sub(1).clamp(0, n_bins - 1)
+        count += bins.bincount(minlength=n_bins)
+        right += bins[best == true].bincount(minlength=n_bins)
+        confidence += bins.bincount(weights=sure, minlength=n_bins)
+    there, filled = support > 0, count > 0
+    return {
+        "top1": int(correct.sum()) / len(labels),
+        "mean_class_accuracy": float((correct.double() / support)[there].mean()),
+        "macro_f1": float((2 * correct.double() / (support + predicted))[there].mean()),
+        "ece": float((confidence - right)[filled].abs().sum()) / len(labels),
+        "mean_confidence": [float(value) for value in (confidence / count)[filled]],
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_are_those_of_before_to_the_last_bit(seed):
+    logits, labels = random_case(seed, n=500)
+    found, expected = in_batches(logits, labels).compute(), plainly(logits, labels)
+    reliability = found.reliability
+    assert [found.top1, found.mean_class_accuracy, found.macro_f1] == list(expected.values())[:3]
+    assert reliability.ece == expected["ece"]
+    assert [value for value in reliability.mean_confidence if value is not None] == expected["mean_confidence"]
+
+
+def test_torchmetrics_accuracy_is_the_same_where_all_classes_have_images():
+    logits, labels = random_case(2, absent=())
+    found = evaluate_scores(logits, labels)
+    for average, ours in (("micro", found.top1), ("macro", found.mean_class_accuracy)):
+        assert float(multiclass_accuracy(logits, labels, num_classes=7, average=average)) == pytest.approx(ours)
+    logits, labels = random_case(2)
+    theirs = multiclass_accuracy(logits, labels, num_classes=7, average="macro")
+    assert evaluate_scores(logits, labels).mean_class_accuracy > float(theirs) + 0.1
+
+
+def assert_same(found, expected):
+    """Equal, less what the order of a sum of floats does to confidences."""
+    assert (found.images, found.top1, found.macro_f1) == (expected.images, expected.top1, expected.macro_f1)
+    assert found.per_class_accuracy == expected.per_class_accuracy
+    assert found.reliability.count == expected.reliability.count
+    assert found.reliability.ece == pytest.approx(expected.reliability.ece, rel=1e-12)
+
+
+def test_states_of_two_halves_merge_to_the_whole():
+    logits, labels = random_case(5)
+    first, second = in_batches(logits[:90], labels[:90]), in_batches(logits[90:], labels[90:])
+    assert isinstance(first, Metric)
+    before = second.compute()
+    assert first.compute().images == 90
+    first.merge_state(second)
+    assert_same(first.compute(), evaluate_scores(logits, labels))
+    assert second.compute() == before
+
+
+def test_states_of_two_devices_add_up_as_under_ddp():
+    """torchmetrics gathers every state and reduces it; here the other process is a second evaluator."""
+    logits, labels = random_case(6)
+    first, second = in_batches(logits[:90], labels[:90]), in_batches(logits[90:], labels[90:])
+    theirs = iter(second.metric_state.values())
+    first.dist_sync_fn = lambda state, group: [state, next(theirs)]
+    first.distributed_available_fn = lambda: True
+    assert_same(first.compute(), evaluate_scores(logits, labels))
+    first.distributed_available_fn = lambda: False
+    assert_same(first.compute(), evaluate_scores(logits[:90], labels[:90]))
+
+
+def test_it_moves_copies_pickles_and_starts_again_as_metrics_do():
+    logits, labels = random_case(7)
+    evaluator = Evaluator(7).to("cpu")
+    assert evaluator(logits, labels) == evaluate_scores(logits, labels)  # forward adds the batch and scores it
+    evaluator.update(logits, labels)
+    assert evaluator.compute().images == 400
+    moved = evaluator.to("cpu").clone()
+    assert pickle.loads(pickle.dumps(moved)).compute() == moved.compute() == evaluator.compute()
+    moved.reset()
+    moved.update(logits, labels)
+    assert moved.compute() == evaluate_scores(logits, labels)
+    assert evaluator.compute().images == 400
+
+
+def test_its_states_go_to_the_device_that_it_is_moved_to():
+    evaluator = Evaluator(7).to("meta")
+    assert {state.device.type for state in evaluator.metric_state.values()} == {"meta"}
+
+
+def test_a_new_score_is_a_class_in_the_list_and_a_field(monkeypatch):
+    class LogLikelihood:
+        def sums(self, batch):
+            return {"log_likelihood": batch.probabilities.gather(1, batch.labels[:, None]).log().sum()}
+
+        def fields(self, sums, images):
+            return {"nll": -float(sums["log_likelihood"]) / images}
+
+    new_metrics = make_dataclass("Metrics", [("nll", float)], bases=(Metrics,), frozen=True, kw_only=True)
+    monkeypatch.setattr(metrics, "Metrics", new_metrics)
+    monkeypatch.setattr(metrics, "scores", lambda n_bins: (*scores.scores(n_bins), LogLikelihood()))
+    logits, labels = random_case(8)
+    found = in_batches(logits, labels).compute().nll
+    assert found == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)))

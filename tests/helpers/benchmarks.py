@@ -2,7 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from promptlab.config.build import factory
+from promptlab.config.choices import choice_of
 from promptlab.support.paths import conf_dir
 
 OFFICIAL_NAMES = {
@@ -58,4 +58,4 @@ def node(name, root, **changes):
 
 
 def opened(name, root, **changes):
-    return factory(node(name, root, **changes), "dataset")()
+    return choice_of(node(name, root, **changes), "dataset").make()

@@ -9,11 +9,11 @@ import yaml
 
 import promptlab.cli.main as cli
 from promptlab import load_clip
-from promptlab.config.check import check_config
+from promptlab.config.overrides import split_flags
 from promptlab.demo.datasets import demo_dataset
 from promptlab.features import FeatureBank
-from promptlab.jobs.launch import composed, launch, split_flags
 from promptlab.support.paths import conf_dir
+from tests.helpers.settings import settings_of
 
 LIGHT = ["--help", "--version", "list", "list learners", "list datasets", "list protocols", "list backbones"]
 
@@ -105,23 +105,23 @@ def test_flags_may_stand_anywhere():
 
 @pytest.mark.parametrize("path", sorted((conf_dir() / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_composes(path):
-    check_config(composed([f"experiment={path.stem}"]))
+    settings_of([f"experiment={path.stem}"])
 
 
 def test_recipes_have_their_papers_settings():
-    few = check_config(composed(["experiment=coop_few_shot", "dataset=eurosat", "shots=1"]))
-    assert (few["learner"]["n_ctx"], few["learner"]["ctx_init"], few["learner"]["optim"]["epochs"]) == (16, None, 50)
-    base = check_config(composed(["experiment=coop_base_to_new", "dataset=eurosat"]))
-    assert (base["learner"]["n_ctx"], base["learner"]["ctx_init"]) == (4, "a photo of a")
-    assert base["learner"]["optim"]["epochs"] == 200
-    assert base["backbone"]["name"] == "ViT-B-16-quickgelu"
+    few = settings_of(["experiment=coop_few_shot", "dataset=eurosat", "shots=1"]).learner.arguments
+    assert (few["n_ctx"], few["ctx_init"], few["optim"].arguments["epochs"]) == (16, None, 50)
+    settings = settings_of(["experiment=coop_base_to_new", "dataset=eurosat"])
+    base = settings.learner.arguments
+    assert (base["n_ctx"], base["ctx_init"], base["optim"].arguments["epochs"]) == (4, "a photo of a", 200)
+    assert settings.backbone.arguments["name"] == "ViT-B-16-quickgelu"
 
 
 @pytest.mark.parametrize("group", ["backbone", "dataset", "learner", "protocol"])
 def test_every_choice_passes_its_own_check(group):
     for path in (conf_dir() / group).glob("*.yaml"):
         if path.stem != "features":  # has nothing until files are named
-            check_config(composed([f"{group}={path.stem}"]))
+            settings_of([f"{group}={path.stem}"])
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,15 @@ def test_every_choice_passes_its_own_check(group):
     ],
 )
 def test_setting_one_of_the_recipes_two_moves_the_other_aside(overrides, expected):
-    learner = check_config(composed(overrides))["learner"]
+    learner = settings_of(overrides).learner.arguments
     assert (learner["n_ctx"], learner["ctx_init"]) == expected
 
 
 def test_a_failed_run_is_a_message(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert launch(["dataset=eurosat", "data.root=nowhere"]) == 1
-    assert "nowhere" in capsys.readouterr().err
+    status, _, err = run_main(capsys, "dataset=eurosat", "data.root=nowhere")
+    assert status == 1
+    assert "nowhere" in err
     assert not list(Path().rglob("result.json"))
 
 

@@ -4,13 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.config.check import check_config
-from promptlab.config.recipes import kgcoop_template
-from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, CoOp, KgCoOp, ZeroShot
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
+from tests.helpers.settings import settings_of
 
 TEMPLATE = "a centered satellite photo of {}."
 
@@ -110,10 +108,10 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_recipe_is_the_papers():
     assert KgCoOp(tiny_clip(), ["cat"]).optim == Optim(epochs=100, batch_size=128)
-    settings = check_config(composed(["experiment=kgcoop_base_to_new", "dataset=eurosat"]))
-    learner = settings["learner"]
+    settings = settings_of(["experiment=kgcoop_base_to_new", "dataset=eurosat"])
+    learner = settings.learner.arguments
     assert (learner["ctx_init"], learner["teacher_template"], learner["weight"]) == ("a photo of a", None, 8.0)
-    assert (learner["optim"]["epochs"], learner["optim"]["batch_size"], learner["optim"]["lr"]) == (100, 128, 0.002)
-    assert settings["backbone"]["name"] == "ViT-B-16-quickgelu"
-    assert kgcoop_template("dtd") == "a photo of a {}, a type of texture."
-    assert kgcoop_template("oxford_pets") is None
+    assert learner["optim"].make() == Optim(epochs=100, batch_size=128, lr=0.002)
+    assert settings.backbone.arguments["name"] == "ViT-B-16-quickgelu"
+    teacher = settings_of(["learner=kgcoop", "dataset=dtd"]).learner.arguments["teacher_template"]
+    assert teacher == "a photo of a {}, a type of texture."

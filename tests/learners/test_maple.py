@@ -5,14 +5,12 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.clip import UnsupportedBackboneError
-from promptlab.config.check import check_config
-from promptlab.config.recipes import maple_depth, maple_recipe
-from promptlab.jobs.launch import composed
 from promptlab.learners import Batch, MaPLe
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.images import pictures, prompted_by_hand
 from tests.helpers.models import class_names, freeze, rule_model, tiny_clip
+from tests.helpers.settings import settings_of
 
 
 class TestContract(LearnerContract):
@@ -179,12 +177,12 @@ def test_resnets_are_refused_at_once():
 
 def test_recipe_is_the_papers(tiny):
     assert MaPLe(tiny, ["cat"], depth=2).optim == Optim(lr=0.0035, batch_size=4, epochs=5, warmup_epochs=1)
-    settings = check_config(composed(["experiment=maple_base_to_new", "dataset=eurosat"]))
-    learner = settings["learner"]
+    learner = settings_of(["experiment=maple_base_to_new", "dataset=eurosat"]).learner.arguments
     assert (learner["n_ctx"], learner["ctx_init"], learner["depth"]) == (2, "a photo of a", 9)
-    assert (learner["optim"]["lr"], learner["optim"]["epochs"], learner["optim"]["batch_size"]) == (0.0035, 5, 4)
-    assert check_config(composed(["learner=maple", "protocol=few_shot"]))["learner"]["depth"] == 4
+    assert learner["optim"].make() == Optim(lr=0.0035, batch_size=4, epochs=5, warmup_epochs=1)
+    assert settings_of(["learner=maple", "protocol=few_shot"]).learner.arguments["depth"] == 4
     for protocol in ("cross_dataset", "domain_generalization"):
-        assert [maple_recipe(setting, protocol) for setting in ("depth", "epochs", "lr")] == [3, 2, 0.0026]
-        assert maple_depth(protocol, 4) == 3
-        assert maple_depth(protocol, 2) == 2
+        learner = settings_of(["learner=maple", f"protocol={protocol}"]).learner.arguments
+        assert (learner["depth"], learner["optim"].make().epochs, learner["optim"].make().lr) == (3, 2, 0.0026)
+    shallow = settings_of(["learner=maple", "backbone.about.layers=2"])
+    assert shallow.learner.arguments["depth"] == 2

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.report.grouping import summarise
-from promptlab.results.statistics import mean_interval
+from promptlab.report.statistics import mean_interval
 from tests.helpers.results import make_evaluation, make_fit, make_result
 
 SEEDS = (1, 2, 3)
@@ -34,6 +34,13 @@ def test_seeds_and_their_draws_are_averaged():
     assert row.notes == ()
 
 
+def test_two_ways_to_average_h_over_seeds():
+    runs = [make_result({"base": base, "new": new}, seed=seed) for seed, base, new in ((1, 0.8, 0.4), (2, 0.6, 0.6))]
+    (row,) = summarise(runs)
+    assert row.h_of_seed_means == pytest.approx(2 * 0.7 * 0.5 / 1.2)
+    assert row.mean_of_seed_h.mean == pytest.approx((2 * 0.8 * 0.4 / 1.2 + 0.6) / 2)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -58,7 +65,15 @@ def test_every_other_fact_of_the_fit_separates_rows(change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"shots": 4}, {"dataset": "dtd"}, {"protocol": "few_shot"}, {"learner": "x"}, {"val_images": 8}]
+    "change",
+    [
+        {"shots": 4},
+        {"dataset": "dtd"},
+        {"protocol": "few_shot"},
+        {"learner": "x"},
+        {"val_images": 8},
+        {"marks": ("transductive",)},
+    ],
 )
 def test_what_a_run_is_separates_rows(change):
     assert len(summarise([make_result(seed=1), make_result(seed=2, **change)])) == 2

@@ -107,6 +107,12 @@ def test_fields_with_a_default_may_be_missing():
     assert from_plain(Result, json.loads(edited(lambda d: d.pop("schema_version")))).schema_version == 1
 
 
+def test_marks_come_back_and_results_without_them_have_none():
+    marked = make_result(marks=("transductive", "unlabelled images"))
+    assert Result.from_json(marked.to_json()) == marked
+    assert Result.from_json(edited(lambda d: d.pop("marks"))).marks == ()
+
+
 def test_an_evaluation_has_metrics_or_a_reason():
     good = make_evaluation("new", "0" * 16, 0.5)
     for wrong in ({"metrics": None}, {"reason": "both"}, {"metrics": None, "reason": ""}):

@@ -74,7 +74,7 @@ def test_reading_results_needs_no_torch():
     """A report over a thousand runs shouldn't wait for torch."""
     code = (
         "import sys\n"
-        "from promptlab.report import grouping, table\n"
+        "from promptlab.report import columns, grouping, markup, spreadsheet, table\n"
         "from promptlab.results import document, ids, predictions, provenance, statistics, store\n"
         "print([name for name in ('torch', 'scipy', 'hydra', 'lightning') if name in sys.modules])"
     )

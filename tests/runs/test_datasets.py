@@ -2,17 +2,19 @@
 
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from promptlab.config.schema import ConfigError
-from promptlab.jobs.launch import composed
+from promptlab.config.choices import choice_of
+from promptlab.config.settings import ConfigError
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
 from tests.helpers import miniatures, xlsa17
 from tests.helpers.fakes import write_pictures
+from tests.helpers.settings import settings_of
 
 LIGHT = ("views=0", "trainer.enable_progress_bar=false")
 COOP = ("learner=coop", "learner.n_ctx=2", "learner.ctx_init=null", "learner.optim.epochs=1")
@@ -37,8 +39,9 @@ def paint(root):
             draw(path)
 
 
-def run_of(*overrides):
-    return run(composed([*LIGHT, *overrides])).result
+def run_of(*overrides, targets=None):
+    settings = settings_of([*LIGHT, *overrides])
+    return run(settings if targets is None else replace(settings, targets=targets)).result
 
 
 def test_a_result_says_whose_split_it_is(tmp_path):
@@ -53,7 +56,7 @@ def test_a_result_says_whose_split_it_is(tmp_path):
     (tmp_path / "food-101" / "split_zhou_Food101.json").write_text(json.dumps(split))
     from promptlab.runs import session
 
-    session._dataset.cache_clear()
+    session.forget()
     assert any("split: coop (split_zhou_Food101.json) (" in note for note in run_of(*arguments).notes)
 
 
@@ -74,18 +77,16 @@ def test_imagenet_and_its_four_test_sets(tmp_path):
         (folder / str(label)).rmdir()
     paint(tmp_path)
     sizes = {"imagenetv2": 3, "imagenet_sketch": 3, "imagenet_a": 2, "imagenet_r": 2}
-    nodes = []
+    targets = []
     from omegaconf import OmegaConf
 
     from promptlab.support.paths import conf_dir
 
     for name in IMAGENETS:
         node = OmegaConf.to_container(OmegaConf.load(conf_dir() / "dataset" / f"{name}.yaml"), resolve=False)
-        nodes.append({**node, "n_classes": sizes[name]})
-    cfg = composed([*LIGHT, *COOP, "protocol=domain_generalization", "dataset=imagenet", "dataset.n_classes=3",
-                    "shots=2", f"data.root={tmp_path}", "val=none"])  # fmt: skip
-    OmegaConf.update(cfg, "protocol.targets", nodes, force_add=True)
-    result = run(cfg).result
+        targets.append(choice_of({**node, "root": str(tmp_path), "n_classes": sizes[name]}, name))
+    result = run_of(*COOP, "protocol=domain_generalization", "dataset=imagenet", "dataset.n_classes=3", "shots=2",
+                    f"data.root={tmp_path}", "val=none", targets=tuple(targets))  # fmt: skip
     assert list(result.evaluations) == ["imagenet", *IMAGENETS]
     spaces = {name: evaluation.facts.class_names for name, evaluation in result.evaluations.items()}
     assert spaces["imagenet"] == spaces["imagenetv2"] == spaces["imagenet_sketch"] == ("missile", "missile", "fox")

@@ -7,16 +7,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from promptlab.config.schema import ConfigError
+from promptlab import load_clip
+from promptlab.cli.main import main as launch
+from promptlab.config.settings import ConfigError
+from promptlab.demo import demo_dataset
 from promptlab.evaluation.evaluate import logits_of
 from promptlab.evaluation.metrics import evaluate_scores
-from promptlab.jobs.launch import composed, launch
 from promptlab.learners import CoOp, ZeroShot
 from promptlab.results.statistics import harmonic_mean
 from promptlab.results.store import read_result
-from promptlab.runs import run as run_module
+from promptlab.runs import fit as fitting
 from promptlab.runs import session
 from promptlab.runs.run import run
+from tests.helpers.settings import settings_of
 from tests.helpers.tasks import some_classes
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
@@ -32,13 +35,13 @@ def folders(tmp_path, monkeypatch):
 def fits(monkeypatch):
     """How often a fit began."""
     count = []
-    fit = run_module.fit
-    monkeypatch.setattr(run_module, "fit", lambda *args, **kwargs: count.append(1) or fit(*args, **kwargs))
+    fit = fitting.fit
+    monkeypatch.setattr(fitting, "fit", lambda *args, **kwargs: count.append(1) or fit(*args, **kwargs))
     return count
 
 
 def config(*overrides):
-    return composed([*QUICK, *overrides])
+    return settings_of([*QUICK, *overrides])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_target_is_scored_as_its_own_classes_and_template_have_it():
     """P24: the context as it is, everything else from the target."""
     outcome = run(config("protocol=cross_dataset"))
     context = load_file(outcome.folder / "learned.safetensors")["ctx"]
-    clip, target = session.backbone(outcome.result.config["backbone"]), session.dataset(_node(outcome, 0))
+    clip, target = load_clip("demo"), demo_dataset(_node(outcome, 0)["name"])
     transferred = CoOp(clip, target.class_names, n_ctx=4, ctx_init="a photo of a")
     assert not torch.equal(transferred.ctx, context)
     transferred.load_learned({"ctx": context})
@@ -136,14 +139,14 @@ def test_a_joint_label_space_is_another_evaluation_of_the_same_fit(fits):
 def test_one_ship_fit_serves_separate_columns_and_the_joint_label_space(fits):
     inner = ("learner@learner.inner=coop", "++learner.inner.optim.epochs=1")
     quick = ("learner=ship", "protocol.joint=true", "++learner.generator_optim.epochs=1", *inner)
-    outcome = run(composed([*QUICK[:2], *quick]))
+    outcome = run(settings_of([*QUICK[:2], *quick]))
     assert len(fits) == 1
     assert [part.metrics is None for part in outcome.result.evaluations.values()] == [False] * 4
     assert len(outcome.result.fit.class_names) == 24
 
 
 def test_a_probe_scores_trained_classes_only_and_says_why():
-    outcome = run(composed([*QUICK[:2], "learner=linear_probe", "protocol=cross_dataset"]))
+    outcome = run(settings_of([*QUICK[:2], "learner=linear_probe", "protocol=cross_dataset"]))
     own, target = outcome.result.evaluations.values()
     assert own.metrics is not None
     assert target.metrics is None
@@ -154,19 +157,19 @@ def test_a_probe_scores_trained_classes_only_and_says_why():
 @pytest.mark.parametrize("learner", ["learner=linear_probe", "learner=coop ++learner.csc=true"])
 def test_a_run_in_which_nothing_can_be_scored_is_refused_before_it_trains(fits, learner):
     with pytest.raises(ConfigError, match="nothing of this run could be scored"):
-        run(composed([*QUICK[:2], *learner.split(), "protocol=generalized_zero_shot"]))
+        run(settings_of([*QUICK[:2], *learner.split(), "protocol=generalized_zero_shot"]))
     assert not fits
 
 
 def test_keys_of_seen_classes_vote_in_the_joint_label_space():
-    outcome = run(composed([*QUICK[:2], "learner=tip_adapter", "protocol=generalized_zero_shot"]))
+    outcome = run(settings_of([*QUICK[:2], "learner=tip_adapter", "protocol=generalized_zero_shot"]))
     seen, unseen = outcome.result.evaluations.values()
     assert seen.metrics.mean_class_accuracy > seen.zero_shot.mean_class_accuracy
     assert unseen.metrics.mean_class_accuracy <= unseen.zero_shot.mean_class_accuracy
 
 
 def test_generalised_zero_shot_trains_on_all_images_and_reports_class_means():
-    outcome = run(composed([QUICK[1], *QUICK[2:], "protocol=generalized_zero_shot"]))
+    outcome = run(settings_of([QUICK[1], *QUICK[2:], "protocol=generalized_zero_shot"]))
     result = outcome.result
     assert (result.shots, result.train_images) == ("all", 12 * 32)
     seen, unseen = (part.metrics.mean_class_accuracy for part in result.evaluations.values())
@@ -196,7 +199,7 @@ def test_the_bias_is_chosen_on_the_development_split(fits, capsys):
 
 def test_a_learner_that_searches_can_be_calibrated():
     outcome = run(
-        composed([*QUICK[:2], "learner=tip_adapter", "protocol=generalized_zero_shot", "protocol.calibrate=true"])
+        settings_of([*QUICK[:2], "learner=tip_adapter", "protocol=generalized_zero_shot", "protocol.calibrate=true"])
     )
     assert outcome.result.seen_unseen.calibration is not None
 
@@ -260,7 +263,7 @@ def test_a_learner_that_searches_needs_validation_images(monkeypatch):
     monkeypatch.setattr(session, "dataset", lambda node: without_val(opened(node)))
     for overrides in (["learner=tip_adapter"], ["learner=linear_probe"], ["select=val"]):
         with pytest.raises(ConfigError, match="chooses on validation images, and demo_shapes has none"):
-            run(composed([*QUICK[:2], "protocol=few_shot", *overrides]))
+            run(settings_of([*QUICK[:2], "protocol=few_shot", *overrides]))
 
 
 def without_val(dataset):

@@ -5,24 +5,25 @@ import logging
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from promptlab.config.schema import ConfigError
+from promptlab.config.settings import Choice, ConfigError
+from promptlab.data import read_json
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
-from promptlab.jobs.launch import composed
-from promptlab.learners import CoOp
+from promptlab.learners import CoOp, Optim
 from promptlab.results.ids import items_digest
 from promptlab.results.predictions import read_predictions
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
 from promptlab.support.errors import DatasetError
+from tests.helpers.settings import settings_of
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
 
@@ -34,9 +35,7 @@ def folders(tmp_path, monkeypatch):
 
 
 def config(*overrides):
-    cfg = composed([*QUICK, *overrides])
-    assert OmegaConf.is_config(cfg)
-    return cfg
+    return settings_of([*QUICK, *overrides])
 
 
 def test_a_run_writes_all_its_documents():
@@ -180,7 +179,7 @@ def test_a_fit_that_was_cut_short_says_so():
 
 
 def test_few_shot_and_zero_shot():
-    outcome = run(composed(["learner=zero_shot", "protocol=few_shot", "shots=2", "views=0"]))
+    outcome = run(settings_of(["learner=zero_shot", "protocol=few_shot", "shots=2", "views=0"]))
     (test,) = outcome.result.evaluations.values()
     assert test.metrics == test.zero_shot
     assert outcome.result.harmonic is None
@@ -234,14 +233,9 @@ def test_a_learner_of_images_says_that_its_views_are_fresh(monkeypatch):
     assert outcome.result.evaluations["base"].metrics.images == 720
 
 
-def test_a_learner_that_uses_new_names_gets_them(monkeypatch):
-    monkeypatch.setattr("promptlab.learners.KnowsEveryName", KnowsEveryName, raising=False)
-    settings = config("protocol.name=base_to_new")
-    settings.learner = {
-        "name": "mine",
-        "_target_": "promptlab.learners.KnowsEveryName",
-        "optim": {"_target_": "promptlab.training.Optim", "epochs": 1},
-    }
+def test_a_learner_that_uses_new_names_gets_them():
+    learner = Choice(KnowsEveryName, {"optim": Choice(Optim, {"epochs": 1})}, name="mine")
+    settings = replace(config(), learner=learner)
     outcome = run(settings)
     assert KnowsEveryName.built == (True,) * 12 + (False,) * 12
     assert len(outcome.result.fit.class_names) == 24
@@ -297,11 +291,8 @@ def test_unreadable_images_are_named_before_training(tmp_path, monkeypatch):
     (tmp_path / "data" / "mine" / "split.json").write_text(json.dumps(split))
     (folder / names[0]).write_bytes(b"")
     settings = config("views=online", "protocol=few_shot", "val=none")
-    settings.dataset = {
-        "_target_": "promptlab.data.readers.split_file.read_coop_split",
-        **{"name": "mine", "root": str(tmp_path / "data"), "folder": "mine"},
-        **{"split_file": "split.json", "image_folder": "images"},
-    }
+    lists = {"name": "mine", "path": str(tmp_path / "data" / "mine" / "split.json"), "images": str(folder)}
+    settings = replace(settings, dataset=Choice(read_json, {**lists, "validate": False}))
     with pytest.raises(DatasetError, match=r"a/0\.png"):
         run(settings)
     assert not list(tmp_path.rglob("learned.safetensors"))
@@ -338,10 +329,11 @@ def test_a_killed_run_goes_on(monkeypatch):
 def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_at):
     """What was learned and scored is there; only what is missing is done."""
     from promptlab import load_results
+    from promptlab.runs import fit as fitting
     from promptlab.runs import run as module
 
     whole = run(config("results=whole"))
-    score, fit, calls, fits = module.score, module.fit, [], []
+    score, fit, calls, fits = module.score, fitting.fit, [], []
 
     def killed(scorer, evaluation, *rest):
         calls.append(evaluation.name)
@@ -350,7 +342,7 @@ def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_a
         return score(scorer, evaluation, *rest)
 
     monkeypatch.setattr(module, "score", killed)
-    monkeypatch.setattr(module, "fit", lambda *args, **kwargs: fits.append(1) or fit(*args, **kwargs))
+    monkeypatch.setattr(fitting, "fit", lambda *args, **kwargs: fits.append(1) or fit(*args, **kwargs))
     with pytest.raises(KeyboardInterrupt):
         run(config())
     assert load_results("results") == []
@@ -365,27 +357,25 @@ def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_a
 
 
 def test_trained_parameters_are_those_that_gradients_trained():
-    cached = run(composed([*QUICK[:2], "learner=tip_adapter"])).result.trained_parameters
-    trained = run(composed([*QUICK[:2], "learner=tip_adapter_f", "++learner.optim.epochs=1"])).result.trained_parameters
+    cached = run(settings_of([*QUICK[:2], "learner=tip_adapter"])).result.trained_parameters
+    trained = run(
+        settings_of([*QUICK[:2], "learner=tip_adapter_f", "++learner.optim.epochs=1"])
+    ).result.trained_parameters
     assert (cached.count, trained.count) == (0, 24 * 128)
     assert cached.shapes["keys"] == trained.shapes["keys"] == (24, 128)
 
 
 def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
-    from dataclasses import replace
-
     from promptlab.runs import session
 
     opened = replace(demo_dataset("demo_shapes"), val_is_test=True)
     monkeypatch.setattr(session, "dataset", lambda node: opened)
     for choice in ("select=val", "learner=linear_probe", "learner=ship learner@learner.inner=tip_adapter"):
         with pytest.raises(ConfigError, match="those of demo_shapes are among its test images"):
-            run(composed([*QUICK[:2], *choice.split()]))
+            run(settings_of([*QUICK[:2], *choice.split()]))
 
 
 def test_nothing_is_chosen_on_images_that_are_tested(monkeypatch):
-    from dataclasses import replace
-
     from promptlab.runs import session
 
     dataset = demo_dataset("demo_shapes")

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import promptlab
 from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
-from promptlab.jobs.launch import composed
+from promptlab.config.compose import composed
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
 from promptlab.learners.base.contract import _train as train_a_little
 from promptlab.learners.base.optim import Optim

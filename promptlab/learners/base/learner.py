@@ -88,7 +88,7 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
     version: ClassVar[int] = 1
     """Raised whenever the same arguments would give other numbers; part of the fit id."""
     added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Arguments that came after fits had ids: at these values they change nothing, and are no part of an id."""
+    """Arguments that came after fits had ids, as plain values: at these they change nothing, and aren't in an id."""
 
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()

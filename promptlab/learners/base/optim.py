@@ -67,8 +67,8 @@ class Optim:
         ValueError: for an unknown name, a number out of range, or ``steps`` together with what counts epochs.
     """
 
-    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({"steps": None, "betas": (0.9, 0.999), "eta_min": 0.0})
-    """Fields that came after fits had ids: at these values they change nothing, and are no part of an id."""
+    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0})
+    """Fields that came after fits had ids, as plain values: at these they change nothing, and are no part of an id."""
 
     name: OptimiserName = "sgd"
     lr: float = 0.002

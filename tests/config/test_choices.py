@@ -2,8 +2,9 @@
 
 import pytest
 
-from promptlab.config.build import arguments_of, check, factory
-from promptlab.config.schema import ConfigError
+from promptlab.config.choices import choice_of
+from promptlab.config.settings import Choice, ConfigError
+from promptlab.data import read_features
 from promptlab.learners.base.optim import Optim
 
 COOP = "promptlab.learners.CoOp"
@@ -30,42 +31,37 @@ OPTIM = "promptlab.training.Optim"
 )
 def test_mistakes_are_named(node, message):
     with pytest.raises(ConfigError, match=message):
-        check(node, "learner")
+        choice_of(node, "learner")
 
 
 def test_what_the_inner_node_refuses_is_named():
     node = {"_target_": COOP, "optim": {"_target_": OPTIM, "epochs": 0}}
     with pytest.raises(ConfigError, match=r"learner: optim\.epochs=0: at least 1"):
-        factory(node, "learner")
+        choice_of(node, "learner")
 
 
-def test_factory_makes_inner_nodes_and_drops_what_is_for_people():
+def test_a_choice_makes_inner_choices_and_drops_what_is_for_people():
     node = {"_target_": OPTIM, "about": {"summary": "x"}, "name": "adam", "lr": 1}
-    assert factory(node, "optim")() == Optim(name="adam", lr=1)
-    assert factory({**node, "name": 3}, "optim", drop=("name",))() == Optim(lr=1)
+    assert choice_of(node, "optim").make() == Optim(name="adam", lr=1)
+    outer = choice_of({"_target_": COOP, "name": "mine", "optim": node}, "learner")
+    assert outer.factory().keywords == {"optim": Optim(name="adam", lr=1)}
+    assert outer.label == "mine"
 
 
-def test_arguments_include_defaults():
-    node = {"_target_": COOP, "about": {}, "name": "coop", "optim": {"_target_": OPTIM, "lr": 0.1}}
-    arguments = arguments_of(node, "learner", drop=("name",))
-    assert arguments["class_token_position"] == "end"
-    assert arguments["optim"]["lr"] == 0.1
-    assert arguments["optim"]["epochs"] == 200
-    assert not {"about", "name", "_target_"} & arguments.keys()
+def test_choices_in_lists_are_made_too():
+    optim = choice_of({"_target_": OPTIM, "lr": 1}, "optim")
+    assert Choice(dict, {"optims": [optim], "by": {"name": optim}}).make() == {
+        "optims": [Optim(lr=1)],
+        "by": {"name": Optim(lr=1)},
+    }
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ({}, {}),
-        ({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0}, {}),
-        ({"betas": [0.9, 0.99]}, {"betas": [0.9, 0.99]}),
-        ({"eta_min": 1e-6}, {"eta_min": 1e-6}),
-    ],
-)
-def test_arguments_that_came_later_are_told_where_they_do_something(given, kept):
-    """Ids of fits from before they came stay what they were."""
-    target = {"_target_": OPTIM}
-    plain = arguments_of(target, "optim")
-    assert not {"steps", "betas", "eta_min"} & plain.keys()
-    assert arguments_of({**target, **given}, "optim") == {**plain, **kept}
+def test_a_choice_names_itself_as_a_configuration_does():
+    node = {"name": "mine", "_target_": COOP, "n_ctx": 4, "optim": {"_target_": OPTIM, "lr": 0.1}}
+    assert choice_of({"about": {}, **node}, "learner").as_node() == node
+
+
+def test_what_moved_is_found_where_it_was():
+    choice = choice_of({"_target_": "promptlab.data.feature_files.read_features", "train": "a", "test": "b"}, "dataset")
+    assert choice.kind is read_features
+    assert choice.path == "promptlab.data.feature_files.read_features"

@@ -1,0 +1,102 @@
+"""``_target_`` nodes of a configuration to choices, every key and value checked against the target's own signature.
+
+A mistake is named before anything is loaded. Configuration is code: never build one that you don't trust.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.values import describe, fits, hints_of
+from promptlab.support.deprecation import current_path
+from promptlab.support.signatures import signature_of
+from promptlab.support.words import suggest
+
+_NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
+
+
+def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()) -> Choice:
+    """The choice that a node names; choices among its arguments are made once, so that what they refuse is named here.
+
+    Args:
+        node: with ``_target_`` and arguments; ``name`` names the choice where the target takes no such argument.
+        where: name of the node, for messages.
+        drop: keys that are no arguments.
+
+    Raises:
+        ConfigError: naming the key, what is allowed, and the closest match; or what an inner choice refused.
+    """
+    target = target_of(node, where)
+    parameters, hints = signature_of(target), hints_of(target)
+    given = {key: value for key, value in node.items() if key not in _NO_ARGUMENTS and key not in drop}
+    name = "" if "name" in parameters else given.pop("name", "")
+    arguments = {}
+    for key, value in given.items():
+        if key not in parameters:
+            raise ConfigError(f"unknown key {where}.{key}{suggest(key, parameters)}; {target.__name__} takes: "
+                              f"{', '.join(parameters)}")  # fmt: skip
+        arguments[key] = _argument(value, f"{where}.{key}")
+        if not _is_node(value):
+            _check_value(value, f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))
+    choice = Choice(target, arguments, name or "", str(node["_target_"]), bool(node.get("_partial_")))
+    _rehearse(choice, where)
+    return choice
+
+
+def file_arguments(target: Any) -> tuple[str, ...]:
+    """Arguments that may be paths of files, of a learner that says so."""
+    found: tuple[str, ...] = getattr(target, "file_arguments", ())
+    return found
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def _argument(value: Any, where: str) -> Any:
+    """A value with the nodes in it turned into choices."""
+    if _is_node(value):
+        return choice_of(value, where)
+    if isinstance(value, Mapping):
+        return {key: _argument(item, f"{where}.{key}") for key, item in value.items()}
+    return [_argument(item, f"{where}[{i}]") for i, item in enumerate(value)] if isinstance(value, list) else value
+
+
+def _check_value(value: Any, where: str, hint: Any, *, is_file: bool) -> None:
+    if is_file and isinstance(value, str):
+        if not Path(value).expanduser().is_file():
+            raise ConfigError(f"{where}={value}: there is no such file")
+    elif hint is not Any and not fits(value, hint):
+        raise ConfigError(f"{where}={value!r}: {describe(hint)} is needed")
+
+
+def _rehearse(choice: Choice, where: str) -> None:
+    """Make the inner choices, as they will be made later.
+
+    Raises:
+        ConfigError: with what one of them refuses.
+    """
+    try:
+        choice.factory()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def target_of(node: Mapping[str, Any], where: str) -> Any:
+    """The class or function that a node names.
+
+    Raises:
+        ConfigError: if it names none, or one that can't be imported.
+    """
+    name = node.get("_target_")
+    if not name:
+        raise ConfigError(f"{where} has no _target_: choose one with {where}=NAME")
+    module, _, attribute = current_path(str(name)).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{where}._target_={name}: can't be imported ({error})") from error

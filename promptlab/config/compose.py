@@ -1,0 +1,49 @@
+"""Overrides to a composed configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from promptlab.config import resolvers, schema
+from promptlab.config.explain import explain
+from promptlab.config.settings import ConfigError
+from promptlab.support.paths import conf_dir
+
+
+def register() -> None:
+    """Make the schema and the resolvers known to Hydra; safe to repeat."""
+    schema.register()
+    resolvers.register()
+
+
+def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConfig:
+    """The configuration with these overrides.
+
+    Args:
+        overrides: in Hydra's grammar.
+        folders: configuration folders besides promptlab's own.
+
+    Raises:
+        ConfigError: if it can't be composed.
+    """
+    GlobalHydra.instance().clear()
+    search = ",".join(f"'{_escaped(f'file://{folder.absolute()}')}'" for folder in folders)
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+
+
+register()  # also in the worker processes of a launcher, which find the configuration composed
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

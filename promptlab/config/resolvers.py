@@ -1,0 +1,82 @@
+"""Tables in YAML: how a recipe says what its paper ties to a protocol, a dataset or a number of shots.
+
+=================================================  =====================================================
+``${by:KEY,{a: 1, b: 2, else: 3}}``                the entry of a table, e.g. by ``${protocol.name}``
+``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
+``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
+``${smaller:A,B}``                                 the smaller number
+=================================================  =====================================================
+
+They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+
+_REST = "else"
+
+
+def register() -> None:
+    """Make the resolvers known to OmegaConf; safe to repeat."""
+    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller)):
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def by(key: Any, table: Mapping[Any, Any]) -> Any:
+    """The entry of a table for a key, compared as text.
+
+    Raises:
+        KeyError: if there is neither the key nor ``else``.
+
+    Example:
+        >>> by("few_shot", {"few_shot": 16, "else": 4}), by("cross_dataset", {"few_shot": 16, "else": 4})
+        (16, 4)
+    """
+    entries = {str(name): value for name, value in table.items()}
+    if str(key) not in entries and _REST not in entries:
+        raise KeyError(f"the table has no entry for {key}: it has {', '.join(entries)}")
+    return entries.get(str(key), entries.get(_REST))
+
+
+def up_to(number: Any, table: Mapping[Any, Any]) -> Any:
+    """The entry of the smallest limit that a number doesn't exceed; ``else`` for larger ones and for words.
+
+    Example:
+        >>> [up_to(shots, {1: 50, 4: 100, "else": 200}) for shots in (1, 2, 16, "all")]
+        [50, 100, 200, 200]
+    """
+    limits = sorted((int(limit), value) for limit, value in table.items() if limit != _REST)
+    if isinstance(number, int):
+        for limit, value in limits:
+            if number <= limit:
+                return value
+    return by(_REST, table)
+
+
+def unless(sibling: str, value: Any, *, _parent_: Any = None) -> Any:
+    """The value, or None where somebody set another key of the same node, which then decides.
+
+    Args:
+        sibling: the other key.
+        value: the recipe's.
+        _parent_: the node; OmegaConf gives it.
+    """
+    if _parent_ is not None and sibling in _parent_:
+        node = _parent_._get_node(sibling)
+        if not node._is_interpolation() and node._value() is not None:
+            return None
+    return value
+
+
+def smaller(first: float, second: float) -> float:
+    """The smaller of two numbers.
+
+    Example:
+        >>> smaller(9, 4)
+        4
+    """
+    return min(first, second)

@@ -1,0 +1,198 @@
+"""What a run is, as one typed value: what comes after the check of a configuration reads it, and nothing changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from promptlab.support.errors import PromptlabError
+from promptlab.support.signatures import path_of
+
+if TYPE_CHECKING:
+    from promptlab.learners.base.learner import PromptLearner
+
+Shots = int | Literal["all"]
+Views = int | Literal["online"]
+
+
+class ConfigError(PromptlabError, ValueError):
+    """A configuration that can't be run; the message names the key, what is wrong, and what is allowed."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class or function and the arguments to call it with, chosen by a configuration or in Python.
+
+    Args:
+        kind: the class or function.
+        arguments: by name; choices among them are made first, in lists and mappings too.
+        name: what folders and tables call it; of the kind's own name if empty.
+        target: the import path that a configuration names it by; the kind's own if empty.
+        as_factory: among the arguments of another choice: hand over something to call instead of what it makes.
+
+    Example:
+        >>> from promptlab.learners import CoOp, Optim
+        >>> Choice(CoOp, {"n_ctx": 4, "optim": Choice(Optim, {"epochs": 2})}).label
+        'coop'
+    """
+
+    kind: Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    target: str = ""
+    as_factory: bool = False
+
+    @property
+    def label(self) -> str:
+        """What folders and tables call it."""
+        return self.name or str(getattr(self.kind, "__name__", "")).lower()
+
+    @property
+    def path(self) -> str:
+        """The import path of the kind."""
+        return self.target or path_of(self.kind)
+
+    def factory(self) -> Callable[..., Any]:
+        """Something to call with what the choice leaves open."""
+        return partial(self.kind, **{key: _made(value) for key, value in self.arguments.items()})
+
+    def make(self, *given: Any, **also: Any) -> Any:
+        """What the kind makes of the arguments, and of what is given besides."""
+        return self.factory()(*given, **also)
+
+    def changed(self, **arguments: Any) -> Choice:
+        """The same with some arguments changed."""
+        return replace(self, arguments={**self.arguments, **arguments})
+
+    def as_node(self) -> dict[str, Any]:
+        """As a configuration names it: ``_target_``, the arguments, and a name where that is none of them."""
+        named = {"name": self.name} if self.name else {}
+        node = {"_target_": self.path, **({"_partial_": True} if self.as_factory else {})}
+        return {**named, **node, **{key: _as_node(value) for key, value in self.arguments.items()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A run.
+
+    Args:
+        backbone: makes the frozen CLIP.
+        dataset: opens what to train on.
+        protocol: draws the Task from it; see :mod:`promptlab.protocols`.
+        learner: makes the learner from backbone and class names; its kind is a ``PromptLearner``.
+        targets: the other datasets that the protocol scores, if it takes ``targets``; each has a name.
+        shots: training images per class, or ``"all"``.
+        seed: of the draw, the initialisation and the order of batches.
+        views: random training views per image; 0 for the evaluation transform, ``"online"`` for fresh ones every step,
+            which learners that need images have for every other number.
+        crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
+        val: validation images: ``few`` (min(shots, 4) per class), ``full`` or ``none``.
+        select: which epoch to keep: ``last``, or the best on ``val``.
+        trainer: options of ``lightning.Trainer``.
+        logger: makes a Lightning logger, or None.
+        ckpt_every_s: at most one checkpoint in so many seconds.
+        results: folder that results go to.
+        force: run again what is finished.
+
+    Raises:
+        ConfigError: for a value out of range, naming the key and what is allowed.
+
+    Example:
+        >>> from promptlab.clip import load_clip
+        >>> from promptlab.demo import demo_dataset
+        >>> from promptlab.learners import CoOp
+        >>> from promptlab.protocols import few_shot
+        >>> demo = Choice(load_clip, {"name": "demo"}), Choice(demo_dataset, {"name": "demo_shapes"})
+        >>> Settings(backbone=demo[0], dataset=demo[1], protocol=Choice(few_shot), learner=Choice(CoOp)).shots
+        16
+    """
+
+    backbone: Choice
+    dataset: Choice
+    protocol: Choice
+    learner: Choice
+    targets: tuple[Choice, ...] = ()
+    shots: Shots = 16
+    seed: int = 1
+    views: Views = 16
+    crop_scale: tuple[float, float] | None = None
+    val: Literal["few", "full", "none"] = "few"
+    select: Literal["last", "val"] = "last"
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    logger: Choice | None = None
+    ckpt_every_s: float = 30.0
+    results: str = "results"
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.shots == "all" or (isinstance(self.shots, int) and self.shots >= 1)):
+            raise ConfigError(f"shots={self.shots}: a number from 1, or 'all', is needed")
+        if not (self.views == "online" or (isinstance(self.views, int) and self.views >= 0)):
+            raise ConfigError(f"views={self.views}: a number from 0, or 'online', is needed")
+        scale = self.crop_scale
+        if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+            raise ConfigError(
+                f"crop_scale={list(scale)}: [smallest, largest] share of the area is needed, 0 < both <= 1"
+            )
+        for key, allowed in (("val", ("few", "full", "none")), ("select", ("last", "val"))):
+            if getattr(self, key) not in allowed:
+                raise ConfigError(f"{key}={getattr(self, key)}: allowed are {', '.join(allowed)}")
+        if self.select == "val" and self.val == "none":
+            raise ConfigError("select=val needs validation images: give val=few or val=full")
+        if self.learner_class.needs == "images" and self.views != 0:
+            # what such a learner does with any number of views, and what its Result says
+            object.__setattr__(self, "views", "online")
+
+    @property
+    def learner_class(self) -> type[PromptLearner]:
+        """The learner's class, whose attributes are facts of the method."""
+        return cast("type[PromptLearner]", self.learner.kind)
+
+    @property
+    def view_scale(self) -> tuple[float, float]:
+        """Smallest and largest share of the image in a random view: what is set, else the learner's own."""
+        return self.crop_scale or self.learner_class.crop_scale
+
+    def as_document(self) -> dict[str, Any]:
+        """The settings as plain values, as a Result keeps them."""
+        protocol = self.protocol.as_node()
+        if self.targets:
+            protocol["targets"] = [target.as_node() for target in self.targets]
+        return {
+            "backbone": self.backbone.as_node(),
+            "dataset": self.dataset.as_node(),
+            "protocol": protocol,
+            "learner": self.learner.as_node(),
+            "logger": {} if self.logger is None else self.logger.as_node(),
+            "trainer": dict(self.trainer),
+            "shots": self.shots,
+            "seed": self.seed,
+            "views": self.views,
+            "crop_scale": list(self.view_scale),
+            "val": self.val,
+            "select": self.select,
+            "ckpt_every_s": self.ckpt_every_s,
+            "results": self.results,
+            "force": self.force,
+        }
+
+
+def _made(value: Any) -> Any:
+    """A value with the choices in it made."""
+    if isinstance(value, Choice):
+        return value.factory() if value.as_factory else value.make()
+    if isinstance(value, Mapping):
+        return {key: _made(item) for key, item in value.items()}
+    return [_made(item) for item in value] if isinstance(value, list) else value
+
+
+def _as_node(value: Any) -> Any:
+    if isinstance(value, Choice):
+        return value.as_node()
+    if isinstance(value, Mapping):
+        return {key: _as_node(item) for key, item in value.items()}
+    return [_as_node(item) for item in value] if isinstance(value, list | tuple) else value

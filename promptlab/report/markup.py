@@ -1,0 +1,77 @@
+"""Tables as the console shows them, written as Markdown and as LaTeX.
+
+Names come out as text: whatever means something to the format is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from promptlab.report.layout import LEARNER, ScoreTable
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "–": "--",
+}
+
+
+def markdown(table: ScoreTable) -> str:
+    """The table in GitHub's Markdown: title, facts, evaluation sets as columns, notes."""
+    names = _names(table)
+    labels = len(names) - len(table.score_columns)
+    lines = [f"**{_plain(table.title)}**", "", _plain(table.facts_line), "", _cells(map(_plain, names))]
+    lines.append(_cells([":--"] * labels + ["--:"] * len(table.score_columns)))
+    for heading, rows in _blocks(table):
+        lines += [_cells([f"**{_plain(heading)}**", *[""] * (len(names) - 1)])] if heading else []
+        lines += [_cells(map(_plain, row)) for row in rows]
+    lines += ["", *(f"- {_plain(note)}" for note in table.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def latex(table: ScoreTable) -> str:
+    """The table as a ``tabular`` with booktabs' rules; title, facts and notes stand above it as comments."""
+    names = _names(table)
+    labels = len(names) - len(table.score_columns)
+    lines = [f"% {' '.join(text.split())}" for text in (table.title, table.facts_line, *table.notes)]
+    lines += [rf"\begin{{tabular}}{{{'l' * labels}{'r' * len(table.score_columns)}}}", r"\toprule", _row(names)]
+    for heading, rows in _blocks(table):
+        lines.append(r"\midrule")
+        lines += [rf"\multicolumn{{{len(names)}}}{{l}}{{{_escaped(heading)}}} \\"] if heading else []
+        lines += map(_row, rows)
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _names(table: ScoreTable) -> list[str]:
+    return [LEARNER, *table.label_columns, *table.score_columns]
+
+
+def _blocks(table: ScoreTable) -> Iterable[tuple[str, list[list[str]]]]:
+    """Each block's heading and its rows of cells, the zero-shot baseline first."""
+    for block in table.blocks:
+        scores = [[line.scores.get(name, "") for name in table.score_columns] for line in block.with_baseline]
+        labels = map(table.labels_of, block.with_baseline)
+        yield block.heading, [[*texts, *numbers] for texts, numbers in zip(labels, scores, strict=True)]
+
+
+def _cells(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _plain(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _row(texts: Iterable[str]) -> str:
+    return " & ".join(map(_escaped, texts)) + r" \\"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))

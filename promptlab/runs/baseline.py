@@ -1,0 +1,61 @@
+"""Zero-shot CLIP's scores, made once for each backbone, template and evaluation, and kept in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.evaluation.evaluate import evaluate
+from promptlab.features.bank import FeatureBank
+from promptlab.learners.zero_shot import ZeroShot
+from promptlab.protocols.task import EvaluationSet
+from promptlab.results.ids import EvalFacts, canonical_json
+from promptlab.results.schema import Metrics
+from promptlab.support.files import write_text_atomic
+from promptlab.support.paths import cache_dir
+from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
+
+log = logging.getLogger(__name__)
+_FORMAT = 1
+"""Raised whenever the same facts would give other scores."""
+
+
+def zero_shot_scores(clip: FrozenCLIP, evaluation: EvaluationSet, facts: EvalFacts, bank: FeatureBank) -> Metrics:
+    """What zero-shot CLIP scores on an evaluation set under the dataset's hand-written prompt.
+
+    Args:
+        clip: the backbone.
+        evaluation: what is scored.
+        facts: all that the score depends on besides the backbone.
+        bank: where features are.
+    """
+    path = _path(clip, facts)
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
+    metrics = evaluate(zero_shot, evaluation.items, bank)
+    try:
+        write_text_atomic(path, render(to_plain(metrics)) + "\n")
+    except OSError as error:  # a full or read-only disk costs time, no run
+        log.info("zero-shot scores can't be kept: %s", error)
+    return metrics
+
+
+def _path(clip: FrozenCLIP, facts: EvalFacts) -> Path:
+    key = [_FORMAT, clip.fingerprint, clip.device.type, facts]
+    digest = hashlib.sha256(canonical_json(key).encode("ascii")).hexdigest()[:32]
+    return cache_dir() / "zero_shot" / f"{digest}.json"
+
+
+def _read(path: Path) -> Metrics | None:
+    try:
+        return from_plain(Metrics, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, PlainError) as error:
+        log.warning("%s can't be read, zero-shot CLIP is scored again: %s", path, error)
+        return None

@@ -1,0 +1,105 @@
+"""A run's parts, what its fit reported and what was scored, as a Result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import GradientStage
+from promptlab.protocols.task import Task
+from promptlab.results import provenance
+from promptlab.results.document import Result, harmonic_of
+from promptlab.results.schema import EvaluationResult, Harmonic, Seconds, SeenUnseenCurve, TrainedParameters
+from promptlab.runs.earlier import Earlier
+from promptlab.runs.facts import Fit
+from promptlab.runs.parts import Parts
+from promptlab.support.clock import Clock
+from promptlab.training.fit import FitReport
+
+PHASES = ("load", "features", "fit", "evaluate")
+
+Scores = Mapping[str, EvaluationResult]
+
+
+def new_document(
+    parts: Parts,
+    fit: Fit,
+    learner: PromptLearner,
+    report: FitReport,
+    scores: Scores,
+    curve: SeenUnseenCurve | None,
+    clock: Clock,
+) -> Result:
+    """The document of a run that trained."""
+    settings, task = parts.settings, parts.task
+    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
+    return Result(
+        created=provenance.utc_now(),
+        protocol=task.protocol,
+        dataset=task.dataset,
+        learner=settings.learner.label,
+        backbone=parts.clip.name,
+        fit_id=fit.id,
+        fit=fit.facts,
+        config={**settings.as_document(), "views": parts.views},
+        seed=settings.seed,
+        shots=settings.shots,
+        views=parts.views,
+        epochs={stage.name: sum(point.stage == stage.name for point in report.curve) for stage in stages},
+        selection=report.selection,
+        train_images=len(parts.train),
+        val_images=0 if parts.val is None else len(parts.val),
+        evaluations=dict(scores),
+        harmonic=_harmonic(scores, task),
+        seen_unseen=curve,
+        learning_curve=report.curve,
+        trained_parameters=_trained(learner),
+        seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
+        peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
+        versions=provenance.versions(),
+        git=provenance.git_commit(),
+        host=provenance.host(str(parts.clip.device)),
+        notes=(*task.notes, *report.cut_short),
+    )
+
+
+def continued_document(
+    parts: Parts, earlier: Earlier, scores: Scores, curve: SeenUnseenCurve | None, clock: Clock
+) -> Result:
+    """The document of a run that took its fit over from an earlier one, whose curve, selection and scores stay."""
+    before, task = earlier.result, parts.task
+    evaluations = {**before.evaluations, **scores}
+    return replace(
+        before,
+        created=provenance.utc_now(),
+        config=_with_targets(before.config, parts.settings.as_document()),
+        evaluations=evaluations,
+        harmonic=_harmonic(evaluations, task),
+        seconds=replace(before.seconds, evaluate=before.seconds.evaluate + clock.seconds["evaluate"]),
+        seen_unseen=curve or before.seen_unseen,
+        notes=tuple(dict.fromkeys([*before.notes, *task.notes])),
+    )
+
+
+def _with_targets(earlier: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of the fit, with the targets of all evaluations."""
+    named = {
+        target["name"]: target for config in (earlier, settings) for target in config["protocol"].get("targets") or ()
+    }
+    protocol = {**earlier["protocol"], **settings["protocol"]} | ({"targets": list(named.values())} if named else {})
+    return {**earlier, "protocol": protocol}
+
+
+def _harmonic(evaluations: Scores, task: Task) -> Harmonic | None:
+    """H, once both evaluations are there."""
+    scored = task.harmonic is not None and set(task.harmonic) <= evaluations.keys()
+    return harmonic_of(evaluations, task.harmonic, task.metric) if scored else None
+
+
+def _trained(learner: PromptLearner) -> TrainedParameters:
+    shapes = {name: tuple(tensor.shape) for name, tensor in learner.learned_tensors().items()}
+    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
+    trained = {id(parameter): parameter.numel() for stage in stages for parameter in stage.parameters}
+    return TrainedParameters(count=sum(trained.values()), shapes=shapes)

@@ -1,0 +1,83 @@
+"""The training of a run: its images encoded, its learner fitted, what was learned written down."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+
+from promptlab.data.sources.files import check_images
+from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.runs.earlier import Earlier
+from promptlab.runs.facts import Fit
+from promptlab.runs.parts import Parts
+from promptlab.saved.card import CardError, TrainingCard
+from promptlab.saved.save import save_run
+from promptlab.support.streams import stream_seed
+from promptlab.training.fit import FitReport, fit
+
+log = logging.getLogger(__name__)
+RESUME_NAME = "resume.ckpt"
+"""State of an interrupted fit; private to the run, deleted when what was learned is written."""
+
+
+def encode_images(parts: Parts, bank: FeatureBank) -> None:
+    """Fill the bank, so that training and scoring find every feature there."""
+    settings = parts.settings
+    for evaluation in parts.task.evaluations:
+        bank.features(parts.clip, evaluation.items)
+    if settings.learner_class.needs == "features" and parts.views != "online":
+        bank.features(parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale)
+    else:
+        check_images(parts.train, decode=True)  # the bank has not read these: name bad ones before training starts
+
+
+def fit_or_take_over(
+    learner: PromptLearner, parts: Parts, identity: Fit, bank: FeatureBank, folder: Path, earlier: Earlier | None
+) -> FitReport | None:
+    """Train and write down what was learned, or take over what an earlier run of the same fit learned (None)."""
+    if earlier is not None and earlier.learned is not None:
+        learner.load_learned(earlier.learned)
+        return None
+    settings = parts.settings
+    options = dict(settings.trainer)
+    if settings.logger is not None:
+        options["logger"] = settings.logger.make()
+    with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
+        torch.default_generator.manual_seed(stream_seed(settings.seed, "global"))
+        report = fit(
+            learner,
+            parts.train,
+            val=parts.val,
+            bank=bank,
+            views=parts.views,
+            crop_scale=settings.view_scale,
+            select=settings.select,
+            seed=settings.seed,
+            trainer=options,
+            checkpoint=folder / RESUME_NAME,
+            ckpt_every_s=settings.ckpt_every_s,
+            discard_checkpoint=False,  # what was learned is not written yet
+            fit_id=identity.id,
+        )
+    _keep(folder, learner, parts, identity)
+    return report
+
+
+def _keep(folder: Path, learner: PromptLearner, parts: Parts, identity: Fit) -> None:
+    """Write what was learned, so that :func:`promptlab.load_learner` reads the run's folder."""
+    training = TrainingCard(
+        dataset=parts.task.dataset,
+        protocol=parts.task.protocol,
+        shots=parts.settings.shots,
+        seed=parts.settings.seed,
+        views=parts.views,
+        train_images=len(parts.train),
+        fit_id=identity.id,
+    )
+    try:
+        save_run(learner, folder, training)
+    except CardError as error:
+        log.warning("%s can't be read by load_learner, its tensors alone are kept: %s", folder, error)

@@ -1,0 +1,62 @@
+"""Tables in YAML give the papers' settings, by protocol, dataset and shots."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from promptlab.config import resolvers
+from tests.helpers.settings import settings_of
+
+
+@pytest.mark.parametrize(
+    ("shots", "dataset", "epochs"),
+    [
+        (1, "dtd", 50),
+        (2, "dtd", 100),
+        (4, "dtd", 100),
+        (8, "dtd", 200),
+        (16, "dtd", 200),
+        ("all", "dtd", 200),
+        (16, "imagenet", 50),
+    ],
+)
+@pytest.mark.parametrize("learner", ["coop", "clip_adapter"])
+def test_epochs_by_shots(learner, shots, dataset, epochs):
+    settings = settings_of([f"learner={learner}", f"shots={shots}", f"dataset={dataset}", "protocol=few_shot"])
+    assert settings.learner.arguments["optim"].arguments["epochs"] == epochs
+
+
+@pytest.mark.parametrize(
+    ("protocol", "start"),
+    [
+        ("few_shot", (16, None)),
+        ("base_to_new", (4, "a photo of a")),
+        ("cross_dataset", (4, "a photo of a")),
+        ("domain_generalization", (4, "a photo of a")),
+        ("generalized_zero_shot", (4, "a photo of a")),
+    ],
+)
+def test_coops_start_follows_the_protocols_paper(protocol, start):
+    learner = settings_of([f"protocol={protocol}"]).learner.arguments
+    assert (learner["n_ctx"], learner["ctx_init"]) == start
+    inner = settings_of([f"protocol={protocol}", "learner=ship", "inner=coop"]).learner.arguments["inner"].arguments
+    assert (inner["n_ctx"], inner["ctx_init"]) == start
+
+
+def test_shots_follow_the_protocol():
+    assert settings_of(["protocol=generalized_zero_shot"]).shots == "all"
+    assert settings_of(["protocol=few_shot"]).shots == 16
+
+
+def test_targets_are_those_of_the_papers():
+    demo = settings_of(["protocol=domain_generalization"])
+    assert [target.arguments["name"] for target in demo.targets] == [
+        "demo_shapes_sketch", "demo_shapes_noise", "demo_shapes_dark",
+    ]  # fmt: skip
+    assert len(settings_of(["protocol=cross_dataset", "dataset=imagenet"]).targets) == 10
+
+
+def test_a_table_without_the_key_says_what_it_has():
+    resolvers.register()
+    node = OmegaConf.create({"value": "${by:b,{a: 1, c: 2}}"})
+    with pytest.raises(Exception, match="no entry for b: it has a, c"):
+        OmegaConf.to_container(node, resolve=True)

@@ -1,0 +1,58 @@
+from promptlab.report.markup import latex, markdown
+from promptlab.report.table import run_table, sweep_tables
+from tests.helpers.results import make_result
+
+
+def table():
+    missing = {"base": 0.8, "new": None}
+    lacking = [make_result(missing, reasons={"new": "no images"}, seed=seed) for seed in (1, 2)]
+    (found,) = sweep_tables([*lacking, make_result({"base": 0.7, "new": 0.6}, learner="probe")])
+    return found
+
+
+def test_markdown():
+    assert markdown(table()).splitlines() == [
+        r"**demo\_shapes, base\_to\_new**",
+        "",
+        "backbone demo, shots 16, views 16",
+        "",
+        "| learner | seeds | base | new | H | H of means |",
+        "| :-- | :-- | --: | --: | --: | --: |",
+        "| zero-shot |  | 50.00 | 50.00 | 50.00 |  |",
+        "| coop | 1,2 | 80.00 ±0.00 | – | – | – |",
+        "| probe | 1 | 70.00 | 60.00 | 64.62 |  |",
+        "",
+        r"- demo\_shapes coop, 16 shots: new: no images",
+        "- H: harmonic mean of base and new, averaged over seeds",
+        "- H of means: harmonic mean of the means over seeds",
+        "- top-1 accuracy in percent, mean ± 95 % Student-t interval over seeds",
+    ]
+
+
+def test_latex():
+    assert latex(table()).splitlines()[6:] == [
+        r"\begin{tabular}{llrrrr}",
+        r"\toprule",
+        r"learner & seeds & base & new & H & H of means \\",
+        r"\midrule",
+        r"zero-shot &  & 50.00 & 50.00 & 50.00 &  \\",
+        r"coop & 1,2 & 80.00 $\pm$0.00 & -- & -- & -- \\",
+        r"probe & 1 & 70.00 & 60.00 & 64.62 &  \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    assert latex(table()).startswith("% demo_shapes, base_to_new\n% backbone demo,")
+
+
+def test_headings_where_datasets_differ():
+    (found,) = sweep_tables([make_result(), make_result(dataset="dtd")])
+    assert "| **demo\\_shapes** |  |  |  |  |" in markdown(found)
+    assert r"\multicolumn{5}{l}{demo\_shapes} \\" in latex(found)
+
+
+def test_what_a_name_holds_comes_out_as_text():
+    evil = make_result({"a|b\n<i>": 0.5}, learner=r"50% & $x_1$ \n {~^}", names=("base", "new"))
+    as_markdown, as_latex = markdown(run_table(evil)), latex(run_table(evil))
+    assert r"a\|b \<i\>" in as_markdown
+    assert r"50\% \& \$x\_1\$ \textbackslash{}n \{\textasciitilde{}\textasciicircum{}\}" in as_latex
+    assert r"a|b \textless{}i\textgreater{}" in as_latex
