@@ -16,6 +16,11 @@ class LearnerFacts:
         chooser: name of the class that chooses something on the validation images, None if nothing does.
         uses_new_names: whether training uses the names of classes without images.
         uses_unlabelled: whether training uses images without labels.
+
+    Example:
+        >>> from promptlab.learners import SHIP, TipAdapter
+        >>> SHIP.facts(TipAdapter.facts()).chooser
+        'TipAdapter'
     """
 
     needs: Literal["features", "images"]

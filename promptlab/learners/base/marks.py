@@ -13,6 +13,12 @@ def marks_of(learner: PromptLearner) -> tuple[str, ...]:
 
     Returns:
         Some of :data:`MARKS`, in their order.
+
+    Example:
+        >>> import promptlab
+        >>> prompts = {"ring": ["a round ring"], "star": ["a star with five points"]}
+        >>> marks_of(promptlab.ZeroShot(promptlab.load_clip("demo"), ["ring", "star"], prompts=prompts))
+        ('descriptions',)
     """
     parts = [part for part in learner.modules() if isinstance(part, PromptLearner)]
     found = {mark for part in parts for mark in _own(part)}

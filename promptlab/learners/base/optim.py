@@ -26,6 +26,13 @@ class ParameterGroup:
 
     Raises:
         ValueError: if a number is negative, infinite or NaN.
+
+    Example:
+        >>> head = nn.Linear(2, 3)
+        >>> groups = [ParameterGroup([head.weight]), ParameterGroup([head.bias], lr_factor=6.5)]
+        >>> optimiser = Optim(lr=0.1, warmup_epochs=0).build_groups(groups)
+        >>> [round(group["lr"], 3) for group in optimiser.param_groups]
+        [0.1, 0.65]
     """
 
     parameters: Sequence[nn.Parameter]
@@ -65,6 +72,11 @@ class Optim:
 
     Raises:
         ValueError: for an unknown name, a number out of range, or ``steps`` together with what counts epochs.
+
+    Example:
+        >>> optim = Optim(name="adamw", steps=500, schedule="cosine_per_step", warmup_epochs=0, eta_min=1e-6)
+        >>> optim.lr_after(0), round(optim.lr_after(250), 7)
+        (0.002, 0.0010005)
     """
 
     added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0})

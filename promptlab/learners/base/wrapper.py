@@ -32,18 +32,31 @@ class Wrapper(PromptLearner):
         class_names: names of the C classes.
         inner: makes the inner learner from ``clip``, ``class_names`` and what else its signature takes of ``offers``:
             a class, or a ``functools.partial`` of one.
-        offers: what the wrapper itself got of ``template``, ``has_images`` and ``generator``.
+        offers: what the wrapper itself got of ``template``, ``has_images`` and ``generator``; None is nothing.
 
     Raises:
         ValueError: if the inner learner scores all test images together or adapts to each: what is added to its logits
             would not.
+
+    Example:
+        >>> import promptlab
+        >>> from promptlab.learners import CoOp
+        >>> class Halved(Wrapper):
+        ...     def __init__(self, clip, class_names, *, inner):
+        ...         super().__init__(clip, class_names, inner)
+        ...     def forward(self, inputs):
+        ...         return self.inner(inputs) / 2
+        >>> halved = Halved(promptlab.load_clip("demo"), ["ring", "star"], inner=CoOp)
+        >>> [stage.name for stage in halved.fit_plan()]
+        ['inner.context']
     """
 
     def __init__(
         self, clip: FrozenCLIP, class_names: Sequence[str], inner: Callable[..., PromptLearner], **offers: Any
     ) -> None:
         super().__init__(clip, class_names)
-        self.inner = inner(clip, self.class_names, **accepted(inner, offers))
+        given = {name: value for name, value in offers.items() if value is not None}
+        self.inner = inner(clip, self.class_names, **accepted(inner, given))
         read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
         if read:  # a saved wrapper holds what the inner learner's files held
             self.arguments = {**self.arguments, "inner": partial(inner, **read)}
