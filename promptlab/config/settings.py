@@ -11,6 +11,7 @@ from promptlab.support.errors import UsageError
 from promptlab.support.signatures import path_of
 
 if TYPE_CHECKING:
+    from promptlab.learners.base.facts import LearnerFacts
     from promptlab.learners.base.learner import PromptLearner
 
 Shots = int | Literal["all"]
@@ -141,7 +142,7 @@ class Settings:
                 raise ConfigError(f"{key}={getattr(self, key)}: allowed are {', '.join(allowed)}")
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
-        if self.learner_class.needs == "images" and self.views != 0:
+        if self.learner_facts.needs == "images" and self.views != 0:
             # what such a learner does with any number of views, and what its Result says
             object.__setattr__(self, "views", "online")
 
@@ -153,7 +154,12 @@ class Settings:
     @property
     def view_scale(self) -> tuple[float, float]:
         """Smallest and largest share of the image in a random view: what is set, else the learner's own."""
-        return self.crop_scale or self.learner_class.crop_scale
+        return self.crop_scale or self.learner_facts.crop_scale
+
+    @property
+    def learner_facts(self) -> LearnerFacts:
+        """What follows from the learner's class, and from that of a learner inside it, before one is built."""
+        return _facts_of(self.learner)
 
     def as_document(self) -> dict[str, Any]:
         """The settings as plain values, as a Result keeps them."""
@@ -177,6 +183,16 @@ class Settings:
             "results": self.results,
             "force": self.force,
         }
+
+
+def _facts_of(choice: Choice) -> LearnerFacts:
+    inner = choice.arguments.get("inner")
+    if isinstance(inner, partial):
+        inner = Choice(inner.func, inner.keywords)
+    elif isinstance(inner, type):
+        inner = Choice(inner)
+    facts: LearnerFacts = choice.kind.facts(_facts_of(inner) if isinstance(inner, Choice) else None)  # type: ignore[attr-defined]
+    return facts
 
 
 def _made(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import Items
+from promptlab.evaluation.test_time import adapting_scorer, encoded, inputs_of, views_of_picture
 from promptlab.features.bank import FeatureBank
-from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.schema import Metrics
 
@@ -20,11 +20,11 @@ from promptlab.results.schema import Metrics
 def logits_of(
     learner: PromptLearner, items: Items, bank: FeatureBank | None = None, *, batch_size: int = 100
 ) -> Tensor:
-    """Logits of items under the evaluation transform.
+    """Logits of items: batch by batch, or as a learner's facts say all together, or one by one with an adaptation.
 
     Args:
         learner: what scores.
-        items: N items.
+        items: N items; under the evaluation transform, or by the learner's ``test_views``.
         bank: where features are kept; None opens the default one.
         batch_size: items per call of the learner.
 
@@ -32,9 +32,14 @@ def logits_of(
         (N, C) fp32 on the CPU.
     """
     learner.eval()
-    scorer = learner.scorer()
-    batches = [scorer(batch).float().cpu() for batch in inputs_of(learner, items, bank or FeatureBank(), batch_size)]
-    return torch.cat(batches) if batches else torch.empty(0, len(learner.class_names))
+    if not len(items):
+        return torch.empty(0, len(learner.class_names))
+    bank = bank or FeatureBank()
+    if learner.transductive:
+        everything = torch.cat(list(inputs_of(learner, items, bank, batch_size)))  # (N, ...)
+        return learner.score_together(everything).float().cpu()
+    scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
+    return torch.cat([scorer(batch).float().cpu() for batch in inputs_of(learner, items, bank, batch_size)])
 
 
 def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = None) -> Metrics:
@@ -59,23 +64,17 @@ def predict(learner: PromptLearner, images: Sequence[str | Path | Image.Image]) 
 
     Raises:
         OSError: if a picture can't be read.
+        ValueError: if the learner is transductive.
     """
+    if learner.transductive:
+        raise ValueError(
+            f"{type(learner).__name__} scores all test images together, so a picture's probabilities would follow from "
+            "which others are given: score Items with promptlab.evaluate"
+        )
     learner.eval()
-    preprocess = require_preprocess(learner.clip)
     opened = [image if isinstance(image, Image.Image) else Image.open(image) for image in images]
-    inputs = torch.stack([preprocess(image) for image in opened])
+    inputs = torch.stack([views_of_picture(learner, image) for image in opened]).to(learner.clip.device)
     if learner.needs == "features":
-        inputs = learner.clip.encode_images(inputs)
-    return learner.scorer()(inputs.to(learner.clip.device)).softmax(-1).cpu()
-
-
-def inputs_of(learner: PromptLearner, items: Items, bank: FeatureBank, batch_size: int) -> Iterator[Tensor]:
-    """What the learner needs of each item, under the evaluation transform: features (B, D) or images (B, 3, H, W)."""
-    if learner.needs == "features":
-        yield from torch.split(bank.features(learner.clip, items).to(learner.clip.device), batch_size)
-        return
-    preprocess = require_preprocess(learner.clip)
-    for start in range(0, len(items), batch_size):
-        indices = items.indices[start : start + batch_size]
-        images = [preprocess(items.source.open(int(index))) for index in indices]
-        yield torch.stack(images).to(learner.clip.device)
+        inputs = encoded(learner, inputs)
+    scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
+    return scorer(inputs).softmax(-1).cpu()

@@ -1,10 +1,12 @@
 from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
+from .base.optim import ParameterGroup as ParameterGroup
 from .base.stages import Batch as Batch
 from .base.stages import ClosedFormStage as ClosedFormStage
 from .base.stages import GradientStage as GradientStage
 from .base.stages import Stage as Stage
+from .base.wrapper import Wrapper as Wrapper
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp

@@ -41,6 +41,8 @@ class FitFacts:
             where features are given.
         backbone_fingerprint: hash over the frozen backbone's weights, architecture and precision.
         precision: of the backbone, ``fp32``, ``bf16`` or ``fp16``.
+        unlabelled_digest: :func:`items_digest` of images without labels that training uses; None without any, which
+            then is no part of an id.
     """
 
     learner: str
@@ -58,6 +60,7 @@ class FitFacts:
     image_transforms: tuple[str, ...]
     backbone_fingerprint: str
     precision: str
+    unlabelled_digest: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != len(self.has_images):
@@ -104,7 +107,11 @@ def fit_id(facts: FitFacts | Mapping[str, Any]) -> str:
     Raises:
         PlainError: as :func:`canonical_json`.
     """
-    return _digest({"fit": facts})
+    plain = to_plain(facts)
+    assert isinstance(plain, dict)
+    if plain.get("unlabelled_digest") is None:  # a fact that came after fits had ids
+        plain.pop("unlabelled_digest", None)
+    return _digest({"fit": plain})
 
 
 def eval_id(fit_id: str, facts: EvalFacts | Mapping[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.marks import marks_of
 from promptlab.learners.base.stages import GradientStage
 from promptlab.protocols.task import Task
 from promptlab.results import provenance
@@ -62,7 +63,8 @@ def new_document(
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(parts.clip.device)),
-        notes=(*task.notes, *_cut_short(stages, report)),
+        notes=(*task.notes, *report.cut_short),
+        marks=marks_of(learner),
     )
 
 
@@ -97,13 +99,6 @@ def _harmonic(evaluations: Scores, task: Task) -> Harmonic | None:
     """H, once both evaluations are there."""
     scored = task.harmonic is not None and set(task.harmonic) <= evaluations.keys()
     return harmonic_of(evaluations, task.harmonic, task.metric) if scored else None
-
-
-def _cut_short(stages: Sequence[GradientStage], report: FitReport) -> Iterator[str]:
-    for stage in stages:
-        ran = sum(point.stage == stage.name for point in report.curve)
-        if ran < stage.optim.epochs:
-            yield f"stage {stage.name} ran {ran} of {stage.optim.epochs} epochs: the trainer's options ended it"
 
 
 def _trained(learner: PromptLearner) -> TrainedParameters:

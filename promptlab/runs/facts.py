@@ -11,23 +11,14 @@ from typing import Any
 
 from promptlab.class_text.sentences import content_digest
 from promptlab.config.settings import Choice
+from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
 from promptlab.runs.parts import Parts
 from promptlab.support.signatures import signature_of
-
-TRAINER_DETAILS = (
-    "enable_progress_bar",
-    "enable_model_summary",
-    "enable_checkpointing",
-    "default_root_dir",
-    "log_every_n_steps",
-    "logger",
-    "profiler",
-)
-"""Options of the trainer that change nothing but what is shown."""
+from promptlab.training.options import telling
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,6 @@ class Target:
 def fit_of(parts: Parts) -> Fit:
     """What the run's fit is."""
     settings, task = parts.settings, parts.task
-    trainer = {key: value for key, value in settings.trainer.items() if key not in TRAINER_DETAILS}
     facts = FitFacts(
         learner=settings.learner.path,
         learner_arguments=arguments_of(_without_offers(settings.learner)),
@@ -59,11 +49,12 @@ def fit_of(parts: Parts) -> Fit:
         class_names=parts.class_names,
         has_images=parts.has_images,
         template=task.template,
-        train_digest=items_digest(parts.train.content_ids(), parts.train.labels),
-        val_digest=None if parts.val is None else items_digest(parts.val.content_ids(), parts.val.labels),
+        train_digest=_digest(parts.train),
+        val_digest=None if parts.val is None else _digest(parts.val),
+        unlabelled_digest=None if parts.unlabelled is None else _digest(parts.unlabelled),
         views=parts.views,
         selection=settings.select,
-        trainer=trainer,
+        trainer=telling(settings.trainer),
         image_transforms=_transforms(parts),
         backbone_fingerprint=parts.clip.fingerprint,
         precision=parts.clip.precision,
@@ -78,7 +69,7 @@ def targets_of(parts: Parts, fit: Fit) -> tuple[Target, ...]:
     for evaluation in parts.task.evaluations:
         facts = EvalFacts(
             name=evaluation.name,
-            items_digest=items_digest(evaluation.items.content_ids(), evaluation.items.labels),
+            items_digest=_digest(evaluation.items),
             class_names=evaluation.class_names,
             template=evaluation.template,
             image_transform=transform,
@@ -128,6 +119,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _digest(items: Items) -> str:
+    return items_digest(items.content_ids(), items.labels)
 
 
 def _transforms(parts: Parts) -> tuple[str, ...]:

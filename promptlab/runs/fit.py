@@ -28,7 +28,7 @@ def encode_images(parts: Parts, bank: FeatureBank) -> None:
     settings = parts.settings
     for evaluation in parts.task.evaluations:
         bank.features(parts.clip, evaluation.items)
-    if settings.learner_class.needs == "features" and parts.views != "online":
+    if settings.learner_facts.needs == "features" and parts.views != "online":
         bank.features(parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale)
     else:
         check_images(parts.train, decode=True)  # the bank has not read these: name bad ones before training starts
@@ -51,6 +51,7 @@ def fit_or_take_over(
             learner,
             parts.train,
             val=parts.val,
+            unlabelled=parts.unlabelled,
             bank=bank,
             views=parts.views,
             crop_scale=settings.view_scale,
@@ -60,6 +61,7 @@ def fit_or_take_over(
             checkpoint=folder / RESUME_NAME,
             ckpt_every_s=settings.ckpt_every_s,
             discard_checkpoint=False,  # what was learned is not written yet
+            fit_id=identity.id,
         )
     _keep(folder, learner, parts, identity)
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import Choice, ConfigError, Settings, Views
+from promptlab.config.settings import ConfigError, Settings, Views
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
@@ -28,6 +28,7 @@ class Parts:
         known: the task's classes that the learner is built over, as indices into ``task.class_names``.
         train: training items; labels index ``known``.
         val: validation items, labelled likewise, or None.
+        unlabelled: images for learners that use some without labels, None for all others.
         views: as the settings say, 0 where features are given.
     """
 
@@ -37,6 +38,7 @@ class Parts:
     known: tuple[int, ...]
     train: Items
     val: Items | None
+    unlabelled: Items | None
     views: Views
 
     @property
@@ -69,7 +71,7 @@ def open_parts(settings: Settings) -> Parts:
     known = tuple(
         label
         for label in range(len(task.class_names))
-        if task.has_images[label] or settings.learner_class.uses_new_names
+        if task.has_images[label] or settings.learner_facts.uses_new_names
     )
     return Parts(
         settings=settings,
@@ -78,6 +80,7 @@ def open_parts(settings: Settings) -> Parts:
         known=known,
         train=task.train.of_classes(known),
         val=None if task.val is None else task.val.of_classes(known),
+        unlabelled=dataset.train if settings.learner_facts.uses_unlabelled else None,
         views=0 if given else settings.views,
     )
 
@@ -96,7 +99,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
     Raises:
         ConfigError: naming what chooses.
     """
-    chooser = _chooser(settings)
+    chooser = "select=val" if settings.select == "val" else settings.learner_facts.chooser
     if chooser is None:
         return
     if task.val is None:
@@ -112,15 +115,6 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
             f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
             "select=last and val=none, with the learner's search off"
         )
-
-
-def _chooser(settings: Settings) -> str | None:
-    """What chooses something on the validation images: the selection of the epoch, or a learner that searches."""
-    if settings.select == "val":
-        return "select=val"
-    inner = [value.kind for value in settings.learner.arguments.values() if isinstance(value, Choice)]
-    kinds = [kind for kind in (settings.learner.kind, *inner) if getattr(kind, "searches", False)]
-    return next((kind.__name__ for kind in kinds), None)
 
 
 def build_learner(parts: Parts) -> PromptLearner:

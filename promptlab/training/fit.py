@@ -18,20 +18,14 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import ClosedFormStage, GradientStage
 from promptlab.results.schema import EpochRecord
-from promptlab.training.mark import fit_mark
+from promptlab.training.identity import Identity, identity_of
 from promptlab.training.module import StageModule
+from promptlab.training.options import TRAINER_DEFAULTS, checked_options, length_of
 from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
 from promptlab.training.supply import Supply, Views
 
 Selection = Literal["last", "val"]
-
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_model_summary": False,
-    "num_sanity_val_steps": 0,
-}
 
 
 @dataclass(frozen=True)
@@ -39,14 +33,16 @@ class FitReport:
     """What a fit leaves besides the learner.
 
     Args:
-        curve: a record per epoch of every gradient stage.
+        curve: a record per epoch of every gradient stage; where a stage counts steps, per pass over the items.
         selection: which epoch's parameters were kept, in words.
         earlier_seconds: spent by interrupted runs that this one went on from.
+        cut_short: in words, each stage that the trainer's options ended early.
     """
 
     curve: tuple[EpochRecord, ...]
     selection: str
     earlier_seconds: float = 0.0
+    cut_short: tuple[str, ...] = ()
 
 
 def fit(
@@ -54,6 +50,7 @@ def fit(
     train: Items,
     *,
     val: Items | None = None,
+    unlabelled: Items | None = None,
     bank: FeatureBank | None = None,
     views: Views = 16,
     crop_scale: tuple[float, float] | None = None,
@@ -63,6 +60,7 @@ def fit(
     checkpoint: str | Path | None = None,
     ckpt_every_s: float = 30.0,
     discard_checkpoint: bool = True,
+    fit_id: str | None = None,
 ) -> FitReport:
     """Run a learner's fit plan.
 
@@ -70,6 +68,7 @@ def fit(
         learner: changed in place.
         train: training items; labels index the learner's classes.
         val: validation items, needed by ``select="val"`` and by learners that search.
+        unlabelled: items for learners that use images without labels; their labels aren't read.
         bank: where features are kept; None opens the default one.
         views: for learners that read features: K draws among K random views of each image, encoded once; 0 uses the
             evaluation transform alone; ``"online"`` encodes a fresh random view in every step.
@@ -81,6 +80,8 @@ def fit(
         ckpt_every_s: at most one checkpoint in so many seconds, at the end of an epoch.
         discard_checkpoint: delete that file when the fit is done; a caller that has to write down first what was
             learned deletes it afterwards.
+        fit_id: what the fit is, if the caller knows: a checkpoint of the same id is gone on with. None compares all
+            that the numbers follow from: learner, items, views, seed and the trainer's options.
 
     Raises:
         ValueError: for options that can't be; the message says which.
@@ -96,14 +97,18 @@ def fit(
         >>> len(learner.keys) == len(picks)  # a row of the cache per image
         True
     """
-    options = _checked(trainer, select, val, views)
+    options = checked_options(trainer)
+    _check(select, val, views)
     scale = crop_scale or learner.crop_scale
-    supply = Supply(learner, train, val, bank or FeatureBank(), views, scale, seed)
+    supply = Supply(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
     plan = learner.fit_plan()
     if not plan:
         return FitReport((), "nothing is trained")
+    for stage in plan:
+        supply.require(stage, select)
     path = None if checkpoint is None else Path(checkpoint)
-    resume = Resume(path, ckpt_every_s, "" if path is None else fit_mark(learner, plan, supply, select, options))
+    identity = Identity("") if path is None else identity_of(learner, plan, supply, select, options, fit_id)
+    resume = Resume(path, ckpt_every_s, identity)
     progress = resume.progress
     if resume.tensors is not None:
         learner.take_shapes({name.removeprefix("learner."): saved for name, saved in resume.tensors.items()})
@@ -127,26 +132,21 @@ def fit(
         resume.done()
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
-    return FitReport(tuple(progress.curve), selection, progress.seconds)
+    return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short))
 
 
-def _checked(trainer: Mapping[str, Any] | None, select: Selection, val: Items | None, views: Views) -> dict[str, Any]:
-    """The trainer's options, when everything fits each other."""
-    options = dict(trainer or {})
-    if "max_epochs" in options or "min_epochs" in options:
-        raise ValueError("epochs belong to the learner (optim.epochs): its schedule depends on them")
-    if str(options.get("precision")).endswith("-true") and options["precision"] != "32-true":
-        raise ValueError(f"precision={options['precision']!r}: learned vectors stay fp32; set the backbone's precision")
+def _check(select: Selection, val: Items | None, views: Views) -> None:
+    """Refuse options that can't be."""
     if select not in ("last", "val"):
         raise ValueError(f"select={select!r}: allowed are 'last' and 'val'")
     if select == "val" and (val is None or not len(val)):
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     if not (views == "online" or (isinstance(views, int) and views >= 0)):
         raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
-    return options
 
 
 def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:
+    """Run one gradient stage, and note it if the trainer's options ended it early."""
     device = module.learner.clip.device
     place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
     if device.type == "cuda":
@@ -154,8 +154,10 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], 
     own: dict[str, Any] = {**TRAINER_DEFAULTS, **place, **options}
     if own.pop("enable_progress_bar", True):
         own["callbacks"] = [*own.get("callbacks", ()), EpochBar(f"{type(module.learner).__name__} {stage.name}")]
+    own["max_epochs"], module.steps = length_of(stage.optim, options)
+    own["max_steps"] = -1  # Lightning's own way to end after some steps can't be resumed at the end of an epoch
     with _quiet_lightning(), module.watching():
-        trainer = lightning.Trainer(**own, enable_progress_bar=False, max_epochs=stage.optim.epochs)
+        trainer = lightning.Trainer(**own, enable_progress_bar=False)
         try:
             trainer.fit(module, train_dataloaders=module.loader, ckpt_path=resume.take(), weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C; callers of a library expect the interrupt itself
@@ -164,8 +166,15 @@ def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], 
             raise
         finally:
             module.learner.to(device)  # Lightning takes its module back to the CPU
-    if not any(record.stage == stage.name for record in (*resume.progress.curve, *module.curve)):
+    epochs = sum(record.stage == stage.name for record in (*resume.progress.curve, *module.curve))
+    if not epochs:
         raise ValueError(f"stage {stage.name!r} trained nothing: the trainer's options leave no epoch to run")
+    ran, wanted, unit = epochs, stage.optim.epochs, "epochs"
+    if stage.optim.steps is not None:
+        ran, wanted, unit = trainer.global_step, stage.optim.steps, "steps"
+    if ran < wanted:
+        note = f"stage {stage.name} ran {ran} of {wanted} {unit}: the trainer's options ended it"
+        resume.progress.cut_short.append(note)
 
 
 @contextmanager

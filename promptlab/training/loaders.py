@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Protocol
 
 import torch
@@ -11,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from promptlab.learners.base.stages import Batch
 from promptlab.support.streams import stream
-from promptlab.training.pictures import ImageDataset
+from promptlab.training.pictures import Pictures
+from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_rounds
 
 
 class EpochLoader(Protocol):
@@ -26,36 +28,34 @@ class EpochLoader(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-def batches_of(order: Tensor, batch_size: int, drop_last: bool = True) -> list[Tensor]:
-    """Consecutive batches of an order (N,); CoOp drops an incomplete last one unless it is the only one."""
-    batches = list(torch.split(order, batch_size))
-    return batches[:-1] if drop_last and len(batches) > 1 and len(batches[-1]) < batch_size else batches
-
-
-def count_of(items: int, batch_size: int, drop_last: bool = True) -> int:
-    """How many batches :func:`batches_of` makes of so many items; asked in every step, so without making them."""
-    full, rest = divmod(items, batch_size)
-    return full if full and (drop_last or not rest) else full + 1
-
-
 class FeatureLoader:
     """Batches of cached features: of each item's K views one is drawn anew every epoch.
 
     Args:
-        features: (N, D), or (N, K, D).
+        features: (N, D), or (N, K, D), or a pool that shows several views at once.
         labels: (N,) int64.
         batch_size: items per batch.
         drop_last: whether an incomplete last batch is left out.
         seed: the run's seed.
         stage: the stage's name.
+        unlabelled: features of images without labels: each batch gets as many, one round after the other.
     """
 
     def __init__(
-        self, features: Tensor, labels: Tensor, *, batch_size: int, seed: int, stage: str, drop_last: bool = True
+        self,
+        features: Tensor | FeaturePool,
+        labels: Tensor,
+        *,
+        batch_size: int,
+        seed: int,
+        stage: str,
+        drop_last: bool = True,
+        unlabelled: FeaturePool | None = None,
     ) -> None:
-        self._features = features if features.ndim == 3 else features.unsqueeze(1)
+        self._pool = features if isinstance(features, FeaturePool) else FeaturePool(features)
         self._labels, self._batch_size, self._drop_last = labels, batch_size, drop_last
         self._seed, self._stage, self._epoch = seed, stage, 0
+        self._unlabelled = unlabelled
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the 0-based epoch."""
@@ -65,13 +65,21 @@ class FeatureLoader:
         return count_of(len(self._labels), self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
-        N, K, _ = self._features.shape
         generator = stream(self._seed, self._stage, self._epoch)
-        order = torch.randperm(N, generator=generator)
-        view = torch.randint(K, (N,), generator=generator)
+        order = torch.randperm(len(self._labels), generator=generator)
+        views = self._pool.draw(generator)
         losses = loss_stream(self._seed, self._stage, self._epoch)
-        for rows in batches_of(order, self._batch_size, self._drop_last):
-            yield Batch(self._features[rows, view[rows]], self._labels[rows], losses)
+        batches = batches_of(order, self._batch_size, self._drop_last)
+        for rows, others in zip(batches, self._others(batches), strict=False):
+            yield Batch(self._pool.take(rows, views), self._labels[rows], losses, others)
+
+    def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
+        """Unlabelled features for each batch."""
+        if self._unlabelled is None:
+            return repeat(None)
+        views = self._unlabelled.draw(stream(self._seed, self._stage, self._epoch, "unlabelled"))
+        chosen = _unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
+        return (self._unlabelled.take(rows, views) for rows in chosen)
 
 
 class ImageLoader:
@@ -84,19 +92,21 @@ class ImageLoader:
         seed: the run's seed.
         stage: the stage's name.
         workers: processes that decode.
+        unlabelled: pictures without labels: each batch gets as many, one round after the other.
     """
 
     def __init__(
         self,
-        images: ImageDataset,
+        images: Pictures,
         *,
         batch_size: int,
         seed: int,
         stage: str,
         drop_last: bool = True,
         workers: int = 0,
+        unlabelled: Pictures | None = None,
     ) -> None:
-        self._images = images
+        self._images, self._unlabelled = images, unlabelled
         self._batch_size, self._drop_last, self._workers = batch_size, drop_last, workers
         self._seed, self._stage, self._epoch = seed, stage, 0
 
@@ -104,20 +114,39 @@ class ImageLoader:
         """Choose the 0-based epoch."""
         self._epoch = epoch
         self._images.set_epoch(epoch)
+        if self._unlabelled is not None:
+            self._unlabelled.set_epoch(epoch)
 
     def __len__(self) -> int:
         return count_of(len(self._images), self._batch_size, self._drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self._images), generator=stream(self._seed, self._stage, self._epoch))
-        batches = [rows.tolist() for rows in batches_of(order, self._batch_size, self._drop_last)]
-        own = stream(self._seed, self._stage, self._epoch, "workers")  # else it would draw from the global state
-        loader = DataLoader(self._images, batch_sampler=batches, num_workers=self._workers, generator=own)
+        batches = batches_of(order, self._batch_size, self._drop_last)
         losses = loss_stream(self._seed, self._stage, self._epoch)
-        for images, labels in loader:
-            yield Batch(images, labels, losses)
+        pictures = self._pictures(self._images, batches, "workers")
+        for (images, labels), others in zip(pictures, self._others(batches), strict=False):
+            yield Batch(images, labels, losses, others)
+
+    def _pictures(self, images: Pictures, batches: Sequence[Tensor], name: str) -> Iterable[tuple[Tensor, Tensor]]:
+        own = stream(self._seed, self._stage, self._epoch, name)  # else it would draw from the global state
+        rows = [part.tolist() for part in batches]
+        return DataLoader(images, batch_sampler=rows, num_workers=self._workers, generator=own)
+
+    def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
+        """Unlabelled pictures for each batch."""
+        if self._unlabelled is None:
+            return repeat(None)
+        chosen = _unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
+        return (images for images, _ in self._pictures(self._unlabelled, chosen, "unlabelled workers"))
 
 
 def loss_stream(seed: int, stage: str, epoch: int) -> torch.Generator:
     """Where the losses of one epoch draw their random numbers from, step after step."""
     return stream(seed, stage, epoch, "loss")
+
+
+def _unlabelled_rows(batches: Sequence[Tensor], items: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
+    """As many rows of unlabelled items as each batch has; epochs go on where the one before stopped."""
+    sizes = [len(rows) for rows in batches]
+    return list(torch.split(rows_of_rounds(epoch * sum(sizes), sum(sizes), items, seed, stage), sizes))

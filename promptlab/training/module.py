@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import lightning
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Batch, GradientStage
 from promptlab.results.schema import EpochRecord
+from promptlab.training.average import EpochAverage, copy_values
 from promptlab.training.loaders import EpochLoader
 from promptlab.training.resume import KEY, Resume
 
@@ -27,6 +28,11 @@ class StageModule(lightning.LightningModule):
         resume: keeps the state at the ends of epochs.
         encode: turns a batch's images into what the learner needs; None where the batches hold that already.
         score: on validation images, asked after each epoch; the parameters of the epoch with the largest are kept.
+
+    Attributes:
+        curve: a record per epoch so far.
+        best_epoch: the one that was chosen so far, or None.
+        steps: after how many steps to end; None leaves that to the epochs.
     """
 
     def __init__(
@@ -43,16 +49,21 @@ class StageModule(lightning.LightningModule):
         self.learner = learner
         self.curve: list[EpochRecord] = []
         self.best_epoch: int | None = None
+        self.steps: int | None = None
         self.loader = loader
         self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
+        self._groups = stage.all_groups()
+        self._average = EpochAverage(stage.parameters, stage.epoch_weights) if stage.epoch_weights else None
         self._best: tuple[float, list[Tensor]] | None = None
+        self._batch: Batch | None = None
+        self._taken = 0
         self._losses: list[Tensor] = []
         self._hits: list[Tensor] = []
         self._logits: Tensor | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The stage's optimiser over the stage's parameters."""
-        return self._stage.optim.build(self._stage.parameters)
+        return self._stage.optim.build_groups(self._groups)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -65,27 +76,44 @@ class StageModule(lightning.LightningModule):
             for watch in watches:
                 watch.remove()
 
+    def on_train_start(self) -> None:
+        """End at once if an interrupted fit had taken its last step."""
+        self._stop_if_done()
+
     def on_train_epoch_start(self) -> None:
         """Set the epoch's random streams, functions of the epoch alone."""
         self.loader.set_epoch(self.current_epoch)
         self._losses, self._hits = [], []
+        self._taken = self.trainer.global_step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rate, a function of epoch and step alone."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._stage.optim.lr_at(self.current_epoch, batch_idx, len(self.loader))
+        """Set the learning rates, functions of epoch and step alone."""
+        for group, own in zip(self._optimiser.param_groups, self._groups, strict=True):
+            group["lr"] = self._lr_at(batch_idx, own.lr_factor)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The learner's loss; nothing here waits for the device."""
         if self._encode is not None:
-            batch = batch._replace(inputs=self._encode(batch.inputs))
-        self._logits = None
+            others = None if batch.unlabelled is None else self._encode(batch.unlabelled)
+            batch = batch._replace(inputs=self._encode(batch.inputs), unlabelled=others)
+        self._logits, self._batch = None, batch
         loss = self._stage.loss(batch)
         self._losses.append(loss.detach())
         if self._logits is not None and len(self._logits) >= len(batch.labels):  # synthetic rows may follow
             predicted = self._logits[: len(batch.labels)].argmax(-1)
             self._hits.append((predicted == batch.labels).float().mean())
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the stage change the gradients, which are whole and unscaled here."""
+        if self._stage.after_backward is not None:
+            assert self._batch is not None
+            with torch.enable_grad(), self.trainer.precision_plugin.forward_context():
+                self._stage.after_backward(self._batch)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """End after the last step, in the middle of an epoch if need be."""
+        self._stop_if_done()
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's point of the learning curve; stop if the loss or a parameter is no number any more.
@@ -100,10 +128,10 @@ class StageModule(lightning.LightningModule):
         if not all(parameter.isfinite().all() for parameter in self._stage.parameters):  # by the last step of all
             raise self._diverged("a learned value is NaN or infinite", len(losses) - 1)
         accuracy = float(torch.stack(self._hits).mean()) if self._hits else None
-        score = self._score() if self._score is not None else None
-        if score is not None and (self._best is None or score > self._best[0]):
-            self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
-            self.best_epoch = self.current_epoch
+        if self._average:
+            self._average.add(self.current_epoch)
+        with self._average.in_place() if self._average else nullcontext():
+            score = self._compare()
         by_loss = self._stage.chosen_by == "loss"
         self.curve.append(
             EpochRecord(
@@ -120,20 +148,36 @@ class StageModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the curve so far and the best epoch's parameters to Lightning's state."""
-        checkpoint[KEY] = {**self._resume.note(self.curve), "best": self._best, "best_epoch": self.best_epoch}
+        own = {"best": self._best, "best_epoch": self.best_epoch}
+        average = {"average": self._average.state()} if self._average else {}
+        checkpoint[KEY] = {**self._resume.note(self.curve), **own, **average}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over what :meth:`on_save_checkpoint` added; the curve is with the fit's progress."""
         best, self.best_epoch = checkpoint[KEY]["best"], checkpoint[KEY]["best_epoch"]
         if best is not None:
             self._best = (best[0], [parameter.to(self.learner.clip.device) for parameter in best[1]])
+        if self._average:
+            self._average.take(checkpoint[KEY]["average"])
 
     def on_fit_end(self) -> None:
-        """Go back to the best epoch's parameters, if one was chosen."""
+        """Go back to the best epoch's parameters, if one was chosen; else put the epochs' mean in place, if wanted."""
         if self._best is not None:
-            with torch.no_grad():
-                for parameter, best in zip(self._stage.parameters, self._best[1], strict=True):
-                    parameter.copy_(best)
+            copy_values(self._best[1], self._stage.parameters)
+        elif self._average:
+            self._average.put()
+
+    def _compare(self) -> float | None:
+        """The score of the parameters as they are, kept if it is the best so far."""
+        score = self._score() if self._score is not None else None
+        if score is not None and (self._best is None or score > self._best[0]):
+            self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
+            self.best_epoch = self.current_epoch
+        return score
+
+    def _stop_if_done(self) -> None:
+        if self.steps is not None and self.trainer.global_step >= self.steps:
+            self.trainer.should_stop = True
 
     def _diverged(self, what: str, step: int) -> FloatingPointError:
         return FloatingPointError(
@@ -142,8 +186,12 @@ class StageModule(lightning.LightningModule):
             "backbone.precision=fp32"
         )
 
-    def _lr_at(self, step: int) -> float:
-        return self._stage.optim.lr_at(self.current_epoch, step, len(self.loader))
+    def _lr_at(self, step: int, factor: float = 1.0) -> float:
+        """Learning rate in a step of the current epoch, which after an accumulation of gradients is one in several."""
+        optim = self._stage.optim
+        if optim.steps is None:
+            return optim.lr_at(self.current_epoch, step, len(self.loader), factor=factor)
+        return optim.lr_after(self._taken + step // self.trainer.accumulate_grad_batches, factor=factor)
 
     @property
     def _optimiser(self) -> torch.optim.Optimizer:

@@ -26,7 +26,8 @@ class EpochBar(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar."""
-        self._task = self._bar.add_task(self._title, total=trainer.max_epochs, state="")
+        epochs = None if trainer.max_epochs == -1 else trainer.max_epochs  # a stage may count steps
+        self._task = self._bar.add_task(self._title, total=epochs, state="")
         self._bar.start()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

@@ -7,9 +7,7 @@ It is private to one fit and deleted when that is done.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,8 +16,11 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from promptlab.results.schema import EpochRecord
+from promptlab.support.files import open_atomic
+from promptlab.training.identity import Identity
 
 log = logging.getLogger(__name__)
 KEY = "promptlab"
@@ -35,12 +36,23 @@ class Progress:
         curve: records of all epochs so far.
         kept: of the stages done, the epoch that was chosen on validation images, or None.
         seconds: spent by interrupted runs of the same fit.
+        cut_short: in words, each stage that the trainer's options ended early.
     """
 
     stage: int = 0
     curve: list[EpochRecord] = field(default_factory=list)
     kept: list[int | None] = field(default_factory=list)
     seconds: float = 0.0
+    cut_short: list[str] = field(default_factory=list)
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a state so that a crash leaves the old one or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state to a path."""
+        with open_atomic(path) as file:
+            torch.save(checkpoint, file)
 
 
 class Resume:
@@ -49,12 +61,11 @@ class Resume:
     Args:
         path: the file; None keeps nothing.
         every_s: seconds between two writes; shorter fits start again.
-        mark: what the fit is; a state of another fit is not taken.
+        identity: what the fit is; a state of another fit is not taken.
     """
 
-    def __init__(self, path: Path | None, every_s: float, mark: str) -> None:
-        self.path, self.every_s = path, every_s
-        self.mark = hashlib.sha256(mark.encode()).hexdigest()
+    def __init__(self, path: Path | None, every_s: float, identity: Identity) -> None:
+        self.path, self.every_s, self.identity = path, every_s, identity
         self.progress = Progress()
         self.tensors: Mapping[str, torch.Tensor] | None = None
         self._started = self._written = time.monotonic()
@@ -70,10 +81,8 @@ class Resume:
         """Write the state if it is time; called at the end of an epoch."""
         if self.path is None or time.monotonic() - self._written < self.every_s:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        os.replace(temporary, self.path)
+        trainer.strategy.checkpoint_io = WholeFiles()
+        trainer.save_checkpoint(self.path, weights_only=False)
         self._written = time.monotonic()
 
     def note(self, stage_curve: list[EpochRecord]) -> dict[str, Any]:
@@ -81,7 +90,7 @@ class Resume:
         progress = asdict(self.progress)
         progress["curve"] += [asdict(record) for record in stage_curve]
         progress["seconds"] += time.monotonic() - self._started
-        return {"mark": self.mark, "progress": progress}
+        return {**self.identity.noted(), "progress": progress}
 
     def done(self) -> None:
         """Delete the file: the fit is finished."""
@@ -97,7 +106,7 @@ class Resume:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             own = state[KEY]
-            if own["mark"] != self.mark:
+            if not self.identity.owns(own, state["state_dict"]):
                 log.warning("%s belongs to another fit and is not used", path)
                 return
             curve = [EpochRecord(**record) for record in own["progress"].pop("curve")]

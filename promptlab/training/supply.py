@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +14,11 @@ from promptlab.evaluation.evaluate import evaluate
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
+from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
 from promptlab.support.streams import stream, stream_seed
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
-from promptlab.training.pictures import ImageDataset
+from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
+from promptlab.training.rows import FeaturePool
 
 Views = int | Literal["online"]
 
@@ -30,6 +31,7 @@ class Supply:
         learner: who asks.
         train: training items.
         val: validation items, or None.
+        unlabelled: items whose labels aren't read, or None.
         bank: where features are kept.
         views: see :func:`promptlab.training.fit.fit`.
         crop_scale: smallest and largest share of an image in a random view.
@@ -39,23 +41,52 @@ class Supply:
     learner: PromptLearner
     train: Items
     val: Items | None
+    unlabelled: Items | None
     bank: FeatureBank
     views: Views
     crop_scale: tuple[float, float]
     seed: int
 
+    def require(self, stage: Stage, select: str) -> None:
+        """Refuse a stage that asks for what the fit hasn't got.
+
+        Raises:
+            ValueError: with what is missing and what to do.
+        """
+        name = type(self.learner).__name__
+        if stage.uses_unlabelled and not self.learner.uses_unlabelled:
+            raise ValueError(f"stage {stage.name!r} uses unlabelled images: {name} must say uses_unlabelled = True")
+        if stage.uses_unlabelled and (self.unlabelled is None or not len(self.unlabelled)):
+            raise ValueError(f"stage {stage.name!r} of {name} uses unlabelled images, and the fit has none: give "
+                             "fit(..., unlabelled=items)")  # fmt: skip
+        views = stage.views if isinstance(stage, GradientStage) else ()
+        if "random" in views and self.views == 0:
+            raise ValueError(f"stage {stage.name!r} shows random views of images, and views=0 has none: give a number "
+                             "of views, or views=online")  # fmt: skip
+        if self._cached and any(callable(view) for view in views):
+            raise ValueError(f"stage {stage.name!r} makes views of its own of the images: give views=online")
+        by_loss = select == "val" and isinstance(stage, GradientStage) and stage.chosen_by == "loss"
+        if by_loss and (views or stage.uses_unlabelled):
+            raise ValueError(f"stage {stage.name!r} can't be chosen by its loss: validation images have one view and "
+                             "labels")  # fmt: skip
+
     def batches(self, stage: GradientStage) -> tuple[EpochLoader, Callable[[Tensor], Tensor] | None]:
         """A gradient stage's batches, and what still encodes them."""
-        clip, optim = self.learner.clip, stage.optim
+        optim = stage.optim
         common: dict[str, Any] = {
             "batch_size": optim.batch_size, "drop_last": optim.drop_last, "seed": self.seed, "stage": stage.name,
         }  # fmt: skip
-        if self.learner.needs == "features" and self.views != "online":
-            features = self._features(self.views)
-            return FeatureLoader(features, self._labels(self.train, features), **common), None
-        transform = require_preprocess(clip) if self.views == 0 else training_transform(clip, self.crop_scale)
-        images = ImageDataset(self.train, transform, seed=stream_seed(self.seed, stage.name))
-        return ImageLoader(images, **common), clip.encode_images if self.learner.needs == "features" else None
+        others = self.unlabelled if stage.uses_unlabelled else None
+        if self._cached:
+            pool = self._pool(self.train, stage.views)
+            unlabelled = None if others is None else self._pool(others, stage.views)
+            labels = torch.from_numpy(self.train.labels).to(self.learner.clip.device)
+            return FeatureLoader(pool, labels, unlabelled=unlabelled, **common), None
+        images = self._images(self.train, stage.views, stream_seed(self.seed, stage.name))
+        own = stream_seed(self.seed, stage.name, "unlabelled images")
+        more = None if others is None else self._images(others, stage.views, own)
+        encode = self._encode if self.learner.needs == "features" else None
+        return ImageLoader(images, unlabelled=more, **common), encode
 
     def everything(self, stage: ClosedFormStage) -> tuple[Batch, Batch | None]:
         """A closed form's training batch, inputs (N, K, D), and its validation batch, inputs (N, D).
@@ -69,17 +100,23 @@ class Supply:
             )
         if self.views == "online":
             raise ValueError(f"stage {stage.name!r} solves for all views at once: give a number of views, not 'online'")
-        features = self._features(self.views)
-        features = features if features.ndim == 3 else features.unsqueeze(1)
-        train = Batch(features, self._labels(self.train, features), stream(self.seed, stage.name))
+        features = self._all_views(self.train)
+        others = self.unlabelled if stage.uses_unlabelled else None
+        train = Batch(
+            features,
+            self._labels(self.train, features),
+            stream(self.seed, stage.name),
+            None if others is None else self._all_views(others),
+        )
         return train, self._held_out(stage.name)
 
     def score(self, stage: GradientStage) -> Callable[[], float]:
         """What ``select="val"`` compares epochs by, larger is better."""
+        scored = stage.scored if isinstance(stage.scored, PromptLearner) else self.learner
 
         def accuracy() -> float:
             assert self.val is not None
-            score = evaluate(self.learner, self.val, self.bank).top1
+            score = evaluate(scored, self.val, self.bank).top1
             self.learner.train()
             return score
 
@@ -91,15 +128,48 @@ class Supply:
 
         return accuracy if stage.chosen_by == "accuracy" else minus_loss
 
+    @property
+    def _cached(self) -> bool:
+        """Whether batches are gathered from features that are kept."""
+        return self.learner.needs == "features" and self.views != "online"
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each."""
+        features = self.learner.clip.encode_images(images.flatten(0, -4))
+        return features.reshape(*images.shape[:-3], -1)
+
+    def _images(self, items: Items, views: Sequence[View], seed: int) -> Pictures:
+        clip, scale = self.learner.clip, self.crop_scale
+        if not views:
+            transform = require_preprocess(clip) if self.views == 0 else training_transform(clip, scale)
+            return ImageDataset(items, transform, seed=seed)
+        named: dict[str, Augmentation] = {
+            "plain": Plain(require_preprocess(clip)),
+            "random": training_transform(clip, scale),
+        }
+        shown: list[Augmentation] = [named[view] if isinstance(view, str) else view for view in views]
+        return SeveralViews(items, shown, seed=seed)
+
+    def _pool(self, items: Items, views: Sequence[View]) -> FeaturePool:
+        assert self.views != "online"
+        features = self._features(items, self.views)
+        return FeaturePool(features, views, self._features(items, 0) if "plain" in views else None)
+
     def _held_out(self, name: str) -> Batch | None:
         if self.val is None or not len(self.val):
             return None
-        features = self.bank.features(self.learner.clip, self.val).to(self.learner.clip.device)
+        features = self._features(self.val, 0)
         return Batch(features, self._labels(self.val, features), stream(self.seed, name, "val"))
 
-    def _features(self, views: int) -> Tensor:
+    def _all_views(self, items: Items) -> Tensor:
+        """(N, K, D), K = 1 under the evaluation transform."""
+        assert self.views != "online"
+        features = self._features(items, self.views)
+        return features if features.ndim == 3 else features.unsqueeze(1)
+
+    def _features(self, items: Items, views: int) -> Tensor:
         clip = self.learner.clip
-        return self.bank.features(clip, self.train, views=views, crop_scale=self.crop_scale).to(clip.device)
+        return self.bank.features(clip, items, views=views, crop_scale=self.crop_scale).to(clip.device)
 
     @staticmethod
     def _labels(items: Items, like: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from promptlab.config.settings import Choice
 from promptlab.learners import SHIP, CoOp, Optim
 from promptlab.runs.facts import arguments_of
@@ -27,3 +29,21 @@ def test_an_argument_that_was_added_later_counts_where_it_is_set():
 
     assert "csc" not in arguments_of(Choice(Grown))
     assert arguments_of(Choice(Grown, {"csc": True}))["csc"] is True
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, {}),
+        ({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0}, {}),
+        ({"betas": (0.9, 0.999)}, {}),
+        ({"betas": [0.9, 0.99]}, {"betas": [0.9, 0.99]}),
+        ({"eta_min": 1e-6}, {"eta_min": 1e-6}),
+    ],
+    ids=str,
+)
+def test_fields_of_optim_that_came_later_count_where_they_do_something(given, kept):
+    """Ids of fits from before they came stay what they were."""
+    plain = arguments_of(Choice(Optim))
+    assert not {"steps", "betas", "eta_min"} & plain.keys()
+    assert arguments_of(Choice(Optim, given)) == {**plain, **kept}

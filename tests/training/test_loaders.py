@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from promptlab.support.streams import stream_seed
-from promptlab.training.loaders import FeatureLoader, batches_of, count_of
+from promptlab.training.loaders import FeatureLoader
+from promptlab.training.rows import batches_of, count_of
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 from .class_set import ClassSet as ClassSet
+from .facts import LearnerFacts as LearnerFacts
 from .learner import PromptLearner as PromptLearner
 from .learner import Scorer as Scorer
+from .marks import marks_of as marks_of
 from .optim import Optim as Optim
+from .optim import ParameterGroup as ParameterGroup
 from .stages import Batch as Batch
 from .stages import ClosedFormStage as ClosedFormStage
 from .stages import GradientStage as GradientStage
 from .stages import Stage as Stage
+from .wrapper import Wrapper as Wrapper

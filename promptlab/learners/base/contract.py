@@ -25,8 +25,8 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
-from promptlab.support.signatures import accepted
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")
 OTHER_NAMES = ("yellow ring", "purple plaid square", "orange heart")
@@ -41,12 +41,12 @@ class LearnerContract:
 
     def make(self, seed: int = 1) -> PromptLearner:
         """A fresh learner over five classes of the embedded demo."""
-        offers = {
-            "template": TEMPLATE,
-            "has_images": [label < 3 or not self.learner.uses_new_names for label in range(len(NAMES))],
-            "generator": torch.Generator().manual_seed(seed),
-        }
-        return self.learner(backbone(), NAMES, **accepted(self.learner, offers), **self.arguments)
+        offers = Offers(
+            template=TEMPLATE,
+            has_images=tuple(label < 3 or not self.learner.uses_new_names for label in range(len(NAMES))),
+            generator=torch.Generator().manual_seed(seed),
+        )
+        return self.learner(backbone(), NAMES, **offers.to(self.learner), **self.arguments)
 
     def test_logits_have_a_row_per_image_and_a_column_per_class(self) -> None:
         """``forward`` gives finite logits (B, C).
@@ -63,7 +63,8 @@ class LearnerContract:
 
         Why: that is what a gradient stage minimises.
         """
-        loss = self.make().loss(self.batch())
+        learner = self.make()
+        loss = learner.loss(_seen_in_training(learner, self.batch()))
         assert loss.ndim == 0, f"the loss has shape {tuple(loss.shape)}, not a single number"
         assert loss.isfinite(), "the loss is not finite"
 
@@ -190,7 +191,8 @@ class LearnerContract:
 
         Why: ``trainer.precision=bf16-mixed`` is one word away for users.
         """
-        learner, batch = self.make(), self.batch()
+        learner = self.make()
+        batch = _seen_in_training(learner, self.batch())
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = learner.loss(batch)
         if loss.requires_grad:
@@ -227,14 +229,29 @@ def _train(learner: PromptLearner, batch: Batch) -> None:
     """Two steps of every gradient stage, and every closed form."""
     for stage in learner.fit_plan():
         if isinstance(stage, ClosedFormStage):
+            others = batch.inputs.unsqueeze(1) if stage.uses_unlabelled else None
             with torch.no_grad():
-                stage.solve(batch._replace(inputs=batch.inputs.unsqueeze(1)), batch)
+                stage.solve(batch._replace(inputs=batch.inputs.unsqueeze(1), unlabelled=others), batch)
             continue
-        optimiser = stage.optim.build(stage.parameters)
+        optimiser, seen = stage.optim.build_groups(stage.all_groups()), _as_seen(stage, batch)
         for _ in range(2):
             optimiser.zero_grad()
-            stage.loss(batch).backward()  # type: ignore[no-untyped-call]
+            stage.loss(seen).backward()  # type: ignore[no-untyped-call]
+            if stage.after_backward is not None:
+                stage.after_backward(seen)
             optimiser.step()
+
+
+def _as_seen(stage: GradientStage, batch: Batch) -> Batch:
+    """The batch as a stage asks for it: with as many views, all alike, and with unlabelled inputs."""
+    inputs = torch.stack([batch.inputs] * len(stage.views), 1) if stage.views else batch.inputs
+    return batch._replace(inputs=inputs, unlabelled=inputs.flip(0) if stage.uses_unlabelled else None)
+
+
+def _seen_in_training(learner: PromptLearner, batch: Batch) -> Batch:
+    """The batch as the first gradient stage asks for it, which ``loss`` is usually the loss of."""
+    stages = _gradient_stages(learner)
+    return _as_seen(stages[0], batch) if stages else batch
 
 
 def _digest(clip: FrozenCLIP) -> str:

@@ -24,8 +24,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.arguments import RemembersArguments
+from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
 
@@ -58,18 +61,33 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         ValueError: if there are no classes.
     """
 
-    needs: ClassVar[Literal["features", "images"]] = "features"
-    """What ``forward`` gets."""
-    crop_scale: ClassVar[tuple[float, float]] = (0.08, 1.0)
+    needs: Literal["features", "images"] = "features"
+    """What ``forward`` gets; of a learner around another one, as of the next two, see :meth:`facts`."""
+    crop_scale: tuple[float, float] = (0.08, 1.0)
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
-    searches: ClassVar[bool] = False
+    searches: bool = False
     """Whether a closed form chooses something on the validation images; refused where those are tested images."""
     uses_new_names: ClassVar[bool] = False
     """Whether training uses the names of classes without images; such learners get every known class."""
+    uses_unlabelled: bool = False
+    """Whether training uses images without labels; results are marked by it."""
+    transductive: bool = False
+    """Whether all test images are scored together, by :meth:`score_together`; results are marked by it."""
+    test_time: bool = False
+    """Whether it adapts to each test image, in :meth:`adapt_and_score`; results are marked by it."""
+    test_views: int = 0
+    """K views of each test image that are scored together, inputs (B, K, ...): the evaluation transform's, then K - 1
+    random ones of the image's own stream. 0 is the evaluation transform's alone, inputs (B, ...)."""
+    selected_on_test: bool = False
+    """Whether a published setting, chosen on test images, is in use; results are marked by it."""
+    description_arguments: ClassVar[tuple[str, ...]] = ("prompts",)
+    """Arguments that hold sentences about the classes; results with one given are marked by it."""
     file_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments that may be paths of files: what the files hold is part of the fit id, their paths are not."""
     version: ClassVar[int] = 1
     """Raised whenever the same arguments would give other numbers; part of the fit id."""
+    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Arguments that came after fits had ids, as plain values: at these they change nothing, and aren't in an id."""
 
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()
@@ -93,6 +111,33 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     def scorer(self) -> Scorer:
         """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
         return self
+
+    def score_together(self, inputs: Tensor) -> Tensor:
+        """Logits (N, C) of all N test images, (N, D) or (N, 3, H, W), of a ``transductive`` learner."""
+        raise NotImplementedError(f"{type(self).__name__} says transductive, but doesn't define score_together")
+
+    def adapt_and_score(self, inputs: Tensor) -> Tensor:
+        """Logits (1, C) of one test image, of a learner that says ``test_time``; gradients are on.
+
+        Parameters and buffers may change: evaluation takes that back after each image.
+
+        Args:
+            inputs: (1, D) or (1, 3, H, W), or with ``test_views`` (1, K, D) or (1, K, 3, H, W).
+        """
+        raise NotImplementedError(f"{type(self).__name__} says test_time, but doesn't define adapt_and_score")
+
+    @classmethod
+    def facts(cls, inner: LearnerFacts | None = None) -> LearnerFacts:
+        """What a run has to know before a learner is built.
+
+        Args:
+            inner: the facts of the learner that it is put around, if there is one.
+        """
+        own = LearnerFacts.of(cls)
+        if inner is None:
+            return own
+        either = own.uses_unlabelled or inner.uses_unlabelled
+        return replace(own, chooser=own.chooser or inner.chooser, uses_unlabelled=either)
 
     def learned_tensors(self) -> Mapping[str, Tensor]:
         """What saving a learner means: its state, without the backbone and anything that follows from the names."""

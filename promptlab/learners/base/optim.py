@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
@@ -14,9 +15,39 @@ OptimiserName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["cosine", "cosine_per_step", "constant"]
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with a learning rate or a weight decay of their own.
+
+    Args:
+        parameters: some of a stage's.
+        lr_factor: multiplies the stage's ``lr``; in warm-up epochs all groups have the same rate, as Dassl has it.
+        weight_decay: the stage's if None.
+
+    Raises:
+        ValueError: if a number is negative, infinite or NaN.
+
+    Example:
+        >>> head = nn.Linear(2, 3)
+        >>> groups = [ParameterGroup([head.weight]), ParameterGroup([head.bias], lr_factor=6.5)]
+        >>> optimiser = Optim(lr=0.1, warmup_epochs=0).build_groups(groups)
+        >>> [round(group["lr"], 3) for group in optimiser.param_groups]
+        [0.1, 0.65]
+    """
+
+    parameters: Sequence[nn.Parameter]
+    lr_factor: float = 1.0
+    weight_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        for field, value in (("lr_factor", self.lr_factor), ("weight_decay", self.weight_decay)):
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"ParameterGroup({field}={value}): a finite number >= 0 is needed")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Optim:
-    """Optimiser, schedule, epochs and batch size of one gradient stage.
+    """Optimiser, schedule, length and batch size of one gradient stage.
 
     The defaults are CoOp's (its configuration files together with Dassl's defaults): SGD with momentum, no dampening,
     no Nesterov; a cosine per epoch that starts after a constant warm-up epoch.
@@ -27,17 +58,29 @@ class Optim:
         momentum: of SGD.
         weight_decay: L2 penalty (decoupled for ``adamw``).
         eps: of Adam and AdamW, added to the denominator.
+        betas: of Adam and AdamW, decay rates of the two running means.
         epochs: passes over the training items.
+        steps: steps of the optimiser, in place of ``epochs``: the items are passed over as often as that takes, and the
+            last pass ends early. The schedule runs over the steps.
         batch_size: items per step.
         drop_last: leave out the last, incomplete batch of an epoch unless it is the only one.
         schedule: ``cosine`` in steps of an epoch as Dassl has it, ``cosine_per_step`` as
             ``torch.optim.lr_scheduler.CosineAnnealingLR`` over all steps, or ``constant``.
         warmup_epochs: epochs at ``warmup_lr`` before the schedule starts.
         warmup_lr: learning rate while warming up.
+        eta_min: where the cosines end.
 
     Raises:
-        ValueError: for an unknown name or a number out of range.
+        ValueError: for an unknown name, a number out of range, or ``steps`` together with what counts epochs.
+
+    Example:
+        >>> optim = Optim(name="adamw", steps=500, schedule="cosine_per_step", warmup_epochs=0, eta_min=1e-6)
+        >>> optim.lr_after(0), round(optim.lr_after(250), 7)
+        (0.002, 0.0010005)
     """
+
+    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0})
+    """Fields that came after fits had ids, as plain values: at these they change nothing, and are no part of an id."""
 
     name: OptimiserName = "sgd"
     lr: float = 0.002
@@ -50,6 +93,9 @@ class Optim:
     schedule: ScheduleName = "cosine"
     warmup_epochs: int = 1
     warmup_lr: float = 1e-5
+    steps: int | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
+    eta_min: float = 0.0
 
     def __post_init__(self) -> None:
         for field, value, allowed in (
@@ -58,33 +104,75 @@ class Optim:
         ):
             if value not in allowed:
                 raise ValueError(f"optim.{field}={value!r}: allowed are {', '.join(allowed)}")
-        for field in ("epochs", "batch_size"):
-            if getattr(self, field) < 1:
+        for field in ("epochs", "batch_size", "steps"):
+            if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f"optim.{field}={getattr(self, field)}: at least 1 is needed")
-        for field in ("lr", "weight_decay", "momentum", "eps", "warmup_epochs", "warmup_lr"):
+        for field in ("lr", "weight_decay", "momentum", "eps", "warmup_epochs", "warmup_lr", "eta_min"):
             if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"optim.{field}={getattr(self, field)}: a finite number >= 0 is needed")
+        object.__setattr__(self, "betas", tuple(self.betas))  # YAML and cards hold lists
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optim.betas={self.betas}: two numbers from 0 up to, but without, 1 are needed")
+        if self.steps is not None:
+            self._check_steps()
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser over these parameters, at the learning rate of epoch 0."""
-        lr = self.lr_at(0)
-        if self.name == "sgd":
-            return torch.optim.SGD(parameters, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay)
-        kind = torch.optim.Adam if self.name == "adam" else torch.optim.AdamW
-        return kind(parameters, lr=lr, eps=self.eps, weight_decay=self.weight_decay)
+        """The optimiser over these parameters, at the learning rate of the first step."""
+        return self.build_groups([ParameterGroup(list(parameters))])
 
-    def lr_at(self, epoch: int, step: int = 0, steps: int = 1) -> float:
+    def build_groups(self, groups: Sequence[ParameterGroup]) -> torch.optim.Optimizer:
+        """The optimiser over these groups, each at its learning rate of the first step."""
+        parts: list[dict[str, Any]] = [
+            {
+                "params": list(group.parameters),
+                "lr": self.lr_at(0, factor=group.lr_factor),
+                "weight_decay": self.weight_decay if group.weight_decay is None else group.weight_decay,
+            }
+            for group in groups
+        ]
+        if self.name == "sgd":
+            return torch.optim.SGD(parts, lr=self.lr, momentum=self.momentum)
+        kind = torch.optim.Adam if self.name == "adam" else torch.optim.AdamW
+        return kind(parts, lr=self.lr, betas=self.betas, eps=self.eps)
+
+    def lr_at(self, epoch: int, step: int = 0, steps: int = 1, *, factor: float = 1.0) -> float:
         """Learning rate in a 0-based step of a 0-based epoch of ``steps`` steps.
 
-        Dassl's cosine starts after the warm-up but keeps ``epochs`` as its period, so it never reaches 0:
+        Dassl's cosine starts after the warm-up but keeps ``epochs`` as its period, so it never reaches its end:
         ``lr / 2 * (1 + cos(pi * (epoch - warmup_epochs) / epochs))``.
+
+        Args:
+            epoch: 0-based epoch.
+            step: 0-based step of the epoch.
+            steps: how many steps the epoch has.
+            factor: of a parameter group.
         """
+        if self.steps is not None:
+            return self.lr_after(epoch * steps + step, factor=factor)
         if epoch < self.warmup_epochs:
             return self.warmup_lr
-        if self.schedule == "constant":
-            return self.lr
         done = epoch - self.warmup_epochs
         share = done / self.epochs
         if self.schedule == "cosine_per_step":
             share = (done * steps + step) / (self.epochs * steps)
-        return self.lr / 2 * (1 + math.cos(math.pi * share))
+        return self._scheduled(share, factor)
+
+    def lr_after(self, taken: int, *, factor: float = 1.0) -> float:
+        """Learning rate of the next step after ``taken`` ones, where ``steps`` gives the length."""
+        return self._scheduled(taken / (self.steps or 1), factor)
+
+    def _scheduled(self, share: float, factor: float) -> float:
+        """Learning rate when this share of the schedule is done."""
+        peak = factor * self.lr
+        if self.schedule == "constant":
+            return peak
+        return self.eta_min + (peak - self.eta_min) / 2 * (1 + math.cos(math.pi * share))
+
+    def _check_steps(self) -> None:
+        if self.epochs != Optim.epochs:
+            raise ValueError(f"optim.steps={self.steps} and optim.epochs={self.epochs}: give one of the two")
+        if self.schedule == "cosine" or self.warmup_epochs:
+            raise ValueError(
+                f"optim.steps={self.steps}: schedule=cosine and warmup_epochs count epochs; with steps use "
+                "schedule=cosine_per_step or constant, and warmup_epochs=0"
+            )

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.optim import Optim, ParameterGroup
+
+Augmentation = Callable[[Image.Image, torch.Generator], Tensor]
+"""A picture to a view of it (3, H, W), drawn from the generator."""
+View = Literal["plain", "random"] | Augmentation
+"""What a stage sees of an image: the evaluation transform's view, a random one, or one of the stage's own making."""
 
 
 class Batch(NamedTuple):
     """What a loss or a closed form gets.
 
     Args:
-        inputs: (B, D) features or (B, 3, H, W) images, as the learner ``needs``.
+        inputs: (B, D) features or (B, 3, H, W) images, as the learner ``needs``; of a stage that names K ``views``,
+            (B, K, D) or (B, K, 3, H, W).
         labels: (B,) int64.
         generator: where a loss draws its random numbers from; on the CPU, a function of seed, stage and epoch.
+        unlabelled: of a stage that ``uses_unlabelled``, as many inputs of images without labels.
     """
 
     inputs: Tensor
     labels: Tensor
     generator: torch.Generator | None = None
+    unlabelled: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,22 @@ class GradientStage:
         name: names the stage in the learning curve and seeds its random streams.
         parameters: what the optimiser gets.
         loss: batch to scalar.
-        optim: optimiser, schedule, epochs and batch size.
+        optim: optimiser, schedule, length and batch size.
         chosen_by: what ``select="val"`` compares epochs by, on the validation images: the learner's ``accuracy``, or
             this stage's ``loss``; ``last`` keeps the last epoch all the same.
+        groups: those of the parameters that have a learning rate or a weight decay of their own.
+        after_backward: called between backward and step, once a step, with the gradients in place and not yet clipped:
+            it may change the ``grad`` of any parameter. It gets the step's batch, the last one where a step gathers
+            several, and runs in the precision that the loss runs in.
+        epoch_weights: a weight for every epoch: what the stage leaves is the mean of the parameters that the epochs
+            ended with, weighted by these. ``select="val"`` then scores, and keeps, the mean up to each epoch.
+        views: the views of each image that a batch holds, e.g. ``("plain", "random")``; the run's own one if empty.
+            Several random ones of one image differ.
+        uses_unlabelled: whether its batches hold ``unlabelled`` images too.
+        scored: the learner whose accuracy ``chosen_by`` compares, if that isn't the one that is fitted.
+
+    Raises:
+        ValueError: if groups name other parameters, or one twice, or the weights aren't one number for each epoch.
     """
 
     name: str
@@ -44,6 +67,29 @@ class GradientStage:
     loss: Callable[[Batch], Tensor]
     optim: Optim
     chosen_by: Literal["accuracy", "loss", "last"] = "accuracy"
+    groups: Sequence[ParameterGroup] = ()
+    after_backward: Callable[[Batch], None] | None = None
+    epoch_weights: Sequence[float] | None = None
+    views: Sequence[View] = ()
+    uses_unlabelled: bool = False
+    scored: nn.Module | None = None
+
+    def __post_init__(self) -> None:
+        own = {id(parameter) for parameter in self.parameters}
+        grouped = [id(parameter) for group in self.groups for parameter in group.parameters]
+        if len(set(grouped)) < len(grouped) or not own.issuperset(grouped):
+            raise ValueError(f"stage {self.name!r}: its groups must name parameters of its own, each once")
+        if self.epoch_weights is not None:
+            _check_weights(self.epoch_weights, self.optim, f"stage {self.name!r}")
+        for view in self.views:
+            if not (view in ("plain", "random") or callable(view)):
+                raise ValueError(f"stage {self.name!r}: views are 'plain', 'random' or functions, not {view!r}")
+
+    def all_groups(self) -> list[ParameterGroup]:
+        """All parameters by group: first those without settings of their own."""
+        grouped = {id(parameter) for group in self.groups for parameter in group.parameters}
+        rest = [parameter for parameter in self.parameters if id(parameter) not in grouped]
+        return [*([ParameterGroup(rest)] if rest else []), *self.groups]
 
 
 @dataclass(frozen=True)
@@ -56,10 +102,21 @@ class ClosedFormStage:
         name: names the stage and seeds its random stream.
         solve: gets all N training items as one batch, with inputs (N, K, D) for K views of each (K = 1 under the
             evaluation transform), and the validation items with inputs (N, D), or None.
+        uses_unlabelled: whether the training batch holds all ``unlabelled`` images too, (N, K, D).
     """
 
     name: str
     solve: Callable[[Batch, Batch | None], None]
+    uses_unlabelled: bool = False
 
 
 Stage = GradientStage | ClosedFormStage
+
+
+def _check_weights(weights: Sequence[float], optim: Optim, stage: str) -> None:
+    if optim.steps is not None:
+        raise ValueError(f"{stage}: epoch_weights go by epochs, and optim.steps={optim.steps} counts steps")
+    if len(weights) != optim.epochs:
+        raise ValueError(f"{stage}: {len(weights)} epoch_weights for {optim.epochs} epochs")
+    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
+        raise ValueError(f"{stage}: epoch_weights must be finite numbers >= 0, one of them above 0")

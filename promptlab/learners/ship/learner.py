@@ -24,12 +24,12 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
 from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts
-from promptlab.support.signatures import accepted
 
 GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
 
@@ -89,8 +89,8 @@ class SHIP(PromptLearner):
         super().__init__(clip, class_names)
         self.has_images = _checked(has_images, self.class_names)
         generator = generator or torch.Generator().manual_seed(0)
-        offers = {"template": template, "has_images": self.has_images, "generator": generator}
-        self.inner = inner(clip, self.class_names, **accepted(inner, offers))
+        offers = Offers(template=template, has_images=self.has_images, generator=generator)
+        self.inner = inner(clip, self.class_names, **offers.to(inner))
         read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
         if read:  # a saved SHIP holds what the inner learner's files held
             self.arguments = {**self.arguments, "inner": partial(inner, **read)}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.optim import Optim, ParameterGroup
 
 
 @pytest.mark.parametrize("epochs", [10, 50, 100, 200])
@@ -44,6 +44,44 @@ def test_other_optimisers(name, kind):
     assert optimiser.param_groups[0]["lr"] == 0.1
 
 
+def test_groups_have_rates_and_decays_of_their_own():
+    """As Dassl's staged learning rates: the factor comes after the warm-up, whose rate all groups share."""
+    parameters = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
+    groups = [
+        ParameterGroup(parameters[:1]),
+        ParameterGroup(parameters[1:2], lr_factor=6.5),
+        ParameterGroup(parameters[2:], 0.5, 0.0),
+    ]
+    optim = Optim(lr=0.0035, epochs=10)
+    made = optim.build_groups(groups).param_groups
+    assert [group["weight_decay"] for group in made] == [5e-4, 5e-4, 0.0]
+    assert [group["lr"] for group in made] == [1e-5] * 3
+    assert optim.lr_at(1, factor=6.5) == pytest.approx(0.02275)
+    assert Optim(warmup_epochs=0).build_groups(groups).param_groups[1]["lr"] == pytest.approx(0.013)
+
+
+@pytest.mark.parametrize("factor", [1.0, 6.5])
+def test_a_cosine_over_steps_equals_torchs(factor):
+    optim = Optim(lr=0.1, steps=30, eta_min=1e-3, schedule="cosine_per_step", warmup_epochs=0)
+    reference = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1 * factor)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(reference, 30, eta_min=1e-3)
+    for taken in range(30):
+        assert optim.lr_after(taken, factor=factor) == pytest.approx(reference.param_groups[0]["lr"], rel=1e-6)
+        reference.step()
+        cosine.step()
+
+
+def test_betas_of_yaml_are_those_of_python():
+    assert Optim(betas=[0.8, 0.9]) == Optim(betas=(0.8, 0.9))
+    optimiser = Optim(name="adam", betas=[0.8, 0.9]).build([nn.Parameter(torch.zeros(1))])
+    assert optimiser.param_groups[0]["betas"] == (0.8, 0.9)
+
+
+def test_what_came_later_changes_nothing_at_first():
+    plain = {name: getattr(Optim(), name) for name in Optim.added_later} | {"betas": list(Optim().betas)}
+    assert plain == dict(Optim.added_later)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,6 +91,13 @@ def test_other_optimisers(name, kind):
         ({"batch_size": -1}, "at least 1"),
         ({"lr": float("nan")}, "finite number"),
         ({"weight_decay": -1.0}, "finite number"),
+        ({"eta_min": -1.0}, "finite number"),
+        ({"betas": (0.9, 1.0)}, "two numbers from 0"),
+        ({"betas": (0.9,)}, "two numbers from 0"),
+        ({"steps": 0}, "steps=0: at least 1"),
+        ({"steps": 5, "epochs": 3}, "optim.steps=5 and optim.epochs=3: give one of the two"),
+        ({"steps": 5}, "count epochs; with steps use schedule=cosine_per_step or constant, and warmup_epochs=0"),
+        ({"steps": 5, "schedule": "constant"}, "warmup_epochs=0"),
     ],
 )
 def test_bad_settings_are_named(arguments, message):

@@ -1,0 +1,92 @@
+"""What a learner sees of test images, and what it may do with each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptlab.data.items import Items
+from promptlab.features.bank import FeatureBank
+from promptlab.features.transforms import require_preprocess, training_transform
+from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.support.streams import view_stream
+
+
+def inputs_of(learner: PromptLearner, items: Items, bank: FeatureBank, batch_size: int) -> Iterator[Tensor]:
+    """What the learner needs of each item.
+
+    Yields:
+        Features (B, D) or images (B, 3, H, W) under the evaluation transform; of a learner with K ``test_views``
+        (B, K, D) or (B, K, 3, H, W): that view, then K - 1 random ones by the image's own stream.
+    """
+    if learner.needs == "features":
+        yield from torch.split(_features(learner, items, bank).to(learner.clip.device), batch_size)
+        return
+    contents = items.content_ids() if learner.test_views else [""] * len(items)
+    for start in range(0, len(items), batch_size):
+        positions = range(start, min(start + batch_size, len(items)))
+        images = [_views(learner, items.source.open(int(items.indices[i])), contents[i]) for i in positions]
+        yield torch.stack(images).to(learner.clip.device)
+
+
+def views_of_picture(learner: PromptLearner, image: Image.Image) -> Tensor:
+    """As :func:`inputs_of` shows an image of a list: (3, H, W), or (K, 3, H, W) by a stream of its pixels."""
+    return _views(learner, image, hashlib.sha256(image.convert("RGB").tobytes()).hexdigest())
+
+
+def encoded(learner: PromptLearner, images: Tensor) -> Tensor:
+    """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each."""
+    return learner.clip.encode_images(images.flatten(0, -4)).reshape(*images.shape[:-3], -1)
+
+
+def adapting_scorer(learner: PromptLearner) -> Scorer:
+    """Inputs (B, ...) to logits (B, C): each image by a learner that adapts to it alone, and forgets."""
+
+    def score(inputs: Tensor) -> Tensor:
+        rows = []
+        for image in torch.split(inputs, 1):
+            with _forgetting(learner), torch.enable_grad():
+                rows.append(learner.adapt_and_score(image).detach())
+        return torch.cat(rows)
+
+    return score
+
+
+@contextmanager
+def _forgetting(learner: PromptLearner) -> Iterator[None]:
+    """Parameters and buffers are copies of their own while the block runs, and what they were after it."""
+    tensors = [*learner.parameters(), *learner.buffers()]
+    kept = [(tensor.data, tensor.grad) for tensor in tensors]
+    for tensor in tensors:
+        tensor.data, tensor.grad = tensor.data.clone(), None
+    try:
+        yield
+    finally:
+        for tensor, (data, grad) in zip(tensors, kept, strict=True):
+            tensor.data, tensor.grad = data, grad
+
+
+def _features(learner: PromptLearner, items: Items, bank: FeatureBank) -> Tensor:
+    """(N, D), or (N, K, D)."""
+    plain = bank.features(learner.clip, items)
+    if not learner.test_views:
+        return plain
+    if learner.test_views == 1:
+        return plain.unsqueeze(1)
+    random = bank.features(learner.clip, items, views=learner.test_views - 1, crop_scale=learner.crop_scale)
+    return torch.cat([plain.unsqueeze(1), random], 1)
+
+
+def _views(learner: PromptLearner, image: Image.Image, content: str) -> Tensor:
+    """(3, H, W), or (K, 3, H, W)."""
+    plain = require_preprocess(learner.clip)(image)
+    if not learner.test_views:
+        return plain
+    transform = training_transform(learner.clip, learner.crop_scale)
+    random = [transform(image, view_stream(content, view)) for view in range(learner.test_views - 1)]
+    return torch.stack([plain, *random])
