@@ -1,11 +1,64 @@
-"""README's and CONTRIBUTING's code blocks run as they stand."""
+"""README's and CONTRIBUTING's code blocks run as they stand; every public name has an example, which the suite runs."""
 
+import ast
 import re
+import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+NO_EXAMPLE = {
+    "ImageSource": "a protocol: FileImages is one",
+    "SELECT_TEMPLATES": "a tuple",
+    "Scorer": "a type of functions",
+    "Stage": "a union of two types",
+    "TEMPLATES": "a mapping",
+    "UnsupportedBackboneError": "an error",
+}
+"""Public names without an example in their docstring, and why."""
+WAITING = {"class_text", "data", "demo", "evaluation", "features", "results"}
+WAITING |= {"Batch", "ClassPrompts", "ClosedFormStage", "GradientStage", "Optim", "PromptLearner"}
+"""Rooms and names whose examples are still to be written."""
+
+
+def public_names():
+    """(package, name, the room it lives in) of what the packages offer in their ``__init__.pyi``."""
+    offered = {}
+    for stub in sorted((ROOT / "promptlab").rglob("__init__.pyi")):
+        package = ".".join(stub.parent.relative_to(ROOT).parts)
+        for statement in ast.parse(stub.read_text()).body:
+            assert isinstance(statement, ast.ImportFrom), f"{stub}: {ast.unparse(statement)}"
+            home = f"{package}.{statement.module}"
+            for alias in statement.names:
+                offered.setdefault(alias.name, (package, alias.name, home.split(".")[1]))
+    return sorted(offered.values())
+
+
+@pytest.mark.parametrize(("package", "name", "room"), public_names(), ids=lambda part: part)
+def test_every_public_name_has_an_example(package, name, room):
+    if name in NO_EXAMPLE or {name, room} & WAITING:
+        return
+    documentation = getattr(import_module(package), name).__doc__ or ""
+    assert ">>> " in documentation, f"the docstring of {package}.{name} has no example (>>>)"
+
+
+def test_the_commands_are_those_of_ci():
+    script = (ROOT / ".ci" / "run").read_text()
+    for command in ("uv run pytest -n auto", "uv run mypy"):
+        assert command in script
+    for page in ("README.md", "CONTRIBUTING.md", "AGENTS.md"):
+        assert "uv run pytest -n auto" in (ROOT / page).read_text(), page
+
+
+def test_agents_know_the_rooms():
+    """AGENTS.md names the floors in the order that import-linter keeps."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    rooms = [room for floor in contracts[0]["layers"] for room in re.findall(r"\w+", floor)]
+    section = (ROOT / "AGENTS.md").read_text().split("## Rooms")[1].split("## Rules")[0]
+    listed = re.findall(r"`(\w+)`", section[section.index("From top to bottom") : section.index("under all")])
+    assert listed == rooms
 
 
 def blocks(name, language):
@@ -41,7 +94,7 @@ def test_contributings_learner_is_the_example_that_is_tested():
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
         assert target.startswith("https://") or (ROOT / target).exists(), target

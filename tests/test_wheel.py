@@ -1,6 +1,7 @@
 """The wheel holds what the checkout holds, and works from a folder elsewhere."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -46,6 +47,20 @@ def test_it_runs(installed, tmp_path):
     assert "demo_shapes" in run(installed, tmp_path, "-m", "promptlab", "list", "datasets")
     quick = ["shots=1", "views=0", "learner.optim.epochs=1", "trainer.enable_progress_bar=false"]
     assert "zero-shot" in run(installed, tmp_path, "-m", "promptlab", *quick)
+
+
+def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):
+    ask = "import importlib.metadata as m; d = m.distribution('promptlab-clip'); print(d.version, *d.entry_points)"
+    (folder,) = installed.glob("*.dist-info")
+    said = run(installed, tmp_path, "-c", ask)
+    assert said.startswith(folder.name.removeprefix("promptlab_clip-").removesuffix(".dist-info"))
+    assert "name='promptlab', value='promptlab.cli.main:main'" in said
+
+
+def test_messages_name_the_distribution():
+    shipped = (*(ROOT / "promptlab").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml"))
+    named = {name for path in shipped for name in re.findall(r"promptlab[\w-]*\[\w+\]", path.read_text())}
+    assert named == {"promptlab-clip[hf]"}
 
 
 def test_an_editable_install_reads_the_checkout():

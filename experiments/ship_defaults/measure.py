@@ -33,14 +33,10 @@ def main() -> None:
     clip = promptlab.load_clip("demo")
     datasets = [promptlab.demo_dataset("demo_shapes")]
     if data:
-        from omegaconf import OmegaConf
+        from promptlab.config.check import check
+        from promptlab.config.compose import composed
 
-        from promptlab.config.build import factory
-        from promptlab.support.paths import conf_dir
-
-        node = OmegaConf.load(conf_dir() / "dataset" / "eurosat.yaml")
-        node = OmegaConf.to_container(OmegaConf.create({"dataset": node, "data": {"root": data[0]}}), resolve=True)
-        datasets.append(factory(node["dataset"], "dataset")())
+        datasets.append(check(composed(["dataset=eurosat", f"data.root={data[0]}"])).dataset.make())
     with Path(out).open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("dataset", "setting", "seed", "base", "new", "H"))

@@ -44,7 +44,7 @@ def _case(settings: Settings, learner: CoCoOp, prompts: PlainPrompts, batch: Inp
     def features_of(batch: Inputs) -> Tensor:
         contexts = learner.ctx + learner.meta_net(batch.features).unsqueeze(1)  # (B, M, E)
         with torch.no_grad():
-            return clip.text_tower.encode(*learner.prompts.for_images(contexts))  # (B * C, D)
+            return learner.prompts.encode_for_images(contexts).flatten(0, 1)  # (B * C, D)
 
     def plain_features_of(batch: Inputs) -> Tensor:
         with torch.no_grad():

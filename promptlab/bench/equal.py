@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from promptlab.support.errors import PromptlabError
+
 Answer = Mapping[str, Tensor]
 """Features, logits, the loss, and gradients as ``gradient of NAME``."""
 
@@ -18,7 +20,7 @@ TOLERANCES = {
 """Largest difference of a feature, a logit (cosines times about 100) and the loss; relative, of gradients, by norm."""
 
 
-class DifferenceError(RuntimeError):
+class DifferenceError(PromptlabError, RuntimeError):
     """promptlab's results and the plain rendering's differ."""
 
 

@@ -20,8 +20,9 @@ from promptlab.bench.timing import interleave, timed
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
+from promptlab.features.keys import collections_of
 from promptlab.features.store import Collection, FeatureStore
-from promptlab.features.transforms import evaluation_transform_id, require_preprocess
+from promptlab.features.transforms import require_preprocess
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 
@@ -140,8 +141,7 @@ def gathering(clip: FrozenCLIP, settings: Settings, count: int, folder: Path) ->
 def gathered(clip: FrozenCLIP, count: int, folder: Path) -> Callable[[], Tensor]:
     """What gathers rows in an order of chance, from a bank that is filled here."""
     bank = FeatureBank(folder / f"rows-{count}.sqlite")
-    place = "" if clip.device.type == "cpu" else f"@{clip.device.type}"
-    collection = Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + place, 0, clip.dim)
+    (collection,) = collections_of(clip)
     _fill(bank.store, collection, count)
     order = np.random.default_rng(2).permutation(count)
     items = Items(KnownRows(count), order, np.zeros(count, dtype=np.int64))

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from promptlab.clip.text.causal import TextTower
+from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.pairs import PairPlan
+from promptlab.clip.text.tower import TextTower
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,17 @@ def text_work(tower: TextTower, plan: PairPlan, *, prefix_learned: bool, tails_l
     """Forward and backward pass of a plan.
 
     Args:
-        tower: the text tower.
+        tower: a causal text tower.
         plan: the pairs.
         prefix_learned: prefixes are encoded in the pass and get gradients; otherwise they are constants kept from
             before.
         tails_learned: tails get gradients at their input.
 
     Raises:
+        TypeError: for another tower.
         ValueError: if nothing is learned.
     """
+    tower = require_causal(tower)
     if not (prefix_learned or tails_learned):
         raise ValueError("nothing is learned, so there is no backward pass to count")
     prefix_tokens = int(plan.prefix_lengths.sum()) if prefix_learned else 0
@@ -104,7 +107,18 @@ def text_work(tower: TextTower, plan: PairPlan, *, prefix_learned: bool, tails_l
     return Work((*forward, *backward), attention)
 
 
-def _layer(tower: TextTower, layer: int, rows: int, answers: int) -> Iterator[Product]:
+def require_causal(tower: TextTower) -> CausalTower:
+    """The tower whose work and memory the formulas count.
+
+    Raises:
+        TypeError: for another one.
+    """
+    if not isinstance(tower, CausalTower):
+        raise TypeError(f"the formulas are those of a CausalTower, not of a {type(tower).__name__}")
+    return tower
+
+
+def _layer(tower: CausalTower, layer: int, rows: int, answers: int) -> Iterator[Product]:
     """One layer: ``rows`` tokens are attended to, ``answers`` of them are answered."""
     if not rows:
         return
@@ -123,7 +137,7 @@ def _layer(tower: TextTower, layer: int, rows: int, answers: int) -> Iterator[Pr
     yield Product(answers, block.mlp[2].weight)
 
 
-def _attention(tower: TextTower, plan: PairPlan, *, prefix_learned: bool, tails_learned: bool) -> int:
+def _attention(tower: CausalTower, plan: PairPlan, *, prefix_learned: bool, tails_learned: bool) -> int:
     E, layers = tower.width, len(tower.blocks)
     flop = 0
     for block in plan.blocks:

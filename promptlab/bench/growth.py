@@ -10,6 +10,7 @@ import torch
 
 from promptlab.bench.coop import step
 from promptlab.bench.equal import require_equal
+from promptlab.bench.flops import require_causal
 from promptlab.bench.peak import MIB, in_own_process
 from promptlab.bench.report import OURS, Figure
 from promptlab.bench.settings import Settings
@@ -64,7 +65,7 @@ def growth(settings: Settings, clip: FrozenCLIP, many: int) -> list[Figure]:
 
 def _budget(settings: Settings, clip: FrozenCLIP) -> int:
     """MiB that hold one of ``PARTS`` of what the step's tails keep for the backward pass, besides the prefix."""
-    tower = clip.text_tower
+    tower = require_causal(clip.text_tower)
     context = torch.zeros(settings.n_ctx, clip.width, device=clip.device)
     blocks = ClassPrompts(clip, settings.names(), n_ctx=settings.n_ctx)(context)[2].blocks
     tails = sum(b.pairs * memory.pair_bytes(tower, b.prefix_length, b.tail_length, True) for b in blocks)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from promptlab.bench.report import OURS, PLAIN, Figure
 from promptlab.bench.settings import Settings
+from promptlab.support.errors import PromptlabError
+from promptlab.support.machine import peak_memory_bytes, restart_peak, return_free_memory
 
 MIB = 2**20
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class PeakError(PromptlabError, RuntimeError):
+    """The peak memory of a step couldn't be measured; the message has the end of what its process said."""
 
 
 def peaks(bench: str, case: int, settings: Settings, what: str) -> list[Figure]:
@@ -48,13 +50,13 @@ def in_own_process(bench: str, case: int | None, side: str, settings: Settings, 
         memory_mb: the text tower's budget; its default if None.
 
     Raises:
-        RuntimeError: if the process failed; with the end of what it said.
+        PeakError: a RuntimeError, if the process failed; with the end of what it said.
     """
     request = {"bench": bench, "case": case, "side": side, "settings": asdict(settings), "memory_mb": memory_mb}
     command = [sys.executable, "-m", "promptlab.bench.peak", json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"the memory of {bench}, {side}, couldn't be measured: {done.stderr.strip()[-500:]}")
+        raise PeakError(f"the memory of {bench}, {side}, couldn't be measured: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout)
 
 
@@ -67,40 +69,11 @@ def peak_of(step: Callable[[], object], device: torch.device) -> dict[str, int]:
         step()
         peak = torch.cuda.max_memory_allocated(device)
         return {"beyond": peak - before, "process": peak}
-    _return_free_memory()
-    before = _now()
+    return_free_memory()  # what loading freed must not serve the step uncounted
+    before = restart_peak()
     step()
-    peak = _status("VmHWM") if _STATUS.exists() else _maxrss()
+    peak = peak_memory_bytes()
     return {"beyond": peak - before, "process": peak}
-
-
-def _now() -> int:
-    """Memory in use; on Linux the peak is counted afresh from here."""
-    if not _STATUS.exists():
-        return _maxrss()
-    try:
-        _CLEAR.write_text("5")
-    except OSError:  # not allowed in some containers: the peak of loading the model is then the floor
-        return _status("VmHWM")
-    return _status("VmRSS")
-
-
-def _status(key: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1]) * 1024
-
-
-def _maxrss() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _return_free_memory() -> None:
-    """What loading freed must not serve the step uncounted (glibc alone keeps it)."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def main(request: str) -> None:

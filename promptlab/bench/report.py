@@ -8,13 +8,13 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console, Group
 from rich.table import Table
 
+from promptlab.support.machine import gpu, processor, usable_cpus
 from promptlab.support.version import __version__
 
 OURS, PLAIN, PRODUCTS = "promptlab", "plain", "products"
@@ -126,23 +126,15 @@ def machine(device: str) -> dict[str, Any]:
     """Where the numbers come from."""
     facts = {
         "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
+        "processor": processor(),
+        "cores": usable_cpus(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "promptlab": __version__,
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
-    if torch.device(device).type == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name(torch.device(device))
-    return facts
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()
+    name = gpu(device)
+    return facts | ({"gpu": name} if name else {})
 
 
 def _table(*columns: str) -> Table:

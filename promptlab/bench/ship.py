@@ -52,12 +52,11 @@ def cases(settings: Settings, clip: FrozenCLIP, *, encoded: bool = True) -> list
     def plain() -> dict[str, Tensor]:
         return {"loss": ship_loss(prompts, vae, features, labels, draw)}
 
-    encode, for_samples = clip.text_tower.encode, decoder.prompts.for_samples
-    plan = for_samples(contexts, labels)[2]
+    plan = decoder.prompts.for_samples(contexts, labels)[2]
     return [
         Case(
             f"text side, batch {settings.batch}, M={settings.n_ctx}",
-            lambda: text_side(encode(*for_samples(contexts, labels))),
+            lambda: text_side(decoder.prompts.encode_for_samples(contexts, labels)),
             lambda: text_side(prompts.encode(contexts, labels)),
             work=text_work(clip.text_tower, plan, prefix_learned=False, tails_learned=True),
         ),

@@ -15,12 +15,13 @@ from typing import Any
 from promptlab.bench.lightning_loop import per_step
 from promptlab.bench.report import Figure, Report
 from promptlab.bench.settings import Settings
+from promptlab.support.errors import PromptlabError
 
 BACKBONES = {"ViT-B-16": "vit_b16_random", "ViT-B-16-quickgelu": "vit_b16_random"}
 """Configuration names of backbones that have another name here."""
 
 
-class SweepError(RuntimeError):
+class SweepError(PromptlabError, RuntimeError):
     """The sweep that was to be measured failed."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptlab.support.errors import DatasetError
+from promptlab.support.files import text_lines
 from promptlab.support.words import some_of
 
 ClassNames = Sequence[str] | Mapping[str, str] | str
@@ -19,10 +20,9 @@ def read_class_names(path: str | Path) -> list[str] | dict[str, str]:
         DatasetError: if it can't be read, holds no names, or gives a key twice.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        lines = text_lines(Path(path).expanduser())
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"class names can't be read: {path} ({error}). A text file is needed.") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise DatasetError(f"class names: {path} is empty; one name per line is needed")
     for separator in ("\t", ": "):

@@ -5,7 +5,6 @@ The form is that of CuPL (https://arxiv.org/abs/2209.03320): a JSON object of cl
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import logging
@@ -13,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import closest, some_of
 
 log = logging.getLogger(__name__)
 PromptSet = Mapping[str, Sequence[str]] | str
@@ -43,7 +42,7 @@ def read_prompt_set(path: PromptSet, class_names: Sequence[str]) -> list[list[st
             raise DatasetError(f"prompt set {where}: {by_name[_plain(key)]!r} and {key!r} are the same class")
     missing = [name for name in dict.fromkeys(class_names) if _plain(name) not in by_name]
     if missing:
-        close = difflib.get_close_matches(_plain(missing[0]), by_name, n=1)
+        close = closest(_plain(missing[0]), by_name)
         hint = f" (is {by_name[close[0]]!r} meant for {missing[0]!r}?)" if close else ""
         raise DatasetError(f"prompt set {where} has no sentences for {len(missing)} classes: {some_of(missing)}{hint}")
     extra = by_name.keys() - {_plain(name) for name in class_names}

@@ -1,28 +1,17 @@
-"""The hand-written prompts of CoOp's zero-shot baseline."""
+"""Hand-written prompts: the template of each dataset, and those of CLIP's authors."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-DEFAULT_TEMPLATE = "a photo of a {}."
+import yaml
 
-TEMPLATES: dict[str, str] = {
-    "oxford_pets": "a photo of a {}, a type of pet.",
-    "oxford_flowers": "a photo of a {}, a type of flower.",
-    "fgvc_aircraft": "a photo of a {}, a type of aircraft.",
-    "dtd": "{} texture.",
-    "eurosat": "a centered satellite photo of {}.",
-    "stanford_cars": "a photo of a {}.",
-    "food101": "a photo of {}, a type of food.",
-    "sun397": "a photo of a {}.",
-    "caltech101": "a photo of a {}.",
-    "ucf101": "a photo of a person doing {}.",
-    "imagenet": "a photo of a {}.",
-    "imagenetv2": "a photo of a {}.",
-    "imagenet_sketch": "a photo of a {}.",
-    "imagenet_a": "a photo of a {}.",
-    "imagenet_r": "a photo of a {}.",
-}
+from promptlab.support.files import text_lines
+from promptlab.support.paths import conf_dir
+
+DEFAULT_TEMPLATE = "a photo of a {}."
+"""Of datasets that have none of their own."""
 
 SELECT_TEMPLATES: tuple[str, ...] = (
     "itap of a {}.",
@@ -36,9 +25,21 @@ SELECT_TEMPLATES: tuple[str, ...] = (
 """The seven templates that CLIP's authors selected for ImageNet; CoOp's ensemble adds the dataset's own elsewhere."""
 
 
+@cache
 def template_for(dataset: str) -> str:
-    """The hand-written prompt for a dataset, by the name that CoOp gives it; ``a photo of a {}.`` for others."""
-    return TEMPLATES.get(dataset, DEFAULT_TEMPLATE)
+    """The hand-written prompt for a dataset: that of its file in ``conf/dataset``; ``a photo of a {}.`` for others.
+
+    Args:
+        dataset: a name as CoOp spells it, or another of `promptlab list datasets`.
+
+    Example:
+        >>> template_for("oxford_pets"), template_for("my_own")
+        ('a photo of a {}, a type of pet.', 'a photo of a {}.')
+    """
+    file = conf_dir() / "dataset" / f"{dataset}.yaml"
+    known = Path(dataset).name == dataset and file.is_file()
+    settings = yaml.safe_load(file.read_text(encoding="utf-8")) if known else {}
+    return str(settings.get("template", DEFAULT_TEMPLATE))
 
 
 def template_of(given: str) -> str:
@@ -51,7 +52,7 @@ def template_of(given: str) -> str:
     if "{}" in given or not path.is_file():
         return check_template(given)
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = text_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"template file {given} can't be read ({error}). A text file is needed.") from error
     if len(lines) != 1:

@@ -8,41 +8,30 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 if TYPE_CHECKING:
     from promptlab.bench.report import Report
     from promptlab.bench.settings import Settings
 
+SUMMARY = "speed and memory beside the research code's way, on this machine"
+USAGE = "bench coop|cocoop|ship|..."
 DEFAULTS = {"coop": (16, 32), "cocoop": (4, 8), "ship": (4, 64), "features": (16, 64), "sweep": (4, 32)}
 """M and B of each verb, as the papers and the bank have them."""
 VIT = "ViT-B-16-quickgelu"
 """The architecture of the papers' main tables, with the activation of OpenAI's weights."""
 
 
-def bench(arguments: Sequence[str]) -> int:
-    """Measure and print.
-
-    Returns:
-        0; 1 if promptlab's results and the plain rendering's differ, or a measurement failed; 2 for settings that
-        can't be.
-    """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks to stderr
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print; returns the exit status."""
     options = _parser().parse_args(arguments)
-    console, notes = Console(), Console(stderr=True)
-    try:
-        with notes.status(f"measuring {options.verb}"):
-            report = _measure(options)
-    except (ValueError, MemoryError, OSError) as error:
-        sys.stderr.write(f"promptlab: {error}\n")
-        return 2
-    except RuntimeError as error:
-        sys.stderr.write(f"promptlab: {error}\n")
-        return 1
+    from rich.console import Console
+
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks to stderr
+    with Console(stderr=True).status(f"measuring {options.verb}"):
+        report = _measure(options)
     if options.json:
         sys.stdout.write(report.json() + "\n")
     else:
-        report.show(console)
+        report.show(Console())
     return 0
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from promptlab.features.upkeep import CollectionInfo, clear, list_collections, prune
 from promptlab.support.paths import cache_dir
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-def cache(arguments: Sequence[str]) -> int:
+    from promptlab.features.upkeep import CollectionInfo
+
+SUMMARY = "the features kept on this machine"
+USAGE = "cache list|prune|clear"
+
+
+def main(arguments: Sequence[str]) -> int:
     """List, prune or clear the feature bank; returns the exit status."""
     parser = argparse.ArgumentParser(prog="promptlab cache", description=f"image features kept in {cache_dir()}")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -23,6 +28,10 @@ def cache(arguments: Sequence[str]) -> int:
     pruning.add_argument("--keep-mb", type=float, help="drop the longest unused until this size is left")
     verbs.add_parser("clear", help="drop everything")
     options = parser.parse_args(arguments)
+    from rich.console import Console
+
+    from promptlab.features.upkeep import clear, list_collections, prune
+
     console = Console()
     if options.verb == "list":
         console.print(_listing(list_collections()))
@@ -41,6 +50,8 @@ def cache(arguments: Sequence[str]) -> int:
 def _listing(rows: Sequence[CollectionInfo]) -> Table | str:
     if not rows:
         return f"nothing is kept in {cache_dir()}"
+    from rich.table import Table
+
     table = Table(title=str(cache_dir()), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in ("backbone", "transform", "view", "features", "MB", "last used"):
         table.add_column(column, justify="right" if column in ("view", "features", "MB") else "left")

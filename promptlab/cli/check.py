@@ -1,62 +1,115 @@
-"""``promptlab check my_pkg:MyLearner``: the contract's tests, what failed, and why it matters."""
+"""``promptlab check MODULE:NAME``: the tests of a contract for what is yours: what failed, and why it matters."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-from rich.console import Console
-from rich.padding import Padding
+from promptlab.support.errors import UsageError
 
-USAGE = """\
-usage: promptlab check MODULE:CLASS [KEY=VALUE ...]
+SUMMARY = "the tests that every learner, dataset or protocol passes, for yours"
+USAGE = "check MODULE:NAME"
+HELP = """\
+usage: promptlab check MODULE:NAME [KEY=VALUE ...]
 
-Runs the tests that every learner passes. KEY=VALUE are the learner's hyper-parameters; a value MODULE:CLASS is a class.
+Runs the tests that every learner, dataset or protocol passes, on a class derived from promptlab.PromptLearner, a
+function that opens a promptlab.data.Dataset, or one that makes a promptlab.protocols.Task of it.
+KEY=VALUE are its arguments; a value MODULE:NAME is a class or function.
+
   promptlab check my_pkg:MyLearner
   promptlab check promptlab.learners:SHIP inner=promptlab.learners:CoOp
+  promptlab check my_pkg:read_mine path=PICTURES
+  promptlab check promptlab.protocols:base_to_new joint=true
+
+exit status: 0 if it passes, 1 if a test failed, 2 if it can't be made at all
 """
 
 
-def check(arguments: Sequence[str]) -> int:
-    """Check a learner.
+def main(arguments: Sequence[str]) -> int:
+    """Check a learner, dataset or protocol.
 
     Returns:
-        0 if it passes, 1 if a test failed, 2 if the arguments name no learner.
+        0 if it passes, 1 if a test failed.
+
+    Raises:
+        UsageError: if the arguments name nothing that can be checked, or it can't be made with them.
     """
     if not arguments or arguments[0].startswith("-"):
-        (sys.stdout if arguments else sys.stderr).write(USAGE)
+        (sys.stdout if arguments else sys.stderr).write(HELP)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    sys.path.insert(0, str(Path.cwd()))  # a console script doesn't look in the folder it is called from
+    found = _named(arguments[0])
+    given = dict(_keyword(argument) for argument in arguments[1:])
+    return _run(_contract(arguments[0], found, given))
+
+
+def _contract(name: str, found: Any, given: dict[str, Any]) -> object:
+    """The contract of what was named, once it could be made.
+
+    Raises:
+        UsageError: if it is nothing that has a contract, or can't be made.
+    """
+    if inspect.isclass(found):
+        return _of_learner(name, found, given)
+    if callable(found) and {"dataset", "shots", "seed"} <= inspect.signature(found).parameters.keys():
+        from promptlab.protocols.contract import ProtocolContract
+
+        protocol = type("Check", (ProtocolContract,), {"protocol": staticmethod(found), "arguments": given})()
+        _try(protocol.task, f"{name} makes no task of a dataset", given)
+        return protocol
+    return _of_dataset(name, found, given)
+
+
+def _of_learner(name: str, found: type, given: dict[str, Any]) -> object:
+    from promptlab.learners.base.contract import LearnerContract
     from promptlab.learners.base.learner import PromptLearner
 
-    sys.path.insert(0, str(Path.cwd()))  # a console script doesn't look in the folder it is called from
+    if not issubclass(found, PromptLearner):
+        raise UsageError(f"{name} is not a class derived from promptlab.PromptLearner")
+    contract = type("Check", (LearnerContract,), {"learner": found, "arguments": given})()
+    _try(contract.make, f"{found.__name__} can't be built", given)
+    return contract
+
+
+def _of_dataset(name: str, found: Any, given: dict[str, Any]) -> object:
+    from promptlab.data.contract import DatasetContract
+    from promptlab.data.items import Dataset
+
+    if not callable(found) and not isinstance(found, Dataset):
+        raise UsageError(f"{name} is of type {type(found).__name__}: a learner's class, or a function that opens a "
+                         "dataset or makes a task, is needed")  # fmt: skip
+    opens: Callable[..., Any] = found if callable(found) else lambda: found
+    contract = type("Check", (DatasetContract,), {"dataset": partial(opens, **given)})()
+    opened = _try(contract.open, f"{name} can't be opened", given)
+    if not isinstance(opened, Dataset):
+        raise UsageError(f"{name} gives what is of type {type(opened).__name__}: a promptlab.data.Dataset is needed")
+    return contract
+
+
+def _try(make: Callable[[], object], problem: str, given: Mapping[str, Any]) -> object:
+    """What ``make`` makes.
+
+    Raises:
+        UsageError: saying why it can't be made.
+    """
     try:
-        learner = _named(arguments[0])
-        given = dict(_keyword(argument) for argument in arguments[1:])
-    except ValueError as error:
-        sys.stderr.write(f"promptlab: {error}\n")
-        return 2
-    if not (inspect.isclass(learner) and issubclass(learner, PromptLearner)):
-        sys.stderr.write(f"promptlab: {arguments[0]} is not a class derived from promptlab.PromptLearner\n")
-        return 2
-    return _run(learner, given)
+        return make()
+    except Exception as error:  # what isn't ours may raise anything
+        raise UsageError(f"{problem} with {given or 'no arguments'}: {_words(error)}") from error
 
 
-def _run(learner: type, given: dict[str, Any]) -> int:
-    from promptlab.learners.base.contract import LearnerContract
+def _run(contract: object) -> int:
+    """Run every test, printing as it goes; 1 if one failed."""
+    from rich.console import Console
+    from rich.padding import Padding
 
-    console = Console()
-    contract = type("Check", (LearnerContract,), {"learner": learner, "arguments": given})()
-    problem = _problem(contract.make)
-    if problem is not None:
-        sys.stderr.write(f"promptlab: {learner.__name__} can't be built with {given or 'no arguments'}: {problem}\n")
-        return 2
-    tests = [name for name in vars(LearnerContract) if name.startswith("test_")]
-    failed = 0
+    console, failed = Console(), 0
+    tests = [name for kind in type(contract).__mro__ for name in vars(kind) if name.startswith("test_")]
     for name in tests:
         test = getattr(contract, name)
         problem = _problem(test)
@@ -75,30 +128,41 @@ def _problem(test: Callable[[], object]) -> str | None:
         test()
     except AssertionError as error:
         return str(error) or "an assertion failed"
-    except Exception as error:  # a learner may raise anything
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # what isn't ours may raise anything
+        return _words(error)
     return None
 
 
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+
+
 def _named(name: str) -> Any:
+    """What ``MODULE:NAME`` names.
+
+    Raises:
+        UsageError: if there is no such thing.
+    """
     module, _, attribute = name.partition(":")
     if not attribute:
-        raise ValueError(f"{name!r}: a learner is named as MODULE:CLASS, for example my_pkg:MyLearner")
+        raise UsageError(f"{name!r}: what to check is named as MODULE:NAME, for example my_pkg:MyLearner")
     try:
         found = importlib.import_module(module)
     except ImportError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
     except Exception as error:  # a module may raise anything
-        raise ValueError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
+        raise UsageError(f"{name}: importing {module} raised {_words(error)}") from error
     if not hasattr(found, attribute):
-        raise ValueError(f"{name}: module {module} has no {attribute}")
+        raise UsageError(f"{name}: module {module} has no {attribute}")
     return getattr(found, attribute)
 
 
 def _keyword(argument: str) -> tuple[str, Any]:
+    import yaml
+
     key, equals, value = argument.partition("=")
     if not equals:
-        raise ValueError(f"{argument!r}: a hyper-parameter is given as KEY=VALUE")
+        raise UsageError(f"{argument!r}: an argument is given as KEY=VALUE")
     module, colon, attribute = value.partition(":")
-    is_class = colon and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
-    return key, _named(value) if is_class else yaml.safe_load(value)
+    is_name = colon and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    return key, _named(value) if is_name else yaml.safe_load(value)

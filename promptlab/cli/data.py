@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from promptlab.support.errors import DatasetError
+from promptlab.cli._plugins import find_plugins
+from promptlab.support.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:  # --help imports neither Hydra nor torch
     from promptlab.data.prepare import Finding, Sources
 
+SUMMARY = "what of a dataset is there; downloads it, or says how to get it"
+USAGE = "data check|prepare NAME"
 COLOURS = {"ok": "green", "missing": "red", "differs": "red", "note": "dim"}
 DESCRIPTION = """\
 check    says what of a dataset is there, what is missing and where it belongs, and compares its numbers
@@ -28,34 +29,24 @@ prepare  downloads what has a public source, and says how to get the rest; what 
 exit status: 0 if the dataset is complete, 1 if something is missing or differs, 2 if there is no such dataset"""
 
 
-def data(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Check or prepare a dataset; returns the exit status."""
     parser = _parser()
     if not arguments:
         parser.print_help(sys.stderr)
         return 2
     options = parser.parse_intermixed_args(list(arguments))
-    from promptlab.config.settings import ConfigError
     from promptlab.data.prepare import sources_of
 
-    try:
-        node = _node(options)
-        sources = sources_of(options.name)
-        if options.verb == "prepare":
-            return _prepare(node, sources, options)
-        findings = _show(node, sources, options)
-        if _is_bad(findings) and (sources.download or sources.by_hand):
-            _say(f"next: {_command('prepare', options)}")
-        return int(_is_bad(findings))
-    except ConfigError as error:
-        sys.stderr.write(f"promptlab: {error}\n")
-        return 2
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"promptlab: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("promptlab: interrupted; run it again to go on\n")
-        return 130
+    find_plugins(arguments)
+    node = _node(options)
+    sources = sources_of(options.name)
+    if options.verb == "prepare":
+        return _prepare(node, sources, options)
+    findings = _show(node, sources, options)
+    if _is_bad(findings) and (sources.download or sources.by_hand):
+        _say(f"next: {_command('prepare', options)}")
+    return int(_is_bad(findings))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,22 +66,21 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """The dataset's configuration, composed and checked as a run's.
 
     Raises:
-        ConfigError: naming the key or the dataset, and what is allowed.
+        UsageError: naming the key or the dataset, and what is allowed.
     """
     from omegaconf import OmegaConf
 
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import composed
-    from promptlab.config.settings import ConfigError
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
-        raise ConfigError(f"{name!r} is no dataset; see promptlab list datasets")
+        raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
     overrides = [f"dataset={name}"]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
-            raise ConfigError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
+            raise UsageError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
         overrides.append(f"++{override}" if override.startswith("dataset.") else override)
     if options.root is not None:
         overrides.append(f"data.root={_quoted(options.root)}")
@@ -129,6 +119,8 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
 
 def _say(text: str, *, style: str = "", end: str = "\n") -> None:
     """A line as it is: paths aren't broken, brackets are no markup."""
+    from rich.console import Console
+
     Console().print(text, style=style, end=end, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -144,11 +136,11 @@ def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namesp
     if not sources.download and not sources.by_hand:
         source = (node.get("about") or {}).get("source", "")
         _say(f"{options.name}: nothing to download ({source})")
-    failed = ""
+    failed: DatasetError | None = None
     try:
         install(sources.download, root_of(node), layouts=layouts_of(node), say=_say)
-    except DatasetError as error:
-        failed = str(error)
+    except DatasetError as error:  # said at the end: what is there and what is left to do comes all the same
+        failed = error
     findings = _show(node, sources, options)
     if any((finding.state, finding.what) == ("missing", "image files") for finding in findings) and sources.download:
         _say("what was there is left as it is: rename its folder, and prepare downloads it anew")
@@ -162,7 +154,7 @@ def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namesp
     if steps:
         _say(f"then: {_command('check', options)}")
     if failed:
-        raise DatasetError(failed)
+        raise failed
     return int(_is_bad(findings))
 
 

@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptlab.support.errors import PromptlabError, UsageError
+
 if TYPE_CHECKING:  # --help imports no torch
     from torch import Tensor
 
     from promptlab.learners.base.learner import PromptLearner
+
+
+SUMMARY = "the words that learned vectors are closest to"
+USAGE = "interpret DIR"
 
 
 @dataclass(frozen=True)
@@ -24,19 +30,15 @@ class Context:
     vectors: Tensor
 
 
-def interpret(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Show the tokens closest to each learned vector; returns the exit status."""
     options = _parser().parse_args(arguments)
     from promptlab.prompts.nearest import nearest_words
     from promptlab.saved.load import load_learner
 
-    try:
-        learner = load_learner(options.source)
-        contexts = _contexts(learner, options)
-        nearest = [nearest_words(learner.clip, c.vectors, options.top, options.metric) for c in contexts]
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        sys.stderr.write(f"promptlab interpret: {error}\n")
-        return 1
+    learner = load_learner(options.source)
+    contexts = _contexts(learner, options)
+    nearest = [nearest_words(learner.clip, c.vectors, options.top, options.metric) for c in contexts]
     shown: dict[str, Any] = {
         "learner": type(learner).__name__,
         "backbone": learner.clip.name,
@@ -75,6 +77,7 @@ def _contexts(learner: PromptLearner, options: argparse.Namespace) -> list[Conte
 
     Raises:
         ValueError: if the learner has none.
+        UsageError: for draws that can't be made.
     """
     if options.images:
         generate = _method(learner, "generated_prompts", "--images")
@@ -82,7 +85,7 @@ def _contexts(learner: PromptLearner, options: argparse.Namespace) -> list[Conte
         return [Context(name, vectors) for name, vectors in zip(options.images, prompts, strict=True)]
     if options.noise is not None:
         if options.noise < 1:
-            raise ValueError(f"--noise {options.noise}: at least 1 is needed")
+            raise UsageError(f"--noise {options.noise}: at least 1 is needed")
         import torch
 
         draws = _method(learner, "prior_prompts", "--noise")(options.noise, torch.Generator().manual_seed(options.seed))
@@ -115,12 +118,25 @@ def _learned(tensors: Mapping[str, Tensor], class_names: Sequence[str]) -> list[
 
 
 def _method(learner: PromptLearner, name: str, option: str) -> Callable[..., Tensor]:
+    """What makes prompts, with the learner's own word where its generator can't.
+
+    Raises:
+        ValueError: if the learner makes no prompts.
+        PromptlabError: when it is called, if the learner's kind of generator makes none.
+    """
     method: Callable[..., Tensor] | None = getattr(learner, name, None)
     if method is None:
         raise ValueError(
             f"{option} is for learners that generate prompts, such as SHIP; {type(learner).__name__} doesn't"
         )
-    return method
+
+    def generate(*arguments: Any) -> Tensor:
+        try:
+            return method(*arguments)
+        except TypeError as error:  # how a learner says that its generator has no encoder, or makes features alone
+            raise PromptlabError(str(error)) from error
+
+    return generate
 
 
 def _features(learner: PromptLearner, images: Sequence[str]) -> Tensor:

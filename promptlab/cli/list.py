@@ -5,18 +5,15 @@ Datasets are many: each takes one line, and ``promptlab list datasets NAME`` say
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from promptlab.support.errors import UsageError
 from promptlab.support.paths import conf_dir
 
+SUMMARY = "what there is to choose from: learners, datasets, protocols, backbones"
+USAGE = "list [learners|datasets|...]"
 KINDS = {"learners": "learner", "datasets": "dataset", "protocols": "protocol", "backbones": "backbone"}
 
 
@@ -27,6 +24,8 @@ def about(group: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
         group: a folder of the configuration, e.g. ``learner``.
         folders: configuration folders; the first that has a choice wins.
     """
+    import yaml
+
     found: dict[str, dict[str, Any]] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
@@ -35,11 +34,14 @@ def about(group: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def show(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print one list, or all, or some datasets in full; ``--config-dir DIR`` adds a plug-in's folder.
 
     Returns:
-        0, or 2 if the arguments name no list.
+        The exit status.
+
+    Raises:
+        UsageError: if the arguments name no list.
     """
     words = list(arguments)
     folders = [conf_dir()]
@@ -52,21 +54,27 @@ def show(arguments: Sequence[str]) -> int:
     words = [word for word in words if word not in named]
     unknown = [word for word in words if word not in KINDS]
     if unknown:
-        sys.stderr.write(f"promptlab: no list {unknown[0]!r}; there are {', '.join(KINDS)}\n")
-        return 2
-    console = Console()
+        raise UsageError(f"no list {unknown[0]!r}; there are {', '.join(KINDS)}")
     for kind in words or KINDS:
         blocks = about(KINDS[kind], folders)
-        if kind != "datasets":
-            console.print(_entries(kind, blocks))
-        elif named:
-            console.print(_entries(kind, {name: blocks[name] for name in named}))
+        if kind == "datasets" and not named:
+            _print_lines(kind, blocks)
         else:
-            console.print(f"[bold]{kind}[/bold]")
-            for name, block in blocks.items():
-                line = f"[cyan]{name:<20}[/cyan]{escape(_in_one_line(block))}"
-                console.print(line, soft_wrap=True, highlight=False)
+            wanted = named if kind == "datasets" else blocks
+            _print_table(kind, {name: blocks[name] for name in wanted})
     return 0
+
+
+def _print_lines(kind: str, blocks: dict[str, dict[str, Any]]) -> None:
+    """A line for each."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    console.print(f"[bold]{kind}[/bold]")
+    for name, block in blocks.items():
+        line = f"[cyan]{name:<20}[/cyan]{escape(_in_one_line(block))}"
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def _in_one_line(block: dict[str, Any]) -> str:
@@ -74,8 +82,11 @@ def _in_one_line(block: dict[str, Any]) -> str:
     return f"{block.get('summary', '')}{f' ({counts})' if counts else ''}"
 
 
-def _entries(kind: str, blocks: dict[str, dict[str, Any]]) -> Table:
+def _print_table(kind: str, blocks: dict[str, dict[str, Any]]) -> None:
     """A name with its summary, and below it the other facts in one line."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(
         title=kind, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0)
     )
@@ -84,4 +95,4 @@ def _entries(kind: str, blocks: dict[str, dict[str, Any]]) -> Table:
     for name, block in blocks.items():
         facts = "; ".join(f"{key}: {value}" for key, value in block.items() if key != "summary")
         table.add_row(name, f"{block.get('summary', '')}\n[dim]{facts}[/dim]" if facts else block.get("summary", ""))
-    return table
+    Console().print(table)

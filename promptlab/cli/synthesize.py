@@ -10,11 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlab.support.errors import UsageError
+
 if TYPE_CHECKING:  # --help imports no torch
     from torch import Tensor
 
 
-def synthesize(arguments: Sequence[str]) -> int:
+SUMMARY = "features made up for class names, by a SHIP run"
+USAGE = "synthesize DIR --classes a,b"
+
+
+def main(arguments: Sequence[str]) -> int:
     """Write synthetic features; returns the exit status."""
     options = _parser().parse_args(arguments)
     import torch
@@ -22,19 +28,15 @@ def synthesize(arguments: Sequence[str]) -> int:
     from promptlab.learners.ship.learner import SHIP
     from promptlab.saved.load import load_learner
 
-    try:
-        if options.per_class < 1:
-            raise ValueError(f"--per-class {options.per_class}: at least 1 is needed")
-        names = _names(options.classes)
-        learner = load_learner(options.source)
-        if not isinstance(learner, SHIP):
-            raise ValueError(f"{options.source} holds a {type(learner).__name__}; only SHIP makes features")
-        generator = torch.Generator().manual_seed(options.seed)
-        features, labels = learner.synthetic_features(names, options.per_class, generator, template=options.template)
-        _write(options.out, features, labels, names)
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.stderr.write(f"promptlab synthesize: {error}\n")
-        return 1
+    if options.per_class < 1:
+        raise UsageError(f"--per-class {options.per_class}: at least 1 is needed")
+    names = _names(options.classes)
+    learner = load_learner(options.source)
+    if not isinstance(learner, SHIP):
+        raise ValueError(f"{options.source} holds a {type(learner).__name__}; only SHIP makes features")
+    generator = torch.Generator().manual_seed(options.seed)
+    features, labels = learner.synthetic_features(names, options.per_class, generator, template=options.template)
+    _write(options.out, features, labels, names)
     made = f"{len(features)} features of {len(names)} classes, width {features.shape[1]}, in {options.out}"
     sys.stdout.write(f"{made}\n")
     return 0
@@ -57,11 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 def _names(given: str) -> list[str]:
     is_file = os.path.isfile(given)  # pathlib's raises for a long list of names
     if not is_file and given.endswith(".txt"):
-        raise ValueError(f"--classes {given}: there is no such file")
+        raise UsageError(f"--classes {given}: there is no such file")
     lines = Path(given).read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
     names = [line.strip() for line in lines if line.strip()]
     if not names:
-        raise ValueError(f"--classes {given!r} names no class")
+        raise UsageError(f"--classes {given!r} names no class")
     return names
 
 

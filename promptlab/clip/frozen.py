@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -14,16 +15,18 @@ from torch.nn import functional as F
 
 from promptlab.clip.guards import require_promptable
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
-from promptlab.clip.text.causal import PrefixStates, TextTower
+from promptlab.clip.logits import CosineLogits
+from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
+from promptlab.clip.text.tower import PrefixStates, TextTower
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class FrozenCLIP:
+class FrozenCLIP(CosineLogits):
     """An open_clip model that never changes: eval mode, no gradients, the same bytes before and after a fit.
 
     It is not an ``nn.Module``, so a learner that holds it does not register it: checkpoints, optimisers, precision
@@ -40,6 +43,13 @@ class FrozenCLIP:
 
     Raises:
         UnsupportedBackboneError: if the text tower can't take prompt vectors.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> texts = clip.encode_texts(["a photo of a red circle.", "a photo of a blue star."])
+        >>> texts.shape  # (C, D), L2-normalised
+        torch.Size([2, 128])
     """
 
     def __init__(
@@ -60,7 +70,7 @@ class FrozenCLIP:
         self.name = name
         self.precision = precision
         self.source = source
-        self.text_tower = TextTower(model, text_memory_mb)
+        self.text_tower: TextTower = CausalTower(model, text_memory_mb)
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode whatever ``mode`` is."""
@@ -85,7 +95,7 @@ class FrozenCLIP:
     @property
     def text_layers(self) -> int:
         """Transformer layers of the text tower."""
-        return len(self.text_tower.blocks)
+        return self.text_tower.layers
 
     @cached_property
     def image_tower(self) -> ImageTower:
@@ -106,15 +116,10 @@ class FrozenCLIP:
         """Transformer layers of the image tower."""
         return self.image_tower.layers
 
-    @cached_property
+    @property
     def dim(self) -> int:
         """D, width of the joint space."""
-        projection = self.text_tower.projection
-        if projection is None:
-            return self.width
-        if isinstance(projection, nn.Linear):
-            return projection.out_features
-        return int(projection.shape[1])  # type: ignore[index]
+        return self.text_tower.dim
 
     @cached_property
     def logit_scale(self) -> float:
@@ -125,7 +130,7 @@ class FrozenCLIP:
     def fingerprint(self) -> str:
         """Hash (16 hex digits) over architecture, weights and precision."""
         heads = [module.num_heads for module in self.model.modules() if hasattr(module, "num_heads")]  # not in repr
-        digest = hashlib.sha256(f"{self.precision}\n{self.model}\n{heads}\n".encode())
+        digest = hashlib.sha256(f"{self.precision}\n{_architecture(self.model)}\n{heads}\n".encode())
         for name, tensor in _sorted_state(self.model):
             data = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {tuple(data.shape)} {data.dtype}\n".encode())
@@ -166,6 +171,10 @@ class FrozenCLIP:
     def encode_words(self, text: str) -> list[int]:
         """Token ids of a text without SOS and EOT, uncut."""
         return self._tokenize(text)[1:-1]
+
+    def embed_words(self, text: str) -> Tensor:
+        """Token embeddings (L, E) of a text without SOS and EOT, fp32, on the backbone's device."""
+        return self.text_tower.embed(self.encode_words(text))
 
     def encode_images(self, images: Tensor, prompts: ImagePrompts | None = None) -> Tensor:
         """Features of preprocessed images.
@@ -235,3 +244,8 @@ class FrozenCLIP:
 
 def _sorted_state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from sorted(model.state_dict().items())
+
+
+def _architecture(model: nn.Module) -> str:
+    """What the model prints; older torch leaves a normalisation's bias out of it, and ids must not differ."""
+    return re.sub(r"(LayerNorm\w*\(.*elementwise_affine=True)\)", r"\1, bias=True)", str(model))

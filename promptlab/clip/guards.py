@@ -17,6 +17,8 @@ from open_clip.hf_model import HFTextEncoder
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
+from promptlab.support.errors import PromptlabError
+
 EOT_POOLING = ("argmax", "eos")
 """Ways to pool that read the end-of-text token."""
 
@@ -29,7 +31,7 @@ _MINIATURE_VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 1
 _MINIATURE_TEXT = {"layers": 1, "width": 64, "heads": 1, "vocab_size": 8}
 
 
-class UnsupportedBackboneError(ValueError):
+class UnsupportedBackboneError(PromptlabError, ValueError):
     """The model's text or image tower can't take prompt vectors."""
 
 

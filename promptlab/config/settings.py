@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import UsageError
 from promptlab.support.signatures import path_of
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ Shots = int | Literal["all"]
 Views = int | Literal["online"]
 
 
-class ConfigError(PromptlabError, ValueError):
+class ConfigError(UsageError):
     """A configuration that can't be run; the message names the key, what is wrong, and what is allowed."""
-
-    exit_status = 2
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ __getattr__ = moved(
         "DatasetError": "promptlab.support.errors",
         "FeatureBank": "promptlab.features",
         "SELECT_TEMPLATES": "promptlab.class_text",
-        "TEMPLATES": "promptlab.class_text",
         "TrainingTransform": "promptlab.features",
         "template_for": "promptlab.class_text",
         "training_transform": "promptlab.features",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from promptlab.data.file_hashes import FileHashes, FileState
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
 from promptlab.support.progress import image_progress
 
-_ID_DIGITS = 32
+ID_DIGITS = 32
 _SHOW_FROM = 2000
 _CHUNK = 4096
 _GROUP = 64
@@ -20,8 +20,13 @@ _SETTLED_NS = 2_000_000_000
 
 
 def content_id(data: bytes) -> str:
-    """Id of some content: the first 32 hex digits of its SHA-256."""
-    return hashlib.sha256(data).hexdigest()[:_ID_DIGITS]
+    """Id of some content: the first 32 hex digits of its SHA-256.
+
+    Example:
+        >>> content_id(b"")
+        'e3b0c44298fc1c149afbf4c8996fb924'
+    """
+    return hashlib.sha256(data).hexdigest()[:ID_DIGITS]
 
 
 def content_ids_of_files(files: Sequence[FileState]) -> list[str]:
@@ -42,7 +47,7 @@ def content_ids_of_files(files: Sequence[FileState]) -> list[str]:
     hashes = store.remembered(files)
     unknown = [position for position, digest in enumerate(hashes) if digest is None]
     show = len(unknown) >= _SHOW_FROM
-    with image_progress("hashing images", len(unknown), show) as advance, ThreadPoolExecutor(_workers()) as pool:
+    with image_progress("hashing images", len(unknown), show) as advance, ThreadPoolExecutor(reader_threads()) as pool:
         for start in range(0, len(unknown), _CHUNK):
             chunk = unknown[start : start + _CHUNK]
             groups = [chunk[first : first + _GROUP] for first in range(0, len(chunk), _GROUP)]
@@ -69,7 +74,3 @@ def _hash_file(path: str) -> str:
             return content_id(file.read())
     except OSError as error:
         raise DatasetError(f"image can't be read: {path} ({error.strerror})") from error
-
-
-def _workers() -> int:
-    return min(8, os.cpu_count() or 1)

@@ -17,7 +17,14 @@ SPLITS = ("train", "val", "test")
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images by index: files on disk, rendered pictures, rows of somebody's own features."""
+    """Images by index: files on disk, rendered pictures, rows of somebody's own features.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> source = demo_dataset("demo_textures").train.source
+        >>> isinstance(source, ImageSource), source.open(0).size, source.describe(0)
+        (True, (32, 32), 'red striped pattern #1561340549')
+    """
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -48,6 +55,12 @@ class Items:
         source: where the images are.
         indices: (N,) positions in ``source``.
         labels: (N,) class indices, 0-based.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> items = demo_dataset("demo_textures").train
+        >>> len(items), len(items.take([0, 1])), len(items.of_classes([3]))
+        (384, 2, 32)
     """
 
     source: ImageSource
@@ -105,6 +118,12 @@ class Dataset:
             ``test`` with those of the others. Empty for every other dataset.
         development: a split of the training images alone, over the same classes, with held-out classes as its
             ``unseen``: where a calibration can be chosen. None where there is none.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> data = demo_dataset("demo_textures")
+        >>> data.class_names[0], data.template, len(data.train), len(data.val), len(data.test)
+        ('red striped pattern', 'a photo of a {}.', 384, 192, 720)
     """
 
     name: str

@@ -107,6 +107,10 @@ def fewer_than(labels: Sequence[int] | IntArray, shots: Shots) -> dict[int, int]
 
     Returns:
         Number of images by class, of those classes alone, in label order.
+
+    Example:
+        >>> fewer_than([0, 0, 1, 2, 2], 2)
+        {1: 1}
     """
     if shots == "all":
         return {}
@@ -125,6 +129,10 @@ def base_new_classes(n: int) -> tuple[list[int], list[int]]:
 
     Raises:
         ValueError: if there are fewer than two classes.
+
+    Example:
+        >>> base_new_classes(5)
+        ([0, 1, 2], [3, 4])
     """
     if n < 2:
         raise ValueError(f"base and new classes need at least 2 classes, got {n}")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image
 
+from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import Dataset, Items
 from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
 from promptlab.support.arrays import IntArray
+from promptlab.support.streams import picture_stream
 
-TEMPLATE = "a photo of a {}."
 PER_CLASS = {"train": 32, "val": 16, "test": 60}
 
 SHAPES: tuple[tuple[str, str, str], ...] = (
@@ -107,6 +107,10 @@ def demo_dataset(name: str) -> Dataset:
 
     Raises:
         ValueError: for another name.
+
+    Example:
+        >>> demo_dataset("demo_shapes").class_names[:2]
+        ('red striped star', 'red dotted star')
     """
     if name not in CORNERS:
         raise ValueError(f"no demo dataset {name!r}; there are {', '.join(CORNERS)}")
@@ -114,7 +118,7 @@ def demo_dataset(name: str) -> Dataset:
     pictures: list[Picture] = []
     labels_of: dict[str, IntArray] = {}
     for split, count in PER_CLASS.items():
-        random = np.random.RandomState(zlib.crc32(f"{name}/{split}".encode()))
+        random = picture_stream(name, split)
         labels = np.repeat(np.arange(len(subjects)), count)
         pictures += [dataset_picture(subjects[label], CORNERS[name], random) for label in labels]
         labels_of[split] = labels
@@ -130,7 +134,7 @@ def demo_dataset(name: str) -> Dataset:
         class_names=tuple(
             noun(Picture(subject["shape"], subject["colour"], subject["texture"])) for subject in subjects
         ),
-        template=TEMPLATE,
+        template=DEFAULT_TEMPLATE,
         train=items["train"],
         val=items["val"],
         test=items["test"],

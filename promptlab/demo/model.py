@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from promptlab.demo.world import WORLD_VERSION
+from promptlab.support.errors import PromptlabError
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ TOKEN_IDS = "trained_token_ids"
 METADATA = "promptlab"
 
 
-class DemoWeightsError(ValueError):
+class DemoWeightsError(PromptlabError, ValueError):
     """The demo's weights are missing, damaged, or of another picture world."""
 
 

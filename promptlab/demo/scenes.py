@@ -19,8 +19,8 @@ HELD_OUT_SHARE = 8
 
 def held_out(colour: str, texture: str, shape: str) -> bool:
     """Whether pretraining never shows this combination, so that its name means something by composition alone."""
-    place = 31 * list(COLOURS).index(colour) + 17 * TEXTURES.index(texture) + 7 * SHAPE_NAMES.index(shape)
-    return place % HELD_OUT_SHARE == 0
+    number = 31 * list(COLOURS).index(colour) + 17 * TEXTURES.index(texture) + 7 * SHAPE_NAMES.index(shape)
+    return number % HELD_OUT_SHARE == 0
 
 
 def pretraining_picture(random: np.random.RandomState) -> Picture:

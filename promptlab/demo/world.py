@@ -15,16 +15,14 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from promptlab.demo.raster import PATTERNS, SHAPES, outline, pattern_mask, rotate, shape_mask
+from promptlab.support.arrays import ByteArray, Int32Array
 
 WORLD_VERSION = 1
 SIZE = 32
 SURFACE = "pattern"  # in the place of a shape: the texture fills the picture
 
-Raster = npt.NDArray[np.int32]
-Pixels = npt.NDArray[np.uint8]
 
 COLOURS = {
     "red": (205, 40, 45),
@@ -101,7 +99,7 @@ class Picture:
         return f"{self.colour} {self.texture} {self.shape} #{self.seed}"
 
 
-def render(picture: Picture) -> Pixels:
+def render(picture: Picture) -> ByteArray:
     """Draw a picture.
 
     Args:
@@ -116,13 +114,13 @@ def render(picture: Picture) -> Pixels:
     ground = _PAPER if picture.sketch else (picture.ground,) * 3
     if picture.sketch:
         colour = colour * 7 // 8  # pencils are a little darker than paint, so that white shows on paper
-    pixels: Raster = areas[0, :, :, None] * colour.clip(0, 255)  # (32, 32, 3)
+    pixels: Int32Array = areas[0, :, :, None] * colour.clip(0, 255)  # (32, 32, 3)
     pixels += areas[1, :, :, None] * np.asarray(ground, dtype=np.int32)
     pixels += areas[2, :, :, None] * _background(picture, random)
     return _seen(pixels >> 2, picture, random)
 
 
-def _areas(picture: Picture, random: np.random.RandomState) -> Raster:
+def _areas(picture: Picture, random: np.random.RandomState) -> Int32Array:
     """(3, 32, 32): quarters of each pixel covered by the colour, the second tone and the background."""
     u, v = rotate(picture.x, picture.y, picture.turn)  # (64, 64) each
     surface = picture.shape == SURFACE
@@ -131,21 +129,21 @@ def _areas(picture: Picture, random: np.random.RandomState) -> Raster:
     if picture.sketch and not surface:
         painted = outline(inside) | (painted & (picture.texture != "solid"))
     fine = np.stack([inside & painted, inside & ~painted, ~inside]).astype(np.int32)
-    quarters: Raster = fine.reshape(3, SIZE, 2, SIZE, 2).sum(axis=(2, 4), dtype=np.int32)
+    quarters: Int32Array = fine.reshape(3, SIZE, 2, SIZE, 2).sum(axis=(2, 4), dtype=np.int32)
     return quarters
 
 
-def _background(picture: Picture, random: np.random.RandomState) -> Raster:
+def _background(picture: Picture, random: np.random.RandomState) -> Int32Array:
     """(32, 32, 3): one colour with patches of 4x4 pixels that differ by up to ``clutter``."""
     base = np.asarray(_PAPER if picture.sketch else BACKGROUNDS[picture.background], dtype=np.int32)
     clutter = picture.clutter // 4 if picture.sketch else picture.clutter
     patches = random.randint(-128, 129, size=(8, 8, 3)).astype(np.int32) * clutter >> 7
     patches += random.randint(-128, 129, size=(8, 8, 1)).astype(np.int32) * clutter >> 7
-    behind: Raster = (base + np.repeat(np.repeat(patches, 4, axis=0), 4, axis=1)).clip(0, 255).astype(np.int32)
+    behind: Int32Array = (base + np.repeat(np.repeat(patches, 4, axis=0), 4, axis=1)).clip(0, 255).astype(np.int32)
     return behind
 
 
-def _seen(pixels: Raster, picture: Picture, random: np.random.RandomState) -> Pixels:
+def _seen(pixels: Int32Array, picture: Picture, random: np.random.RandomState) -> ByteArray:
     """What reaches the eye: mist, light and grain."""
     pixels = pixels + ((190 - pixels) * picture.haze >> 8)
     pixels = pixels * np.asarray(picture.light, dtype=np.int32) >> 8

@@ -25,12 +25,13 @@ from torchmetrics import Metric
 
 from promptlab.evaluation.scores import Batch, scores
 from promptlab.results.schema import Metrics
+from promptlab.support.errors import PromptlabError
 
 N_BINS = 15
 TOP_K = 5
 
 
-class MetricsError(ValueError):
+class MetricsError(PromptlabError, ValueError):
     """Scores that can't be evaluated: wrong shapes, labels out of range, NaN, or no images at all."""
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-FloatArray = npt.NDArray[np.float64]
+from promptlab.support.arrays import DoubleArray
+
 CURVE_POINTS = 101
 
 
@@ -28,9 +28,9 @@ class Tradeoff:
         unseen: (T + 1,) the same of the unseen classes' images.
     """
 
-    limits: FloatArray
-    seen: FloatArray
-    unseen: FloatArray
+    limits: DoubleArray
+    seen: DoubleArray
+    unseen: DoubleArray
 
     @property
     def area(self) -> float:
@@ -93,7 +93,7 @@ def tradeoff(
     return Tradeoff(limits, np.clip(lost.sum() - gone, 0, 1), np.clip(gained, 0, 1))
 
 
-def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool) -> tuple[FloatArray, FloatArray]:
+def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool) -> tuple[DoubleArray, DoubleArray]:
     """Per image: the margin, and its weight in the mean per-class accuracy if it is right on its own side, else 0."""
     logits = logits.double()
     sides = [logits.masked_fill(others, float("-inf")) for others in (is_unseen, ~is_unseen)]
@@ -104,7 +104,7 @@ def _flips(logits: Tensor, labels: Tensor, is_unseen: Tensor, *, of_unseen: bool
     return margin.numpy(), weight.numpy()
 
 
-def _per_limit(limits: FloatArray, at: FloatArray, weight: FloatArray) -> FloatArray:
-    summed: FloatArray = np.zeros(len(limits))
+def _per_limit(limits: DoubleArray, at: DoubleArray, weight: DoubleArray) -> DoubleArray:
+    summed: DoubleArray = np.zeros(len(limits))
     np.add.at(summed, np.searchsorted(limits, at), weight)
     return summed

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
-from promptlab.features.transforms import require_preprocess, training_transform, view_generator
+from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.support.streams import view_stream
 
 
 def inputs_of(learner: PromptLearner, items: Items, bank: FeatureBank, batch_size: int) -> Iterator[Tensor]:
@@ -87,5 +88,5 @@ def _views(learner: PromptLearner, image: Image.Image, content: str) -> Tensor:
     if not learner.test_views:
         return plain
     transform = training_transform(learner.clip, learner.crop_scale)
-    random = [transform(image, view_generator(content, view)) for view in range(learner.test_views - 1)]
+    random = [transform(image, view_stream(content, view)) for view in range(learner.test_views - 1)]
     return torch.stack([plain, *random])

@@ -19,14 +19,15 @@ from torch import Tensor
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
+from promptlab.features.keys import collections_of
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.transforms import (
     TrainingTransform,
-    evaluation_transform_id,
     require_preprocess,
     training_transform,
 )
 from promptlab.support.arrays import BoolArray, FloatArray
+from promptlab.support.database import CacheError
 from promptlab.support.progress import image_progress
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,15 @@ class FeatureBank:
 
     Args:
         path: the database file; ``cache_dir()/features.sqlite`` if None.
+
+    Example:
+        >>> import tempfile
+        >>> import promptlab
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> bank = FeatureBank(Path(folder.name, "features.sqlite"))
+        >>> clip, items = promptlab.load_clip("demo"), promptlab.demo_dataset("demo_textures").train.take([0, 1])
+        >>> bank.features(clip, items, batch_size=2).shape
+        torch.Size([2, 128])
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -93,14 +103,14 @@ class FeatureBank:
             items=items,
             content_ids=content_ids,
             transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=_collections(clip, views, crop_scale),
+            collections=collections_of(clip, views, crop_scale),
             batch_size=batch_size,
         )
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
         if len(contents) < len(content_ids):
-            place = {content: row for row, content in enumerate(contents)}
-            gathered = distinct[[place[content] for content in content_ids]]
+            row_of = {content: row for row, content in enumerate(contents)}
+            gathered = distinct[[row_of[content] for content in content_ids]]
         tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
         return tensor if views else tensor[:, 0]
 
@@ -112,7 +122,7 @@ class FeatureBank:
                 return features
             missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
             self._encode(work, missing, progress)
-        raise RuntimeError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
+        raise CacheError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
 
     def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
         """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""
@@ -178,14 +188,6 @@ class _Writer:
         self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
         self.rows = []
         self.written = time.monotonic()
-
-
-def _collections(clip: ImageEncoder, views: int, crop_scale: tuple[float, float]) -> tuple[Collection, ...]:
-    place = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
-    if views == 0:
-        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + place, 0, clip.dim),)
-    transform = training_transform(clip, crop_scale).id + place
-    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
 
 
 def _pieces(contents: Sequence[str], batch_size: int, views: int) -> list[Sequence[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import ImageSource
-from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop, view_generator
+from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop
 from promptlab.support.arrays import FloatArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
+from promptlab.support.streams import view_stream
 
 MAX_UNREADABLE = 20
 
@@ -170,13 +171,13 @@ def _pictures(
         if not isinstance(transform, TrainingTransform):
             return [transform(image)]
         image = image.convert("RGB")
-        streams = (view_generator(job.content, view) for view in job.views)
+        streams = (view_stream(job.content, view) for view in job.views)
         crops = (draw_crop(image.height, image.width, transform.scale, stream) for stream in streams)
         return [transform.apply(image, crop) for crop in crops]
 
     pending: deque[tuple[Job, Future[list[Tensor]]]] = deque()
     early = 0
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(reader_threads()) as pool:
         remaining = iter(jobs)
         job = next(remaining, None)
         try:

@@ -72,6 +72,11 @@ class TrainingTransform:
 
     Raises:
         ValueError: if ``scale`` is not 0 < smallest <= largest <= 1.
+
+    Example:
+        >>> transform = TrainingTransform(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        >>> transform(Image.new("RGB", (64, 48)), torch.Generator().manual_seed(1)).shape
+        torch.Size([3, 32, 32])
     """
 
     def __init__(
@@ -114,6 +119,11 @@ def training_transform(clip: ImageSettings, crop_scale: tuple[float, float] = (0
 
     Raises:
         ValueError: if the backbone was given no image transform, or ``crop_scale`` is out of range.
+
+    Example:
+        >>> import promptlab
+        >>> training_transform(promptlab.load_clip("demo"), (0.5, 1.0)).id[:20]
+        'train-32px-crop0.5-1'
     """
     require_preprocess(clip)
     return TrainingTransform(clip.image_size, clip.image_mean, clip.image_std, scale=crop_scale)
@@ -139,12 +149,6 @@ def require_preprocess(clip: ImageSettings) -> Callable[[Image.Image], Tensor]:
             "evaluation transform, or use a dataset of features (dataset=features)."
         )
     return clip.preprocess
-
-
-def view_generator(content: str, view: int) -> torch.Generator:
-    """The random stream of one view of one image: from the content id and the view's number, nothing else."""
-    digest = hashlib.sha256(f"{content}:{view}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def draw_crop(height: int, width: int, scale: tuple[float, float], generator: torch.Generator | None = None) -> Crop:

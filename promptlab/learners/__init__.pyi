@@ -1,3 +1,4 @@
+from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
 from .base.optim import ParameterGroup as ParameterGroup

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.class_text.sentences import PromptSet
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
-from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet
 
 
 class CLIPAdapter(TextSideLearner):
@@ -34,7 +33,7 @@ class CLIPAdapter(TextSideLearner):
         clip: the frozen backbone.
         class_names: names of the C classes; underscores are read as spaces.
         template: the dataset's hand-written prompt, with ``{}`` for the class name.
-        templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        templates: other prompts instead, as :class:`promptlab.prompts.ClassTexts` takes them.
         prompts: sentences about each class instead, likewise.
         ratio: share of the adapter in the feature, 0 to 1; 0 is zero-shot.
         reduction: the hidden width is D divided by this, rounded down.
@@ -44,17 +43,25 @@ class CLIPAdapter(TextSideLearner):
     Raises:
         ValueError: for a ratio outside of 0 to 1, a reduction outside of 1 to D, or a template without ``{}``.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CLIPAdapter(clip, ["red circle", "blue star"])
+        >>> learner(clip.encode_texts(["a blue star"])).shape  # (B, C)
+        torch.Size([1, 2])
     """
 
     open_vocabulary = True
     file_arguments = ("prompts",)
+    per_class = ("texts",)
 
     def __init__(
         self,
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = "a photo of a {}.",
+        template: str = DEFAULT_TEMPLATE,
         templates: Sequence[str] | str | None = None,
         prompts: PromptSet | None = None,
         ratio: float = 0.2,
@@ -76,13 +83,12 @@ class CLIPAdapter(TextSideLearner):
             linear(hidden, clip.dim, generator, bias=False, device=clip.device),
             nn.ReLU(),
         )
-        self._zero_shot = ZeroShot(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self._zero_shot.sentences}
-        self._text_features = self._zero_shot.text_features()
+        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
+        self.arguments = {**self.arguments, **self.texts.as_read}
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
-        return self._text_features
+        return self.texts.features
 
     def adapted(self, image_features: Tensor) -> Tensor:
         """Image features (B, D) after the adapter: (B, D) L2-normalised."""
@@ -100,15 +106,3 @@ class CLIPAdapter(TextSideLearner):
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the adapter."""
         return [GradientStage("adapter", list(self.adapter.parameters()), self.loss, self.optim)]
-
-    def select(self, class_indices: Sequence[int]) -> CLIPAdapter:
-        """The same adapter and prompts for some of the classes."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen._text_features = self._text_features[list(class_indices)]
-        return chosen
-
-    def rebind(self, class_names: Sequence[str], template: str) -> CLIPAdapter:
-        """The same adapter before other names, in their dataset's prompt or in the prompts given."""
-        other = self._relabelled(class_names)
-        other._text_features = self._zero_shot.rebind(class_names, template).text_features()
-        return other

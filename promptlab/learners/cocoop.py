@@ -19,8 +19,8 @@ from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
-from promptlab.learners.coop import starting_context
 from promptlab.prompts.class_prompts import ClassPrompts
+from promptlab.prompts.starting_context import starting_context
 
 
 class CoCoOp(PromptLearner):
@@ -37,9 +37,17 @@ class CoCoOp(PromptLearner):
     Raises:
         ValueError: for no context, an ``n_ctx`` that isn't the number of tokens of ``ctx_init``, or a prompt longer
             than the context length.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CoCoOp(clip, ["red circle", "blue star"])
+        >>> learner(clip.encode_texts(["a red circle", "a blue star", "a tree"])).shape  # (B, C)
+        torch.Size([3, 2])
     """
 
     open_vocabulary = True
+    per_class = ("prompts",)
 
     def __init__(
         self,
@@ -67,20 +75,8 @@ class CoCoOp(PromptLearner):
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""
         contexts = self.ctx + self.meta_net(image_features).float().unsqueeze(1)  # (B, M, E)
-        prompts = self.prompts.for_images(contexts)
-        similarities = self.clip.text_tower.encode(*prompts, queries=image_features)  # (B * C,)
-        return self.clip.logit_scale * similarities.view(len(image_features), -1)
+        return self.clip.as_logits(self.prompts.encode_for_images(contexts, queries=image_features))
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context and the meta-network."""
         return [GradientStage("context", [self.ctx, *self.meta_net.parameters()], self.loss, self.optim)]
-
-    def select(self, class_indices: Sequence[int]) -> CoCoOp:
-        """Some of the known classes."""
-        return self.rebind([self.class_names[i] for i in class_indices])
-
-    def rebind(self, class_names: Sequence[str], template: str = "") -> CoCoOp:
-        """The same context and meta-network in front of other names; ``template`` is not used."""
-        other = self._relabelled(class_names)
-        other.prompts = ClassPrompts(self.clip, other.class_names, n_ctx=len(self.ctx))
-        return other

@@ -19,6 +19,7 @@ from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 
 
 class KgCoOp(CoOp):
@@ -37,7 +38,16 @@ class KgCoOp(CoOp):
 
     Raises:
         ValueError: for a negative weight, a template without ``{}``, and as CoOp.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.KgCoOp(clip, ["red circle", "blue star"], ctx_init="a photo of a")
+        >>> learner.text_features().shape  # (C, D)
+        torch.Size([2, 128])
     """
+
+    per_class = ("teacher",)
 
     def __init__(
         self,
@@ -56,24 +66,13 @@ class KgCoOp(CoOp):
             raise ValueError(f"weight={weight}: a finite number >= 0 is needed")
         optim = optim or Optim(epochs=100, batch_size=128)
         super().__init__(clip, class_names, n_ctx=n_ctx, ctx_init=ctx_init, optim=optim, generator=generator)
-        taught = teacher_template or template or "a photo of a {}."
+        taught = teacher_template or template or DEFAULT_TEMPLATE
         self.weight, self.teacher = weight, ZeroShot(clip, class_names, template=taught)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy plus ``weight * (1 - mean over classes of cosine(learned, teacher))``."""
         # the teacher's features go along as C more images: the text features are computed once for both terms
         scores: Tensor = self(torch.cat([batch.inputs, self.teacher.text_features()]))  # (B + C, C)
-        logits, closeness = scores[: len(batch.labels)], scores[len(batch.labels) :].diagonal() / self.clip.logit_scale
+        logits, of_teacher = torch.split(scores, [len(batch.labels), len(self.class_names)])
+        closeness = self.clip.as_similarities(of_teacher.diagonal())  # (C,)
         return nn.functional.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
-
-    def select(self, class_indices: Sequence[int]) -> KgCoOp:
-        """Some of the known classes, with their teachers."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.prompts, chosen.teacher = chosen._prompts(), self.teacher.select(class_indices)
-        return chosen
-
-    def rebind(self, class_names: Sequence[str], template: str = "a photo of a {}.") -> KgCoOp:
-        """The same context in front of other names; ``template`` would teach them."""
-        other = self._relabelled(class_names)
-        other.prompts, other.teacher = other._prompts(), self.teacher.rebind(class_names, template)
-        return other

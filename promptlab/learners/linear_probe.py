@@ -48,9 +48,17 @@ class LinearProbe(PromptLearner):
 
     Raises:
         ValueError: for a single class, or a number out of range.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.LinearProbe(clip, ["red circle", "blue star"], c=1.0)
+        >>> learner.open_vocabulary  # it knows its own classes alone
+        False
     """
 
     searches = True
+    per_class = ("weight", "bias")
     weight: Tensor
     bias: Tensor
 
@@ -82,12 +90,6 @@ class LinearProbe(PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """One closed form."""
         return [ClosedFormStage("regression", self._solve)]
-
-    def select(self, class_indices: Sequence[int]) -> LinearProbe:
-        """The rows of some of the classes."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.weight, chosen.bias = self.weight[list(class_indices)], self.bias[list(class_indices)]
-        return chosen
 
     def _solve(self, train: Batch, val: Batch | None) -> None:
         """Fit at ``c``, or at what the search on the validation items ends with."""

@@ -21,8 +21,8 @@ from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
-from promptlab.learners.coop import starting_context
 from promptlab.prompts.class_prompts import ClassPrompts
+from promptlab.prompts.starting_context import starting_context
 
 
 class MaPLe(PromptLearner):
@@ -45,10 +45,18 @@ class MaPLe(PromptLearner):
         UnsupportedBackboneError: if the image tower can't take prompts.
         ValueError: for a depth that the towers don't have, no context, an ``n_ctx`` that doesn't fit ``ctx_init``, or a
             prompt longer than the context length.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.MaPLe(clip, ["red circle", "blue star"], depth=3)
+        >>> learner.needs
+        'images'
     """
 
     open_vocabulary = True
     needs = "images"
+    per_class = ("prompts",)
 
     def __init__(
         self,
@@ -74,25 +82,22 @@ class MaPLe(PromptLearner):
         one = linear(clip.width, clip.vision_width, generator)
         self.deep_projections = nn.ModuleList(copy.deepcopy(one) for _ in deeper)
         self.to(clip.device)
-        self.fixed_words = words[len(start) :]
-        self.prompts = self._prompts()
+        self.prompts = ClassPrompts(clip, class_names, n_ctx=len(start), words=" ".join(words[len(start) :]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""
         features = self.clip.encode_images(images, self.image_prompts())  # (B, D)
-        return self.clip.logit_scale * features @ self.text_features().T
+        return self.clip.logits(features, self.text_features())
 
     def scorer(self) -> Scorer:
         """The classifier with the text side and the image prompts computed once."""
         with torch.no_grad():
-            weights = self.clip.logit_scale * self.text_features().T  # (D, C)
-            prompts = self.image_prompts()
-        return lambda images: self.clip.encode_images(images, prompts) @ weights
+            classify, prompts = self.clip.classifier(self.text_features()), self.image_prompts()
+        return lambda images: classify(self.clip.encode_images(images, prompts))
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
-        deep = {layer: context.unsqueeze(0) for layer, context in enumerate(self.deep_ctx, start=1)}
-        return self.clip.text_tower.encode(*self.prompts(self.ctx), deep=deep)
+        return self.prompts.encode(self.ctx, deep=dict(enumerate(self.deep_ctx, start=1)))
 
     def image_prompts(self) -> dict[int, Tensor]:
         """What the image tower gets, layer to (M, V)."""
@@ -102,20 +107,6 @@ class MaPLe(PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all prompts and projections."""
         return [GradientStage("prompts", list(self.parameters()), self.loss, self.optim)]
-
-    def select(self, class_indices: Sequence[int]) -> MaPLe:
-        """Some of the known classes."""
-        return self.rebind([self.class_names[i] for i in class_indices])
-
-    def rebind(self, class_names: Sequence[str], template: str = "") -> MaPLe:
-        """The same prompts with other names; ``template`` is not used."""
-        other = self._relabelled(class_names)
-        other.prompts = other._prompts()
-        return other
-
-    def _prompts(self) -> ClassPrompts:
-        names = [" ".join([*self.fixed_words, name]) for name in self.class_names]
-        return ClassPrompts(self.clip, names, n_ctx=len(self.ctx))
 
 
 def _require_layers(clip: FrozenCLIP, depth: int) -> None:

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.class_text.sentences import PromptSet
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
-from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet
 
 _NOT_CACHED = -1
 """Where a scored class has no keys: a label that none of them has."""
@@ -43,7 +43,7 @@ class TipAdapter(PromptLearner):
         clip: the frozen backbone.
         class_names: names of the C classes; underscores are read as spaces.
         template: the dataset's hand-written prompt, with ``{}`` for the class name.
-        templates: other prompts instead, as :class:`promptlab.learners.zero_shot.ZeroShot` takes them.
+        templates: other prompts instead, as :class:`promptlab.prompts.ClassTexts` takes them.
         prompts: sentences about each class instead, likewise.
         alpha: weight of the cache before the search, at least 0.
         beta: sharpness of the cache before the search, at least 0.
@@ -54,10 +54,18 @@ class TipAdapter(PromptLearner):
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
         DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.TipAdapter(clip, ["red circle", "blue star"], alpha=1.0, beta=5.5)
+        >>> [stage.name for stage in learner.fit_plan()]
+        ['cache', 'search']
     """
 
     open_vocabulary = True
     file_arguments = ("prompts",)
+    per_class = ("texts", "columns")
     crop_scale = (0.5, 1.0)
     searches = True
     keys: Tensor
@@ -71,7 +79,7 @@ class TipAdapter(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = "a photo of a {}.",
+        template: str = DEFAULT_TEMPLATE,
         templates: Sequence[str] | str | None = None,
         prompts: PromptSet | None = None,
         alpha: float = 1.17,
@@ -84,9 +92,8 @@ class TipAdapter(PromptLearner):
         _check(alpha, beta, search_scale, search_step)
         self.search, self.search_scale, self.search_step = search, tuple(search_scale), tuple(search_step)
         self._initial = (alpha, beta)
-        self._zero_shot = ZeroShot(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self._zero_shot.sentences}
-        self._text_features = self._zero_shot.text_features()
+        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
+        self.arguments = {**self.arguments, **self.texts.as_read}
         self._hold(torch.empty(0, clip.dim, device=clip.device))
         self.register_buffer("labels", torch.empty(0, dtype=torch.int64, device=clip.device))
         self.register_buffer("alpha", torch.tensor(float(alpha), device=clip.device))
@@ -94,44 +101,26 @@ class TipAdapter(PromptLearner):
         # the label of the keys that vote for each of the C columns; follows from the names, so it isn't saved
         self.register_buffer("columns", torch.arange(len(class_names), device=clip.device), persistent=False)
 
+    def text_features(self) -> Tensor:
+        """(C, D) L2-normalised."""
+        return self.texts.features
+
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""
-        return self._logits(image_features, self._classifier(), self._values())
+        return self._scorer()(image_features)
 
     def scorer(self) -> Scorer:
         """Text classifier and values built once."""
-        with torch.no_grad():
-            classifier, values = self._classifier(), self._values()
-        return lambda image_features: self._logits(image_features, classifier, values)
+        return self._scorer()
 
     def fit_plan(self) -> list[Stage]:
         """The cache, then the search."""
         return [ClosedFormStage("cache", self._fill), *self._search_stage()]
 
-    def select(self, class_indices: Sequence[int]) -> TipAdapter:
-        """The same prompts and keys for some of the classes; other classes' keys have no vote."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen._text_features = self._text_features[list(class_indices)]
-        chosen.columns = self.columns[list(class_indices)]
-        return chosen
-
-    def rebind(self, class_names: Sequence[str], template: str) -> TipAdapter:
-        """Other names, which have no keys: zero-shot CLIP in their dataset's prompt or in the prompts given.
-
-        Exactly the own names keep their keys.
-        """
-        other = self._relabelled(class_names)
-        other._text_features = self._zero_shot.rebind(class_names, template).text_features()
-        if other.class_names != self.class_names:
-            other.columns = self.columns.new_full((len(class_names),), _NOT_CACHED)
-        return other
-
-    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> TipAdapter:
-        """Own classes, which keep their keys, among others, which have none."""
-        other = self.rebind(class_names, template)
-        places = torch.tensor([_NOT_CACHED if i is None else i for i in own], device=self.columns.device)
-        other.columns = torch.where(places == _NOT_CACHED, _NOT_CACHED, self.columns[places])
-        return other
+    def classes_changed(self, classes: ClassSet) -> None:
+        """Other names have no keys, which leaves zero-shot CLIP; other classes' keys have no vote."""
+        if classes.indices is None:
+            self.columns = self.columns.new_full((len(classes.names),), _NOT_CACHED)
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give keys and labels the saved ones' rows.
@@ -151,13 +140,15 @@ class TipAdapter(PromptLearner):
         """Register the keys (N, D)."""
         self.register_buffer("keys", keys)
 
-    def _logits(self, image_features: Tensor, classifier: Tensor, values: Tensor) -> Tensor:
-        similarities = image_features @ self.keys.T  # (B, N)
-        return image_features @ classifier + self.alpha * cache_logits(similarities, values, self.beta)
+    def _scorer(self) -> Scorer:
+        """What ``forward`` and ``scorer`` do, so that either can be overridden with the other in it."""
+        zero_shot, values = self.clip.classifier(self.text_features()), self._values()
 
-    def _classifier(self) -> Tensor:
-        """(D, C)."""
-        return self.clip.logit_scale * self._text_features.T
+        def score(image_features: Tensor) -> Tensor:
+            votes = cache_logits(image_features @ self.keys.T, values, self.beta)
+            return zero_shot(image_features) + self.alpha * votes
+
+        return score
 
     def _values(self) -> Tensor:
         """(N, C), 1 where a key is of a column's class; a row of another class's key is 0."""
@@ -182,7 +173,7 @@ class TipAdapter(PromptLearner):
         """The best alpha and beta on the validation items."""
         assert val is not None
         betas, alphas = (grid(end, steps) for end, steps in zip(self.search_scale, self.search_step, strict=True))
-        zero_shot, similarities = val.inputs @ self._classifier(), val.inputs @ self.keys.T
+        zero_shot, similarities = self.clip.classifier(self.text_features())(val.inputs), val.inputs @ self.keys.T
         alpha, beta = best_pair(zero_shot, similarities, self._values(), val.labels, alphas, betas)
         self.alpha.fill_(alpha)
         self.beta.fill_(beta)
@@ -206,6 +197,13 @@ class TipAdapterF(TipAdapter):
 
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.TipAdapterF(clip, ["red circle", "blue star"], alpha=1.0, beta=5.5)
+        >>> [stage.name for stage in learner.fit_plan()]
+        ['cache', 'keys', 'search']
     """
 
     keys: nn.Parameter
@@ -215,7 +213,7 @@ class TipAdapterF(TipAdapter):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = "a photo of a {}.",
+        template: str = DEFAULT_TEMPLATE,
         templates: Sequence[str] | str | None = None,
         prompts: PromptSet | None = None,
         alpha: float = 1.17,

@@ -15,7 +15,7 @@ end, middle; per class                             SOS                         e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.clip.text.causal import PrefixStates
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
+from promptlab.clip.text.tower import PrefixStates
+from promptlab.prompts.tails import Tails, class_tokens, lay_tails
 from promptlab.support.arrays import IntArray
 
 if TYPE_CHECKING:
@@ -37,16 +38,27 @@ Position = Literal["end", "middle", "front"]
 class ClassPrompts:
     """The prompts of C classes, waiting for their context vectors.
 
+    :meth:`encode` and its two sisters give text features. What they hand to the text tower (prefixes, tails and the
+    plan of their pairs) comes from calling the prompts, :meth:`for_images` and :meth:`for_samples`.
+
     Args:
         clip: the frozen backbone.
         class_names: C names; underscores are read as spaces, as CoOp does.
         n_ctx: M, context vectors per prompt.
         position: where the class name stands.
         csc: class-specific contexts, (C, M, E) instead of (M, E).
+        words: fixed words that stand before every name.
 
     Raises:
         ValueError: for an empty list of names, an unknown position, no context, or a prompt longer than the
             backbone's context length; the last names the class.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> prompts = ClassPrompts(clip, ["red star", "blue circle"], n_ctx=4)
+        >>> prompts.encode(torch.zeros(4, clip.width)).shape == (2, clip.dim)
+        True
     """
 
     def __init__(
@@ -57,6 +69,7 @@ class ClassPrompts:
         n_ctx: int,
         position: Position = "end",
         csc: bool = False,
+        words: str = "",
     ) -> None:
         if not class_names:
             raise ValueError("class_names is empty: give at least one class name")
@@ -65,26 +78,75 @@ class ClassPrompts:
         if n_ctx < 1:
             raise ValueError(f"n_ctx={n_ctx}: at least one context vector is needed")
         self.class_names = tuple(class_names)
-        self.n_ctx, self.position, self.csc = n_ctx, position, csc
-        self._tower = clip.text_tower
-        clip.warn_of_unknown_words([_spoken(name) for name in class_names])
+        self.n_ctx, self.position, self.csc, self.words = n_ctx, position, csc, words
+        self._clip, self._tower = clip, clip.text_tower
         self._sos = self._tower.embed([clip.sot_token])  # (1, E)
-        names = [clip.encode_words(_spoken(name)) for name in class_names]
-        sentences = [clip.encode_words(f"{_spoken(name)}.") for name in class_names]
-        for name, sentence in zip(class_names, sentences, strict=True):
-            length = 2 + n_ctx + len(sentence)
+        self._classes = [class_tokens(clip, name, words) for name in class_names]
+        clip.warn_of_unknown_words([tokens.text for tokens in self._classes])
+        for name, tokens in zip(class_names, self._classes, strict=True):
+            length = 1 + n_ctx + len(tokens.name) + len(tokens.rest)
             if length > clip.context_length:
                 raise ValueError(
                     f"the prompt of class {name!r} has {length} tokens with n_ctx={n_ctx}, more than the context "
                     f"length of {clip.context_length}: shorten the name or the context"
                 )
-        self._names = [self._tower.embed(s[: len(n)]) for n, s in zip(names, sentences, strict=True)]
-        self._rests = [self._tower.embed([*s[len(n) :], clip.eot_token]) for n, s in zip(names, sentences, strict=True)]
         self._shared_prefix = not csc and position != "front"
         self._constant_prefix = None if self._shared_prefix else self._run_constant_prefix()
-        self._tail_rows, self._slots, self._tail_lengths = self._lay_tails()
+        self._tails = self._lay_tails()
         self._products: dict[int, PairPlan] = {}
-        self._plan = PairPlan.zip(self._prefix_lengths(), self._tail_lengths)
+        self._plan = PairPlan.zip(self._prefix_lengths(), self._tails.lengths)
+
+    def encode(self, ctx: Tensor, *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Text features (C, D), L2-normalised, with these context vectors.
+
+        Args:
+            ctx: (M, E), or (C, M, E) if class-specific.
+            deep: layer (0-based) to context vectors (M, E) that replace it there; for contexts in front of the names.
+
+        Raises:
+            ValueError: for another shape, or deeper contexts of another layout.
+        """
+        if deep:
+            self._require_in_front("contexts of deeper layers")
+        replaced = None if deep is None else {layer: vectors.unsqueeze(0) for layer, vectors in deep.items()}
+        return self._tower.encode(*self(ctx), deep=replaced)
+
+    def encode_for_images(self, contexts: Tensor, *, queries: Tensor | None = None) -> Tensor:
+        """Text features where every image has a context of its own, or their similarities to the image's feature.
+
+        Args:
+            contexts: (B, M, E).
+            queries: image features (B, D), L2-normalised. With them the features of B x C prompts are never all held.
+
+        Returns:
+            Features (B, C, D), L2-normalised; with ``queries`` cosine similarities (B, C).
+
+        Raises:
+            ValueError: as :meth:`for_images`.
+        """
+        encoded = self._tower.encode(*self.for_images(contexts), queries=queries)
+        return encoded.view(len(contexts), len(self.class_names), *encoded.shape[1:])
+
+    def encode_for_samples(self, contexts: Tensor, labels: Tensor) -> Tensor:
+        """Text features (B, D), L2-normalised, where every sample has a context and one class of its own.
+
+        Args:
+            contexts: (B, M, E), in front of the class name.
+            labels: (B,) classes.
+
+        Raises:
+            ValueError: as :meth:`for_samples`.
+        """
+        return self._tower.encode(*self.for_samples(contexts, labels))
+
+    def select(self, class_indices: Sequence[int]) -> ClassPrompts:
+        """The prompts of some of the classes."""
+        return self.rebind([self.class_names[i] for i in class_indices])
+
+    def rebind(self, class_names: Sequence[str], template: str = "") -> ClassPrompts:
+        """Prompts of the same layout for other names; ``template`` is not used."""
+        return ClassPrompts(self._clip, class_names, n_ctx=self.n_ctx, position=self.position, csc=self.csc,
+                            words=self.words)  # fmt: skip
 
     def __call__(self, ctx: Tensor) -> tuple[Ragged | PrefixStates, Ragged, PairPlan]:
         """The arguments of :meth:`TextTower.encode` for these context vectors.
@@ -101,8 +163,8 @@ class ClassPrompts:
             raise ValueError(f"context vectors have shape {tuple(ctx.shape)}, expected {expected}")
         if self._constant_prefix is None:
             prefix = torch.cat([self._sos, ctx[: self._in_prefix]]).unsqueeze(0)
-            return Ragged.stack(prefix), self._tails(ctx[self._in_prefix :]), self._plan
-        return self._constant_prefix, self._tails(ctx), self._plan
+            return Ragged.stack(prefix), self._tails.with_context(ctx[self._in_prefix :]), self._plan
+        return self._constant_prefix, self._tails.with_context(ctx), self._plan
 
     def for_images(self, contexts: Tensor) -> tuple[Ragged, Ragged, PairPlan]:
         """The arguments of :meth:`TextTower.encode` where every image has a context of its own (class at the end).
@@ -116,10 +178,9 @@ class ClassPrompts:
         Raises:
             ValueError: for another layout than one shared context in front of the name.
         """
-        if not self._shared_prefix or self.position != "end":
-            raise ValueError("contexts per image stand in front of the class name, and are no class's own")
+        self._require_in_front("contexts per image")
         B = len(contexts)
-        tails = Ragged(self._tail_rows, self._tail_lengths)
+        tails = Ragged(self._tails.rows, self._tails.lengths)
         prefixes = Ragged.stack(torch.cat([self._sos.expand(B, -1, -1), contexts], dim=1))
         if B not in self._products:
             self._products[B] = PairPlan.product(prefixes.lengths, tails.lengths)
@@ -138,17 +199,20 @@ class ClassPrompts:
         Raises:
             ValueError: for another layout than one shared context in front of the name.
         """
-        if not self._shared_prefix or self.position != "end":
-            raise ValueError("contexts per sample stand in front of the class name, and are no class's own")
+        self._require_in_front("contexts per sample")
         B, M, _ = contexts.shape
-        starts = np.cumsum((0, *self._tail_lengths))
+        starts = np.cumsum((0, *self._tails.lengths))
         rows: list[IntArray] = []  # of the contexts' and then the names' token rows, sample after sample
         for sample, label in enumerate(labels.tolist()):
             rows += [np.arange(sample * M, sample * M + M), B * M + np.arange(starts[label], starts[label + 1])]
         index = torch.from_numpy(np.concatenate(rows)).to(contexts.device)
-        tokens = torch.cat([contexts.flatten(0, 1), self._tail_rows])[index]
-        lengths = tuple(M + self._tail_lengths[label] for label in labels.tolist())
+        tokens = torch.cat([contexts.flatten(0, 1), self._tails.rows])[index]
+        lengths = tuple(M + self._tails.lengths[label] for label in labels.tolist())
         return self._sos_states, Ragged(tokens, lengths), PairPlan.zip(self._sos_states.lengths, lengths)
+
+    def _require_in_front(self, contexts: str) -> None:
+        if not self._shared_prefix or self.position != "end":
+            raise ValueError(f"{contexts} stand in front of the class name, and are no class's own")
 
     @cached_property
     def _sos_states(self) -> PrefixStates:
@@ -156,48 +220,28 @@ class ClassPrompts:
             return self._tower.prefix_states(Ragged.pack([self._sos]))
 
     @property
+    def _before_name(self) -> int:
+        """How many of the context vectors stand before the class name."""
+        return {"end": self.n_ctx, "middle": self.n_ctx // 2, "front": 0}[self.position]
+
+    @property
     def _in_prefix(self) -> int:
         """How many of the context vectors are in the shared prefix."""
-        if not self._shared_prefix:
-            return 0
-        return self.n_ctx // 2 if self.position == "middle" else self.n_ctx
+        return self._before_name if self._shared_prefix else 0
 
     def _run_constant_prefix(self) -> PrefixStates:
         front = self.position == "front"
-        prefixes = [torch.cat([self._sos, name]) for name in self._names] if front else [self._sos]
+        prefixes = [torch.cat([self._sos, tokens.name]) for tokens in self._classes] if front else [self._sos]
         with torch.no_grad():
             return self._tower.prefix_states(Ragged.pack(prefixes))
 
     def _prefix_lengths(self) -> tuple[int, ...]:
         return (1 + self._in_prefix,) if self._constant_prefix is None else self._constant_prefix.lengths
 
-    def _lay_tails(self) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-        """Tails with gaps for the context: rows (T, E), rows of the gaps (C * gaps,), lengths."""
-        before = self.n_ctx // 2 if self.position == "middle" else self.n_ctx
-        if self.position == "front":
-            before = 0
-        before -= self._in_prefix  # context vectors in the tail before the name ...
-        after = self.n_ctx - self._in_prefix - before  # ... and after it
-        tails: list[Tensor] = []
-        gaps: list[int] = []
-        lengths: list[int] = []
-        for name, rest in zip(self._names, self._rests, strict=True):
-            name = name[:0] if self.position == "front" else name
-            start = sum(lengths)
-            second = start + before + len(name)
-            gaps += [*range(start, start + before), *range(second, second + after)]
-            tail = torch.cat([rest.new_zeros(before, rest.shape[1]), name, rest.new_zeros(after, rest.shape[1]), rest])
-            tails.append(tail)
-            lengths.append(len(tail))
-        return torch.cat(tails), torch.tensor(gaps, device=self._sos.device, dtype=torch.long), tuple(lengths)
-
-    def _tails(self, ctx: Tensor) -> Ragged:
-        """Tails with the context vectors (gaps, E) or (C, gaps, E) in their gaps."""
-        if not len(self._slots):
-            return Ragged(self._tail_rows, self._tail_lengths)
-        vectors = ctx.expand(len(self.class_names), -1, -1).reshape(-1, ctx.shape[-1])
-        return Ragged(self._tail_rows.index_copy(0, self._slots, vectors), self._tail_lengths)
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
+    def _lay_tails(self) -> Tails:
+        """What follows the prefix, class by class, with gaps for the context vectors that aren't in it."""
+        behind = self.n_ctx - self._in_prefix  # context vectors in each tail
+        before = self._before_name - self._in_prefix
+        front = self.position == "front"
+        names = [tokens.name[:0] if front else tokens.name for tokens in self._classes]
+        return lay_tails(names, [tokens.rest for tokens in self._classes], before=before, after=behind - before)

@@ -44,8 +44,16 @@ def nearest_words(clip: FrozenCLIP, vectors: Tensor, top: int = 5, metric: Metri
 
     Raises:
         ValueError: for vectors of another width, an unknown metric, or ``top`` out of range.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> from promptlab.prompts import nearest_words
+        >>> learner = promptlab.CoOp(clip, ["red circle", "blue star"], ctx_init="a photo of a")
+        >>> [words[0] for words in nearest_words(clip, learner.ctx.detach()).words]
+        ['a', 'photo', 'of', 'a']
     """
-    table = clip.text_tower.token_embedding.weight.float()  # (V, E)
+    table = clip.text_tower.token_table.float()  # (V, E)
     ids = _usable_tokens(clip, len(table)).to(table.device)
     if vectors.ndim != 2 or vectors.shape[1] != table.shape[1]:
         raise ValueError(f"vectors have shape {tuple(vectors.shape)}; {clip.name} needs (N, {table.shape[1]})")

@@ -26,6 +26,12 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", 
 
     Raises:
         DatasetError: if there are fewer than two classes.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> task = base_to_new(demo_dataset("demo_textures"), shots=2, seed=1)
+        >>> len(task.train), [(part.name, len(part.class_names)) for part in task.evaluations], task.harmonic
+        (12, [('base', 6), ('new', 6)], ('base', 'new'))
     """
     if len(dataset.class_names) < 2:
         raise DatasetError(f"base_to_new needs at least two classes; {dataset.name} has {len(dataset.class_names)}")

@@ -24,6 +24,13 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
 
     Raises:
         DatasetError: without a target, or if one is given twice or is the source.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> source, target = demo_dataset("demo_shapes"), demo_dataset("demo_textures")
+        >>> task = cross_dataset(source, targets=[target], shots=2, seed=1)
+        >>> [(part.name, part.known is None) for part in task.evaluations]
+        [('demo_shapes', False), ('demo_textures', True)]
     """
     return transfer("cross_dataset", dataset, targets, _of_its_own, shots=shots, seed=seed, val=val)
 

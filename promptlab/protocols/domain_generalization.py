@@ -32,6 +32,13 @@ def domain_generalization(
 
     Raises:
         DatasetError: without a target, if one is given twice or is the source, or has classes that the source hasn't.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> source, target = demo_dataset("demo_shapes"), demo_dataset("demo_shapes_sketch")
+        >>> task = domain_generalization(source, targets=[target], shots=2, seed=1)
+        >>> [part.name for part in task.evaluations]
+        ['demo_shapes', 'demo_shapes_sketch']
     """
     shifted = partial(_shifted, dataset)
     return transfer("domain_generalization", dataset, targets, shifted, shots=shots, seed=seed, val=val)
@@ -52,14 +59,14 @@ def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
     if not by_key and len(set(ours)) < len(ours):
         twice = sorted({name for name in ours if ours.count(name) > 1})
         raise DatasetError(f"classes of {source.name} can't be matched by name: {some_of(twice)} name several")
-    place = {name: label for label, name in enumerate(ours)}
-    missing = [name for name in theirs if name not in place]
+    label_of = {name: label for label, name in enumerate(ours)}
+    missing = [name for name in theirs if name not in label_of]
     if missing:
         raise DatasetError(
             f"domain_generalization: {len(missing)} classes of {target.name} are not among those of {source.name}: "
             f"{some_of(missing)}; protocol=cross_dataset scores datasets with classes of their own"
         )
-    known = tuple(place[name] for name in theirs)
+    known = tuple(label_of[name] for name in theirs)
     if len(set(known)) < len(known):
         twice = sorted({name for name in theirs if theirs.count(name) > 1})
         raise DatasetError(f"domain_generalization: {target.name} has several classes {some_of(twice)}")

@@ -9,7 +9,14 @@ from promptlab.protocols.task import EvaluationSet, Task
 
 
 def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> Task:
-    """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors."""
+    """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> task = few_shot(demo_dataset("demo_textures"), shots=2, seed=1)
+        >>> len(task.train), len(task.val), [part.name for part in task.evaluations]
+        (24, 24, ['test'])
+    """
     drawn = draw(dataset, shots=shots, seed=seed, val=val)
     classes = range(len(dataset.class_names))
     test = EvaluationSet(

@@ -37,6 +37,12 @@ def generalized_zero_shot(
         ValueError: for an unknown split.
         DatasetError: if there are fewer than two classes, too few for a development split, or if that would hold
             images of the test split.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> task = generalized_zero_shot(demo_dataset("demo_textures"), shots="all", seed=1)
+        >>> [(part.name, len(part.class_names)) for part in task.evaluations], sum(task.has_images)
+        ([('seen', 12), ('unseen', 12)], 6)
     """
     if split not in get_args(Split):
         raise ValueError(f"protocol.split={split!r}: allowed are {', '.join(get_args(Split))}")

@@ -21,6 +21,13 @@ class EvaluationSet:
         template: the dataset's hand-written prompt.
         known: for each of the C classes its index among ``Task.class_names``, or None where these names are not
             among the known ones.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> data = demo_dataset("demo_textures")
+        >>> test = EvaluationSet("test", data.name, data.test, data.class_names, data.template, known=tuple(range(12)))
+        >>> len(test.items)
+        720
     """
 
     name: str
@@ -66,6 +73,12 @@ class Task:
             by the same fit on images that are never tested; None where none is chosen.
         is_development: whether this is such a task.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> from promptlab.protocols import few_shot
+        >>> few_shot(demo_dataset("demo_textures"), shots=1, seed=1).has_images.count(True)
+        12
     """
 
     protocol: str

@@ -24,13 +24,14 @@ from promptlab.results.schema import (
     TrainedParameters,
 )
 from promptlab.results.statistics import harmonic_mean
+from promptlab.support.errors import PromptlabError
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 
 SCHEMA_VERSION = 1
 HARMONIC_METRICS = ("top1", "mean_class_accuracy")
 
 
-class ResultError(ValueError):
+class ResultError(PromptlabError, ValueError):
     """A result file that can't be read or written; the message names the file and the field."""
 
 

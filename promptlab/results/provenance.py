@@ -1,16 +1,16 @@
-"""Where numbers come from: package versions, the commit, the machine, the memory that the process took."""
+"""Where numbers come from: package versions, the commit, the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from promptlab.results.schema import GitCommit, Host
+from promptlab.support.machine import gpu, usable_cpus
 from promptlab.support.version import __version__
 
 PACKAGES = (
@@ -65,36 +65,19 @@ def host(device: str = "cpu") -> Host:
     """
     import torch
 
-    if device.startswith("cuda") and torch.cuda.is_available():
-        device = f"{device} ({torch.cuda.get_device_name(device)})"
+    name = gpu(device)
     return Host(
         platform=platform.platform(),
         python=platform.python_version(),
-        cpu_count=_usable_cpus(),
+        cpu_count=usable_cpus(),
         torch_threads=torch.get_num_threads(),
-        device=device,
+        device=f"{device} ({name})" if name else device,
     )
-
-
-def peak_memory_bytes() -> int:
-    """The most resident memory that this process has held so far, in bytes; 0 where the system doesn't tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere
 
 
 def utc_now() -> str:
     """The time in UTC as ISO 8601 to the second, e.g. ``2026-01-31T12:00:00+00:00``."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from promptlab.results.document import Result, ResultError
 from promptlab.support.files import write_text_atomic
+from promptlab.support.locks import lock_file
 
 RESULT_NAME = "result.json"
 UNFINISHED_NAME = "unfinished.json"
@@ -55,17 +54,8 @@ def lock(directory: Path) -> Iterator[None]:
     Args:
         directory: made if missing.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    held = FileLock(directory / ".lock")
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        _logger.warning("another process works in %s: waiting for it", directory)
-        held.acquire()
-    try:
+    with lock_file(directory / ".lock"):
         yield
-    finally:
-        held.release()
 
 
 def write_result(directory: str | Path, result: Result, name: str = RESULT_NAME) -> Path:

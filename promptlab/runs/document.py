@@ -16,6 +16,7 @@ from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
 from promptlab.runs.parts import Parts
 from promptlab.support.clock import Clock
+from promptlab.support.machine import peak_memory_bytes
 from promptlab.training.fit import FitReport
 
 PHASES = ("load", "features", "fit", "evaluate")
@@ -57,7 +58,7 @@ def new_document(
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
         seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
-        peak_memory_bytes_of_process=provenance.peak_memory_bytes(),
+        peak_memory_bytes_of_process=peak_memory_bytes(),
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(parts.clip.device)),

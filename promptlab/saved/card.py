@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptlab.support.errors import PromptlabError
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 from promptlab.support.version import __version__
 
@@ -16,7 +17,7 @@ LEARNED_NAME = "learned.safetensors"
 FORMAT = 1
 
 
-class CardError(ValueError):
+class CardError(PromptlabError, ValueError):
     """A saved learner that can't be read or written; the message says what was expected and what was found."""
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from promptlab.clip.weights.checkpoints import CheckpointError, first_line
+from promptlab.clip.weights.checkpoints import CheckpointError
+from promptlab.support.words import first_line
 
 _FOLDER = "prompt_learner"
 _EPOCH = re.compile(r"model\.pth\.tar-(\d+)")

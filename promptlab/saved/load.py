@@ -25,6 +25,7 @@ from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
 from promptlab.support.signatures import path_of
+from promptlab.support.words import first_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 L = TypeVar("L", bound=PromptLearner)
@@ -93,10 +94,9 @@ def _folder(source: str | Path) -> Path:
             files = [CARD_NAME, LEARNED_NAME, RESULT_NAME]
             folder = Path(huggingface_hub.snapshot_download(source, allow_patterns=files))
         except Exception as error:  # the hub's client has dozens
-            reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
             raise FileNotFoundError(
                 f"there is no folder {folder.absolute()}, and {source} could not be fetched from the Hugging Face hub "
-                f"({reason}). Check the name and the network"
+                f"({first_line(error)}). Check the name and the network"
             ) from None
     for name in (CARD_NAME, LEARNED_NAME):
         if not (folder / name).is_file():

@@ -45,6 +45,16 @@ def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result |
     Raises:
         CardError: if a hyper-parameter has no place in a card, if the learner couldn't be brought back, or if the
             result is of another backbone.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> import tempfile
+        >>> learner = promptlab.CoOp(clip, ["red circle", "blue star"], n_ctx=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     saved = promptlab.save_learner(learner, folder)
+        ...     sorted(path.name for path in saved.iterdir())
+        ['card.json', 'learned.safetensors']
     """
     if result is not None and result.fit.backbone_fingerprint != learner.clip.fingerprint:
         raise CardError(

@@ -1,1 +1,1 @@
-"""Nothing of the field: files, paths, words, random streams, signatures, progress, typed JSON, SQLite."""
+"""Nothing of the field: errors, words, files, locks, paths, random streams, the machine, progress, JSON, SQLite."""

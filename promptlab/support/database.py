@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from promptlab.support.errors import PromptlabError
+
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
@@ -35,7 +37,7 @@ CREATE TABLE IF NOT EXISTS files (
 T = TypeVar("T")
 
 
-class CacheError(RuntimeError):
+class CacheError(PromptlabError, RuntimeError):
     """The feature cache can't be used; the message says where it is and what to do."""
 
 

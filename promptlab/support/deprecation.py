@@ -9,6 +9,11 @@ from typing import Any
 
 _PATHS = {
     "promptlab.data.array_files": "promptlab.data.readers.arrays",
+    "promptlab.data.benchmarks.folders": "promptlab.data.benchmarks",
+    "promptlab.data.benchmarks.imagenet": "promptlab.data.benchmarks",
+    "promptlab.data.benchmarks.mat_lists": "promptlab.data.benchmarks",
+    "promptlab.data.benchmarks.reader": "promptlab.data.benchmarks",
+    "promptlab.data.benchmarks.text_lists": "promptlab.data.benchmarks",
     "promptlab.data.feature_files": "promptlab.data",
     "promptlab.data.huggingface": "promptlab.data",
     "promptlab.data.own_folder": "promptlab.data",
@@ -36,7 +41,7 @@ def moved(package: str, getter: Callable[[str], Any], homes: Mapping[str, str]) 
     Args:
         package: where the names were.
         getter: the package's own ``__getattr__``.
-        homes: name to the package that offers it now.
+        homes: name to the package that offers it now, with ``:NAME`` where it has another name there.
 
     Returns:
         A function for ``__getattr__``; a moved name gives a DeprecationWarning.
@@ -45,7 +50,8 @@ def moved(package: str, getter: Callable[[str], Any], homes: Mapping[str, str]) 
     def find(name: str) -> Any:
         if name not in homes:
             return getter(name)
-        warnings.warn(f"{package}.{name} is now {homes[name]}.{name}", DeprecationWarning, stacklevel=2)
-        return getattr(import_module(homes[name]), name)
+        home, _, renamed = homes[name].partition(":")
+        warnings.warn(f"{package}.{name} is now {home}.{renamed or name}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home), renamed or name)
 
     return find

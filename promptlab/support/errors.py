@@ -1,6 +1,11 @@
 """The root of promptlab's errors, and those that several rooms raise."""
 
+from __future__ import annotations
+
 from typing import ClassVar
+
+BUILT_IN = (ValueError, FloatingPointError, MemoryError, OSError)
+"""Kinds of Python's own that carry a message for a user, whoever raises them."""
 
 
 class PromptlabError(Exception):
@@ -11,7 +16,13 @@ class PromptlabError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
-    """Of a command that ends with it."""
+    """What a command ends with that raises it: 1 for a run that failed, 2 for what can't be understood."""
+
+
+class UsageError(PromptlabError, ValueError):
+    """A command or a configuration that can't be understood; the message names what is wrong and what is allowed."""
+
+    exit_status = 2
 
 
 class DatasetError(PromptlabError, ValueError):
@@ -19,6 +30,11 @@ class DatasetError(PromptlabError, ValueError):
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error carries a message for the user; anything else is a defect and shows its traceback."""
-    built_in = (ValueError, FloatingPointError, MemoryError, OSError)
-    return isinstance(error, (PromptlabError, *built_in)) or type(error).__name__ == "OutOfMemoryError"
+    """Whether an error carries a message for the user; anything else is a defect, whose traceback is wanted.
+
+    Example:
+        >>> is_expected(DatasetError("eurosat: split file is missing")), is_expected(KeyError("label"))
+        (True, False)
+    """
+    # torch's own kind, by name: nothing here imports torch
+    return isinstance(error, (PromptlabError, *BUILT_IN)) or type(error).__name__ == "OutOfMemoryError"

@@ -11,11 +11,45 @@ from typing import BinaryIO
 
 
 @contextmanager
-def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
-    """Write ``path`` so that readers, and a crash, see the old file or the whole new one.
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Write ``path`` by another file beside it, so that readers, and a crash, see the old one or the whole new one.
 
-    The bytes go to a temporary file in the same folder, reach the disk, and take the name in one step. If the block
-    raises, the old file stays and the temporary one is removed. Missing folders are made.
+    What the block has written reaches the disk and takes the name in one step. If the block raises, the old file stays
+    and the temporary one is removed. Missing folders are made.
+
+    Args:
+        path: the file to write.
+
+    Yields:
+        The temporary file in the same folder, empty, for whoever writes by path.
+
+    Example:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with replacing(Path(folder.name, "notes.txt")) as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> os.listdir(folder.name)
+        ['notes.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        yield Path(name)
+        _sync(Path(name))
+        os.chmod(name, _usual_mode())  # mkstemp makes files that only their owner can read
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    with suppress(OSError):  # makes the rename last through a power cut, where the platform can open folders
+        _sync(path.parent)
+
+
+@contextmanager
+def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
+    """Write ``path`` as :func:`replacing` does.
 
     Args:
         path: the file to write.
@@ -23,21 +57,8 @@ def open_atomic(path: str | Path) -> Iterator[BinaryIO]:
     Yields:
         A binary file, open for writing.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _usual_mode())  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
@@ -51,6 +72,23 @@ def write_text_atomic(path: str | Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
+def text_lines(path: str | Path) -> list[str]:
+    r"""The lines of a text file in UTF-8 that are not blank, stripped.
+
+    Raises:
+        OSError: if it can't be read.
+        UnicodeDecodeError: if it is no text.
+
+    Example:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> notes = Path(folder.name, "names.txt")
+        >>> write_text_atomic(notes, "cat\n\n dog \n")
+        >>> text_lines(notes)
+        ['cat', 'dog']
+    """
+    return [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+
+
 def _usual_mode() -> int:
     """The permissions that a newly made file has for this user."""
     mask = os.umask(0)
@@ -58,11 +96,10 @@ def _usual_mode() -> int:
     return 0o666 & ~mask
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the platform can open folders."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _sync(path: Path) -> None:
+    """Bring a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

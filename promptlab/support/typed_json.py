@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+from promptlab.support.errors import PromptlabError
+
 T = TypeVar("T")
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
-class PlainError(ValueError):
+class PlainError(PromptlabError, ValueError):
     """A value that has no place in a document; the message begins with its path."""
 
 

@@ -1,20 +1,78 @@
-"""How messages put things into words."""
+"""How messages put things into words: lists cut short, the closest match, the first line of an error."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from difflib import get_close_matches
+import difflib
+from collections.abc import Iterable, Sequence
 
-SHOWN = 5
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+NAMES_IN_A_SENTENCE = 5
 
 
-def suggest(word: str, allowed: Collection[str]) -> str:
-    """``, did you mean X?`` or nothing."""
-    close = get_close_matches(word, allowed, n=1)
+def some_of(names: Sequence[str], most: int = NAMES_IN_A_SENTENCE) -> str:
+    """The first few names, and how many more there are.
+
+    Args:
+        names: what to list.
+        most: how many are named.
+
+    Example:
+        >>> some_of(["cat", "dog", "owl"], most=2)
+        'cat, dog and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def shortened(lines: Sequence[str], most: int) -> list[str]:
+    """The first few lines, and one that says how many more there are.
+
+    Args:
+        lines: whole lines.
+        most: how many stay.
+
+    Example:
+        >>> shortened(["a.jpg is empty", "b.jpg is empty", "c.jpg is empty"], most=1)
+        ['a.jpg is empty', 'and 2 more like these']
+    """
+    more = [f"and {len(lines) - most:,} more like these"] if len(lines) > most else []
+    return [*lines[:most], *more]
+
+
+def closest(word: str, allowed: Iterable[str], most: int = 1) -> list[str]:
+    """Those of the allowed words that somebody may have meant, the closest first; none if none is close.
+
+    Args:
+        word: what was given.
+        allowed: what could have been.
+        most: how many to return.
+
+    Example:
+        >>> closest("eurosat", ["eurosat_rgb", "dtd"])
+        ['eurosat_rgb']
+    """
+    return difflib.get_close_matches(word, list(allowed), n=most)
+
+
+def suggest(word: str, allowed: Iterable[str]) -> str:
+    """The end of a message about a word that isn't allowed: ``, did you mean X?`` or nothing.
+
+    Args:
+        word: what was given.
+        allowed: what could have been.
+
+    Example:
+        >>> suggest("n_ctxt", ["n_ctx", "ctx_init"])
+        ', did you mean n_ctx?'
+    """
+    close = closest(word, allowed)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    r"""An error's type and the first line of its message.
+
+    Example:
+        >>> first_line(ValueError("shape (3,) is wrong\nsee the manual"))
+        'ValueError: shape (3,) is wrong'
+    """
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])

@@ -86,6 +86,16 @@ def fit(
     Raises:
         ValueError: for options that can't be; the message says which.
         FloatingPointError: if the loss is no number any more.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> data = promptlab.demo_dataset("demo_textures")
+        >>> picks, _ = promptlab.sample_few_shot(data.train.labels, data.val.labels, shots=1, seed=1)
+        >>> learner = promptlab.TipAdapter(clip, data.class_names, search=False)
+        >>> report = promptlab.fit(learner, data.train.take(picks), views=0)
+        >>> len(learner.keys) == len(picks)  # a row of the cache per image
+        True
     """
     options = checked_options(trainer)
     _check(select, val, views)

@@ -6,9 +6,9 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from promptlab.support.progress import bar
 from promptlab.training.module import StageModule
 
 
@@ -20,9 +20,8 @@ class EpochBar(Callback):
     """
 
     def __init__(self, title: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"))
         state = TextColumn("{task.fields[state]}")
-        self._bar = Progress(*columns, TimeRemainingColumn(), state, console=Console(stderr=True), transient=True)
+        self._bar = bar(MofNCompleteColumn(), TextColumn("epochs"), TimeRemainingColumn(), state)
         self._title = title
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

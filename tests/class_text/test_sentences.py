@@ -75,16 +75,16 @@ def test_what_is_wrong_is_said(file, content, message):
 
 @pytest.mark.parametrize("learner", TEXT_SIDES)
 def test_a_class_is_the_mean_of_its_sentences(clip, file, learner, monkeypatch):
-    monkeypatch.setattr("promptlab.learners.zero_shot._AT_ONCE", 2)  # cuts between and within classes
+    monkeypatch.setattr("promptlab.prompts.class_texts._AT_ONCE", 2)  # cuts between and within classes
     made = learner(clip, NAMES, prompts=str(file))
-    features = made.text_features() if hasattr(made, "text_features") else made._text_features
+    features = made.text_features() if hasattr(made, "text_features") else made.texts.features
     torch.testing.assert_close(features, expected(clip, ["sea or lake", "Polar Bear"]), atol=1e-5, rtol=0)
     images = F.normalize(torch.randn(3, clip.dim, generator=torch.Generator().manual_seed(0)), dim=-1)
     by_template = learner(clip, NAMES)
     assert not torch.allclose(made(images), by_template(images))
     file.unlink()  # read once: what it is bound to later comes from what was read
     rebound = made.rebind(["cat"], "{} whatever")
-    other = rebound.text_features() if hasattr(made, "text_features") else rebound._text_features
+    other = rebound.text_features() if hasattr(made, "text_features") else rebound.texts.features
     torch.testing.assert_close(other, expected(clip, ["cat"]), atol=1e-5, rtol=0)
     with pytest.raises(DatasetError, match="no sentences for 1 classes: dog"):
         made.rebind(["dog"], "{} whatever")

@@ -1,6 +1,7 @@
 import pytest
 
-from promptlab.class_text.templates import SELECT_TEMPLATES, TEMPLATES, check_template, template_for, template_of
+from promptlab.class_text.templates import SELECT_TEMPLATES, check_template, template_for, template_of
+from tests.helpers.benchmarks import TEMPLATES
 
 
 def test_templates_are_coops():
@@ -10,6 +11,8 @@ def test_templates_are_coops():
     assert template_for("fgvc_aircraft") == "a photo of a {}, a type of aircraft."
     assert template_for("ucf101") == "a photo of a person doing {}."
     assert template_for("anything else") == "a photo of a {}."
+    assert template_for("../learner/coop") == "a photo of a {}."
+    assert {name: template_for(name) for name in TEMPLATES} == TEMPLATES
     assert len(TEMPLATES) == 15
     assert len(SELECT_TEMPLATES) == 7
 

@@ -143,19 +143,19 @@ def test_generated_contexts(clip, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("learner", "arguments", "message"),
+    ("learner", "arguments", "message", "expected"),
     [
-        (ZeroShot, [], "ZeroShot has learned no context vectors"),
-        (CoOp, ["--noise", "2"], "--noise is for learners that generate prompts, such as SHIP; CoOp doesn't"),
-        (CoOp, ["--images", "x.png"], "--images is for learners that generate prompts"),
-        (Generates, ["--noise", "0"], "--noise 0: at least 1 is needed"),
-        (Generates, ["--images", "nowhere.png"], "nowhere.png"),
-        (CoOp, ["--top", "0"], "top=0"),
+        (ZeroShot, [], "ZeroShot has learned no context vectors", 1),
+        (CoOp, ["--noise", "2"], "--noise is for learners that generate prompts, such as SHIP; CoOp doesn't", 1),
+        (CoOp, ["--images", "x.png"], "--images is for learners that generate prompts", 1),
+        (Generates, ["--noise", "0"], "--noise 0: at least 1 is needed", 2),
+        (Generates, ["--images", "nowhere.png"], "nowhere.png", 1),
+        (CoOp, ["--top", "0"], "top=0", 1),
     ],
 )
-def test_what_can_not_be_shown_is_said(clip, capsys, monkeypatch, learner, arguments, message):
+def test_what_can_not_be_shown_is_said(clip, capsys, monkeypatch, learner, arguments, message, expected):
     monkeypatch.setattr("promptlab.saved.load.load_learner", lambda _: learner(clip, NAMES))
-    assert cli.main(["interpret", "x", *arguments]) == 1
+    assert cli.main(["interpret", "x", *arguments]) == expected
     err = capsys.readouterr().err
     assert message in err
     assert len(err.strip().splitlines()) == 1
@@ -163,7 +163,7 @@ def test_what_can_not_be_shown_is_said(clip, capsys, monkeypatch, learner, argum
 
 def test_a_missing_folder_is_a_message(capsys, tmp_path):
     assert cli.main(["interpret", str(tmp_path / "nowhere")]) == 1
-    assert "promptlab interpret: there is no folder" in capsys.readouterr().err
+    assert "promptlab: there is no folder" in capsys.readouterr().err
 
 
 def test_the_command_line_knows_the_verb(capsys):

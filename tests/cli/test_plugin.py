@@ -95,7 +95,7 @@ def test_check_names_a_module_that_fails_to_import(tmp_path, monkeypatch, capsys
     ("arguments", "message"),
     [
         (["promptlab.learners:SHIP"], "SHIP can't be built with no arguments"),
-        (["my_pkg.MyLearner"], "named as MODULE:CLASS"),
+        (["my_pkg.MyLearner"], "named as MODULE:NAME"),
         (["no_such_module:X"], "No module named"),
         (["promptlab.learners:CoOpp"], "has no CoOpp"),
         (["promptlab.learners.base.optim:Optim"], "not a class derived from"),

@@ -4,9 +4,10 @@ import pytest
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from promptlab.class_text.templates import TEMPLATES, template_for
+from promptlab.class_text.templates import template_for
 from promptlab.support.errors import DatasetError
 from promptlab.support.paths import conf_dir
+from tests.helpers.benchmarks import TEMPLATES
 
 CONFIGS = sorted((conf_dir() / "dataset").glob("*.yaml"))
 OURS = [path for path in CONFIGS if path.stem in {*TEMPLATES, "features"}]
@@ -34,7 +35,7 @@ def test_keys_are_the_constructors_arguments(path):
     _, config = load(path)
     target = get_method(config.pop("_target_"))
     inspect.signature(target).bind(**config)
-    assert config["template"] == template_for(path.stem)
+    assert config["template"] == template_for(path.stem) == TEMPLATES.get(path.stem, "a photo of a {}.")
 
 
 @pytest.mark.parametrize("name", ["eurosat", "caltech101"])
@@ -54,14 +55,14 @@ def test_without_files_the_message_says_what_to_set(path):
 
 
 def test_every_dataset_takes_one_line_and_one_by_name_says_all(capsys):
-    from promptlab.cli.list import show
+    from promptlab.cli.main import main
 
-    assert show(["datasets"]) == 0
+    assert main(["list", "datasets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [path.stem for path in CONFIGS]
     assert any(line.startswith("eurosat") and line.endswith("(10 classes, 27,000 images)") for line in lines)
-    assert show(["datasets", "cub", "csv"]) == 0
+    assert main(["list", "datasets", "cub", "csv"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "unpacked into CUB/" in text
     assert "set dataset.path to the file" in text
-    assert show(["datasets", "cubb"]) == 2
+    assert main(["list", "datasets", "cubb"]) == 2

@@ -8,7 +8,6 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from promptlab.class_text.templates import TEMPLATES
 from promptlab.config.choices import choice_of
 from promptlab.data import base_new_classes, sample_few_shot
 from promptlab.data.benchmarks import read_benchmark
@@ -17,7 +16,7 @@ from promptlab.data.benchmarks.rules import BUILT
 from promptlab.support.errors import DatasetError
 from promptlab.support.paths import conf_dir
 from tests.helpers import miniatures
-from tests.helpers.benchmarks import BUILT_NAMES, COUNTS, NAMES, node, opened
+from tests.helpers.benchmarks import BUILT_NAMES, COUNTS, NAMES, TEMPLATES, node, opened
 
 TEST_ONLY = [name for name, counts in COUNTS.items() if not counts[0]]
 

@@ -8,6 +8,7 @@ from promptlab.features import FeatureBank
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.upkeep import clear, list_collections, prune
 from promptlab.support.database import Database
+from promptlab.support.errors import PromptlabError
 from tests.helpers.fakes import FakeClip, picture_items
 
 
@@ -137,3 +138,14 @@ def test_work_on_the_database_does_not_hold_it_open(tmp_path):
     database = Database(tmp_path / "features.sqlite")
     database.writing(lambda connection: None)
     assert [path.name for path in tmp_path.iterdir()] == ["features.sqlite"]
+
+
+@pytest.mark.parametrize("work", [list_collections, clear, lambda: prune(keep_bytes=0)])
+def test_a_newer_cache_is_refused_with_its_place_and_what_to_do(work):
+    store = FeatureStore()
+    store.write(collection(), [(ids(1)[0], np.ones(512, dtype=np.float32))])
+    store.database.writing(lambda connection: connection.execute("PRAGMA user_version = 99"))
+    with pytest.raises(PromptlabError, match="newer promptlab") as caught:
+        work()
+    assert str(store.path) in str(caught.value)
+    assert "Update promptlab" in str(caught.value)

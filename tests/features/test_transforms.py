@@ -8,7 +8,8 @@ from torchvision.transforms import v2
 
 from promptlab.data import FileImages
 from promptlab.features import training_transform
-from promptlab.features.transforms import Crop, evaluation_transform_id, view_generator
+from promptlab.features.transforms import Crop, evaluation_transform_id
+from promptlab.support.streams import view_stream
 from promptlab.training.pictures import ImageDataset
 from tests.helpers.fakes import FakeClip, picture_items
 
@@ -47,12 +48,12 @@ def test_a_view_of_the_whole_picture_equals_the_evaluation_transform():
 
 def test_a_generator_leaves_torchs_own_stream_alone():
     before = torch.get_rng_state()
-    training_transform(FakeClip())(picture(30, 30, "L"), view_generator("ab", 0))
+    training_transform(FakeClip())(picture(30, 30, "L"), view_stream("ab", 0))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_view_streams_differ_by_content_and_view():
-    draws = {tuple(torch.rand(4, generator=view_generator(c, k)).tolist()) for c in ("aa", "bb") for k in range(5)}
+    draws = {tuple(torch.rand(4, generator=view_stream(c, k)).tolist()) for c in ("aa", "bb") for k in range(5)}
     assert len(draws) == 10
 
 

@@ -50,6 +50,26 @@ COUNTS = {
 }
 
 
+TEMPLATES = {
+    "oxford_pets": "a photo of a {}, a type of pet.",
+    "oxford_flowers": "a photo of a {}, a type of flower.",
+    "fgvc_aircraft": "a photo of a {}, a type of aircraft.",
+    "dtd": "{} texture.",
+    "eurosat": "a centered satellite photo of {}.",
+    "stanford_cars": "a photo of a {}.",
+    "food101": "a photo of {}, a type of food.",
+    "sun397": "a photo of a {}.",
+    "caltech101": "a photo of a {}.",
+    "ucf101": "a photo of a person doing {}.",
+    "imagenet": "a photo of a {}.",
+    "imagenetv2": "a photo of a {}.",
+    "imagenet_sketch": "a photo of a {}.",
+    "imagenet_a": "a photo of a {}.",
+    "imagenet_r": "a photo of a {}.",
+}
+"""The prompts of CoOp's zero-shot baseline, as its code has them."""
+
+
 def node(name, root, **changes):
     """The dataset's own YAML, with a miniature's number of classes."""
     whole = {"data": {"root": root and str(root)}, "dataset": OmegaConf.load(conf_dir() / "dataset" / f"{name}.yaml")}

@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures that folders of tests share, and examples in docstrings get: pyproject's ``addopts`` loads them for both."""
 
 from pathlib import Path
 
@@ -8,6 +8,14 @@ from promptlab.data.prepare.download import Patience
 from tests.helpers.server import Server
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_this_session(tmp_path_factory):
+    """Every test and every example has a feature cache of its own session, never the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROMPTLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

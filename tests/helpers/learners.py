@@ -1,20 +1,37 @@
 """Learners that tests share."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
-from promptlab.learners import ClosedFormStage, CoCoOp, CoOp, PromptLearner, ZeroShot
+from promptlab.learners import (
+    SHIP,
+    CLIPAdapter,
+    ClosedFormStage,
+    CoCoOp,
+    CoOp,
+    KgCoOp,
+    LinearProbe,
+    MaPLe,
+    PromptLearner,
+    TipAdapter,
+    TipAdapterF,
+    ZeroShot,
+)
 
 
 class NearestMean(PromptLearner):
     """A closed form: the normalised mean feature of each class."""
+
+    per_class = ("means",)
 
     def __init__(self, clip, class_names):
         super().__init__(clip, class_names)
         self.register_buffer("means", torch.zeros(len(class_names), clip.dim))
 
     def forward(self, inputs):
-        return self.clip.logit_scale * inputs @ self.means.T
+        return self.clip.logits(inputs, self.means)
 
     def fit_plan(self):
         return [ClosedFormStage("means", self._solve)]
@@ -23,17 +40,27 @@ class NearestMean(PromptLearner):
         for label in range(len(self.class_names)):
             self.means[label] = nn.functional.normalize(train.inputs[train.labels == label].mean((0, 1)), dim=-1)
 
-    def select(self, class_indices):
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.means = self.means[list(class_indices)]
-        return chosen
 
-
-LEARNERS = [
-    (ZeroShot, {}),
-    (ZeroShot, {"templates": "select"}),
-    (CoOp, {"n_ctx": 4}),
-    (CoOp, {"ctx_init": "a photo of a", "csc": True, "class_token_position": "middle"}),
-    (CoCoOp, {}),
-]
-"""Learners of promptlab with arguments."""
+LEARNERS = {
+    "zero-shot": (ZeroShot, {}),
+    "zero-shot ensemble": (ZeroShot, {"templates": "select"}),
+    "coop": (CoOp, {"n_ctx": 4}),
+    "coop class-specific": (CoOp, {"ctx_init": "a photo of a", "csc": True, "class_token_position": "middle"}),
+    "cocoop": (CoCoOp, {}),
+    "kgcoop": (KgCoOp, {}),
+    "maple": (MaPLe, {"depth": 3}),
+    "clip-adapter": (CLIPAdapter, {}),
+    "clip-adapter ensemble": (CLIPAdapter, {"templates": "select", "ratio": 0.6, "reduction": 2}),
+    "tip-adapter": (TipAdapter, {"search_step": (15, 6)}),
+    "tip-adapter-f": (TipAdapterF, {"search_step": (15, 6)}),
+    "tip-adapter-f no search": (TipAdapterF, {"search": False, "templates": "select"}),
+    "linear probe": (LinearProbe, {}),
+    "linear probe given penalty": (LinearProbe, {"c": 10.0}),
+    "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),
+    "ship's gan around cocoop": (SHIP, {"inner": CoCoOp, "prompt_generator": "gan"}),
+    "ship from scratch": (
+        SHIP,
+        {"inner": partial(CoOp, csc=True, n_ctx=2), "prompt_generator": "vae_scratch_decoder"},
+    ),
+}
+"""Every learner that promptlab offers, with arguments for the tests; a new one gets a line here."""

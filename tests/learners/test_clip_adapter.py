@@ -5,21 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CLIPAdapter, ZeroShot
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake"]
 OWN = "a photo of a {}, a type of pet."
-
-
-class TestContract(LearnerContract):
-    learner = CLIPAdapter
-
-
-class TestContractEnsemble(LearnerContract):
-    learner = CLIPAdapter
-    arguments = {"templates": "select", "ratio": 0.6, "reduction": 2}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CoOp, KgCoOp, ZeroShot
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
 from tests.helpers.settings import settings_of
 
 TEMPLATE = "a centered satellite photo of {}."
-
-
-class TestContract(LearnerContract):
-    learner = KgCoOp
 
 
 def batch_of(clip, classes, count=6):

@@ -7,20 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, LinearProbe
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.linear_probe import search_c
 from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "dog", "tree"]
-
-
-class TestContract(LearnerContract):
-    learner = LinearProbe
-
-
-class TestContractGivenPenalty(LearnerContract):
-    learner = LinearProbe
-    arguments = {"c": 10.0}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,10 @@ from torch.nn import functional as F
 
 from promptlab.clip import UnsupportedBackboneError
 from promptlab.learners import Batch, MaPLe
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.base.optim import Optim
 from tests.helpers.images import pictures, prompted_by_hand
 from tests.helpers.models import class_names, freeze, rule_model, tiny_clip
 from tests.helpers.settings import settings_of
-
-
-class TestContract(LearnerContract):
-    learner = MaPLe
-    arguments = {"depth": 3}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")

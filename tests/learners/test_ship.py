@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from promptlab import load_learner
 from promptlab.cli.synthesize import _names
-from promptlab.learners import Batch, CoCoOp, CoOp, PromptLearner, TipAdapter, TipAdapterF
-from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners import Batch, CoOp, PromptLearner, TipAdapter, TipAdapterF
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import ClosedFormStage
 from promptlab.learners.ship.generators import vae_loss
@@ -20,21 +19,6 @@ from tests.helpers.models import class_names, freeze, full_encode, full_prompts,
 
 SEEN = 5
 GENERATORS = ["vae", "gan", "vae_scratch_decoder"]
-
-
-class TestAroundCoOp(LearnerContract):
-    learner = SHIP
-    arguments = {"inner": partial(CoOp, n_ctx=2)}  # noqa: RUF012
-
-
-class TestAroundCoCoOp(LearnerContract):
-    learner = SHIP
-    arguments = {"inner": CoCoOp, "prompt_generator": "gan"}  # noqa: RUF012
-
-
-class TestFromScratch(LearnerContract):
-    learner = SHIP
-    arguments = {"inner": partial(CoOp, csc=True, n_ctx=2), "prompt_generator": "vae_scratch_decoder"}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")

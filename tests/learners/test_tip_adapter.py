@@ -6,28 +6,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, ClosedFormStage, GradientStage, TipAdapter, TipAdapterF, ZeroShot
-from promptlab.learners.base.contract import LearnerContract
 from promptlab.learners.tip_search import best_pair, grid
 from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "golden_retriever", "sea or lake", "boat"]
 OWN = "a photo of a {}, a type of pet."
 SMALL = {"search_step": (15, 6)}
-
-
-class TestContract(LearnerContract):
-    learner = TipAdapter
-    arguments = SMALL
-
-
-class TestContractTrainedKeys(LearnerContract):
-    learner = TipAdapterF
-    arguments = SMALL
-
-
-class TestContractNoSearch(LearnerContract):
-    learner = TipAdapterF
-    arguments = {"search": False, "templates": "select"}  # noqa: RUF012
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import promptlab
-from promptlab.results.provenance import git_commit, host, peak_memory_bytes, utc_now, versions
+from promptlab.results.provenance import git_commit, host, utc_now, versions
 
 
 def git(folder, *arguments):
@@ -53,15 +53,6 @@ def test_host():
     assert found.cpu_count >= 1
     assert found.torch_threads >= 1
     assert found.python == ".".join(map(str, sys.version_info[:3]))
-
-
-def test_peak_memory_is_in_bytes_and_never_falls():
-    before = peak_memory_bytes()
-    block = bytearray(64 << 20)
-    block[::4096] = b"x" * len(block[::4096])
-    after = peak_memory_bytes()
-    assert 30 << 20 < before <= after < 1 << 40
-    assert len(block) <= after
 
 
 def test_the_time_is_utc():

@@ -89,7 +89,7 @@ def test_round_trip(clip, tmp_path, case):
 
 CONTRACTS = [
     type(f"Contract{learner.__name__}", (LearnerContract,), {"learner": learner, "arguments": arguments})
-    for learner, arguments in LEARNERS
+    for learner, arguments in LEARNERS.values()
 ]
 
 

@@ -12,8 +12,7 @@ The result equals the full encoding to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -26,25 +25,10 @@ from promptlab.clip.text import memory
 from promptlab.clip.text.attention import activation, attend, attend_causally
 from promptlab.clip.text.pairs import Block, Gather, PairPlan, gather
 from promptlab.clip.text.ragged import Ragged
-
-DeepPrompts = Mapping[int, Tensor]
-"""Before layer i (0-based), positions 1..M of every prefix are replaced by these (P or 1, M, E) vectors."""
+from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 
 
-@dataclass(frozen=True)
-class PrefixStates:
-    """What the tails need of encoded prefixes.
-
-    Args:
-        keys_values: per layer (T, 2E): keys and values of all T prefix tokens.
-        lengths: tokens of each prefix.
-    """
-
-    keys_values: tuple[Tensor, ...]
-    lengths: tuple[int, ...]
-
-
-class TextTower:
+class CausalTower:
     """A frozen causal text transformer of open_clip, driven by embeddings instead of token ids.
 
     Args:
@@ -64,6 +48,25 @@ class TextTower:
         self.context_length: int = len(self.positions)
         self.budget = memory_mb * 2**20
         self._activations = [activation(block.mlp[1]) for block in self.blocks]
+
+    @property
+    def layers(self) -> int:
+        """Transformer layers."""
+        return len(self.blocks)
+
+    @property
+    def dim(self) -> int:
+        """D, width of a text feature."""
+        if self.projection is None:
+            return self.width
+        if isinstance(self.projection, nn.Linear):
+            return self.projection.out_features
+        return int(self.projection.shape[1])  # type: ignore[index]
+
+    @property
+    def token_table(self) -> Tensor:
+        """Embeddings of the whole vocabulary, a row (E,) per token."""
+        return self.token_embedding.weight
 
     @property
     def device(self) -> torch.device:
@@ -90,7 +93,7 @@ class TextTower:
             deep: replacements before given layers; the prefixes must then be of one length.
 
         Returns:
-            Keys and values of every layer; constant if nothing requires a gradient.
+            Keys and values (T, 2E) of every layer; constant if nothing requires a gradient.
         """
         chunk = _sequences(prefixes.lengths, self.device)
         x = self._positioned(prefixes, chunk)
@@ -178,7 +181,7 @@ class TextTower:
     def _encode_tails(
         self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, queries: Tensor | None
     ) -> Tensor:
-        trains = torch.is_grad_enabled() and _any_gradient(tails.rows, *states.keys_values)
+        trains = torch.is_grad_enabled() and _any_gradient(tails.rows, *states.tensors)
         chunks = self._chunks(plan, budget, trains)
         answers = []
         for chunk in chunks:
@@ -187,7 +190,7 @@ class TextTower:
         return _reorder(answers, torch.cat([chunk.outputs for chunk in chunks]))
 
     def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, queries: Tensor | None) -> Tensor:
-        features = self._run_tails(states.keys_values, tails, chunk)
+        features = self._run_tails(states.tensors, tails, chunk)
         return features if queries is None else (features * queries[chunk.prefixes]).sum(-1)
 
     def _run_tails(self, keys_values: Sequence[Tensor], tails: Ragged, chunk: Gather) -> Tensor:

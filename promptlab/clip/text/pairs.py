@@ -63,6 +63,11 @@ class PairPlan:
 
     Raises:
         ValueError: if an index points outside the prefixes or tails, or there are no pairs.
+
+    Example:
+        >>> from promptlab.clip import PairPlan
+        >>> len(PairPlan.product([5], [3, 4, 4]))  # one prefix before three tails
+        3
     """
 
     def __init__(self, pairs: Tensor | IntArray, prefix_lengths: Lengths, tail_lengths: Lengths) -> None:

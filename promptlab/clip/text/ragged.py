@@ -19,6 +19,12 @@ class Ragged:
 
     Raises:
         ValueError: if a sequence is empty or the lengths don't sum to T.
+
+    Example:
+        >>> import torch
+        >>> from promptlab.clip import Ragged
+        >>> Ragged.pack([torch.zeros(3, 8), torch.zeros(5, 8)]).lengths
+        (3, 5)
     """
 
     rows: Tensor

@@ -23,14 +23,17 @@ from open_clip.model import convert_to_custom_text_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from promptlab.support.errors import PromptlabError
+from promptlab.support.words import first_line, some_of
+
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's archives hold these as tensors
-_SHOWN = 3  # keys that a message names
+_KEYS_NAMED = 3
 _CONVERT = (
     "Where you trust the file, convert it once: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 )
 
 
-class CheckpointError(ValueError):
+class CheckpointError(PromptlabError, ValueError):
     """A checkpoint file that can't be read safely, or doesn't fit the model."""
 
 
@@ -124,11 +127,6 @@ class Checkpoint:
             raise CheckpointError(f"{self.path} can't be read as a checkpoint ({first_line(error)})") from error
 
 
-def first_line(error: Exception) -> str:
-    """An error's type and the first line of its message."""
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-
-
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Copy a checkpoint into a model: every key must be there, none left over, every shape equal.
 
@@ -171,8 +169,7 @@ def _differences(expected: dict[str, Tensor], got: dict[str, Tensor]) -> Iterato
     ]
     for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped)):
         if keys:
-            more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-            yield f"{len(keys)} keys {what} ({', '.join(keys[:_SHOWN])}{more})"
+            yield f"{len(keys)} keys {what} ({some_of(keys, _KEYS_NAMED)})"
 
 
 def _releases() -> list[Release]:

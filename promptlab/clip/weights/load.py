@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.guards import require_promptable_config
-from promptlab.clip.weights.checkpoints import first_line, load_weights
+from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.support.words import first_line
 
 DEMO = "demo"
 Transform = Callable[[Image.Image], Tensor]
@@ -64,9 +65,9 @@ def load_clip(
         WeightsUnavailableError: if weights can't be fetched.
 
     Example:
-        >>> clip = load_clip("ViT-B-32", "random", seed=1)
+        >>> clip = load_clip("demo")  # or load_clip("ViT-B-16-quickgelu", "openai", device="cuda")
         >>> clip.dim, clip.width
-        (512, 512)
+        (128, 128)
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision={precision!r}: allowed are {', '.join(get_args(Precision))}")

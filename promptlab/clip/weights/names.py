@@ -7,9 +7,10 @@ name whatever activation its weights were trained with; only the tag's own entry
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import open_clip
+
+from promptlab.support.words import closest
 
 RANDOM = "random"
 """Asks for random weights where a tag would stand."""
@@ -109,5 +110,5 @@ def _counterpart(name: str) -> str | None:
 
 
 def _close(word: str, allowed: Sequence[str]) -> str:
-    close = get_close_matches(word, allowed, n=3)
+    close = closest(word, allowed, most=3)
     return f": did you mean {' or '.join(map(repr, close))}?" if close else "."

@@ -18,7 +18,9 @@ from open_clip.factory import parse_model_name
 from open_clip.pretrained import download_pretrained_from_hf
 
 from promptlab.clip.weights import names
-from promptlab.clip.weights.checkpoints import Checkpoint, first_line
+from promptlab.clip.weights.checkpoints import Checkpoint
+from promptlab.support.errors import PromptlabError
+from promptlab.support.words import first_line
 
 _CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _CONFIG = "open_clip_config.json"
@@ -32,7 +34,7 @@ _USUAL_FILES = (
 )
 
 
-class WeightsUnavailableError(RuntimeError):
+class WeightsUnavailableError(PromptlabError, RuntimeError):
     """Weights, a configuration or a tokenizer couldn't be fetched."""
 
 

@@ -4,7 +4,9 @@ A dataset is its YAML in ``conf/dataset``: where its images may lie, its split f
 lists where there is none. Facts from CoOp's DATASETS.md and ``datasets/*.py``.
 """
 
-from promptlab.data.benchmarks.place import Place
-from promptlab.data.benchmarks.reader import read_benchmark
+import lazy_loader
 
-__all__ = ["Place", "read_benchmark"]
+from promptlab.support.deprecation import moved
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = moved(__name__, __getattr__, {"Place": "promptlab.data.benchmarks:Layout"})

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from promptlab.data.benchmarks.place import Place, image_names, subfolders
+from promptlab.data.benchmarks.layout import Layout, image_names, subfolders
 from promptlab.data.benchmarks.rules import split_each_class
-from promptlab.data.readers.rows import SplitRows
+from promptlab.data.readers.split_rows import SplitRows
 
 
 def class_folders(
-    place: Place, *, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None
+    layout: Layout, *, ignored: Collection[str] = (), renamed: Mapping[str, str] | None = None
 ) -> SplitRows:
     """Split each folder 50/20/30; labels follow the sorted folder names.
 
     Args:
-        place: the dataset.
+        layout: the dataset.
         ignored: folders that are no classes.
         renamed: class names by folder, where they differ.
 
     Raises:
         DatasetError: if there are no folders, or one has too few images.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> base = Path(folder.name)
+        >>> (base / "banded").mkdir()
+        >>> for number in range(10):
+        ...     (base / "banded" / f"{number}.jpg").touch()
+        >>> rows = class_folders(Layout("dtd", base, base, (base,)))
+        >>> len(rows.train), len(rows.val), len(rows.test)
+        (5, 2, 3)
     """
     names = renamed or {}
-    folders = [folder for folder in subfolders(place.images) if folder not in ignored]
+    folders = [folder for folder in subfolders(layout.images) if folder not in ignored]
     return split_each_class(
-        [(f"{folder}/{image}", label, names.get(folder, folder)) for image in image_names(place.images / folder)]
+        [(f"{folder}/{image}", label, names.get(folder, folder)) for image in image_names(layout.images / folder)]
         for label, folder in enumerate(folders)
     )

@@ -11,12 +11,11 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from promptlab.data.readers.rows import Rows, SplitRows
+from promptlab.data.hold_out import FIXED_SEED, HELD_OUT_SHARE, TRAIN_SHARE, VAL_SHARE, cut
+from promptlab.data.readers.split_rows import Rows, SplitRows
 from promptlab.support.errors import DatasetError
 
-SEED = 1
-BUILT = f"built by CoOp's rule (fixed seed {SEED}), not CoOp's own file"
-TRAIN, VAL, HELD_OUT = 0.5, 0.2, 0.2
+BUILT = f"built by CoOp's rule (fixed seed {FIXED_SEED}), not CoOp's own file"
 
 
 def split_each_class(classes: Iterable[Rows]) -> SplitRows:
@@ -28,23 +27,20 @@ def split_each_class(classes: Iterable[Rows]) -> SplitRows:
     Raises:
         DatasetError: if a class is too small to be in all three.
     """
-    stream = random.Random(SEED)
+    stream = random.Random(FIXED_SEED)
     train: list[Any] = []
     val: list[Any] = []
     test: list[Any] = []
     for rows in classes:
-        shuffled = list(rows)
-        stream.shuffle(shuffled)
-        n_train, n_val = round(len(shuffled) * TRAIN), round(len(shuffled) * VAL)
-        if not (n_train and n_val and n_train + n_val < len(shuffled)):
-            raise DatasetError(f"{_named(shuffled)} has {len(shuffled)} images, too few to split 50/20/30")
-        train += shuffled[:n_train]
-        val += shuffled[n_train : n_train + n_val]
-        test += shuffled[n_train + n_val :]
+        parts = cut(rows, (TRAIN_SHARE, VAL_SHARE), stream)
+        if not all(parts):
+            raise DatasetError(f"{_named(rows)} has {len(rows)} images, too few to split 50/20/30")
+        for split, part in zip((train, val, test), parts, strict=True):
+            split += part
     return SplitRows(train, val, test, source=BUILT)
 
 
-def hold_out(trainval: Rows, test: Rows) -> SplitRows:
+def hold_out_val(trainval: Rows, test: Rows) -> SplitRows:
     """The official test list, and 20 % of each class of the official training list for validation.
 
     Classes are visited as the training list first shows them.
@@ -56,19 +52,18 @@ def hold_out(trainval: Rows, test: Rows) -> SplitRows:
     Raises:
         DatasetError: if a class is too small for both.
     """
-    stream = random.Random(SEED)
+    stream = random.Random(FIXED_SEED)
     by_label: dict[int, list[Any]] = {}
     for row in trainval:
         by_label.setdefault(row[1], []).append(row)
     train: list[Any] = []
     val: list[Any] = []
     for rows in by_label.values():
-        n_val = round(len(rows) * HELD_OUT)
-        if not n_val:
+        held, kept = cut(rows, (HELD_OUT_SHARE,), stream)
+        if not held:
             raise DatasetError(f"{_named(rows)} has {len(rows)} training images, too few to hold 20 % out")
-        stream.shuffle(rows)
-        val += rows[:n_val]
-        train += rows[n_val:]
+        val += held
+        train += kept
     return SplitRows(train, val, test, source=BUILT)
 
 

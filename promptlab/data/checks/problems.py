@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
 
-SHOWN = 100
+NAMES_IN_A_PROBLEM = 100
+PROBLEMS_LISTED = 100
 
 
 def counted(what: str, names: Sequence[str]) -> list[str]:
     """One problem, with the number of names and the names; none without names."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}"] if names else []
-
-
-def shortened(problems: Sequence[str]) -> list[str]:
-    """The first problems, and how many more there are."""
-    more = [f"and {len(problems) - SHOWN} more like these"] if len(problems) > SHOWN else []
-    return [*problems[:SHOWN], *more]
+    return [f"{len(names)} {what}: {some_of(names, NAMES_IN_A_PROBLEM)}"] if names else []
 
 
 def refuse(where: str, problems: Sequence[str]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promptlab.data.checks.decoding import unreadable
 from promptlab.data.checks.problems import counted, refuse
-from promptlab.data.checks.readable import unreadable
 from promptlab.data.items import SPLITS, Dataset, Items
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def warn_of_copies(dataset: Dataset) -> None:
 
 
 def _readable(items: Items, indices: set[int]) -> Items:
-    return items.take([place for place, index in enumerate(items.indices.tolist()) if index in indices])
+    return items.take([position for position, index in enumerate(items.indices.tolist()) if index in indices])
 
 
 def _warnings(dataset: Dataset, parts: dict[str, Items]) -> list[str]:

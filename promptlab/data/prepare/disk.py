@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from promptlab.support.errors import DatasetError
+from promptlab.support.locks import HeldError, lock_file
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-log = logging.getLogger(__name__)
 
 
 class DiskError(DatasetError):
@@ -65,33 +61,13 @@ def only_one(folder: Path) -> Iterator[None]:
         OSError: if it can't be made.
     """
     path = folder / "lock"
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise DatasetError(f"another `promptlab data prepare` is at work in {folder.parent}: wait for it") from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                os.close(handle)
-                raise
-            log.warning("%s is on a file system without locks: prepare a dataset there only once at a time", folder)
-        if _is_same(handle, path):
-            break
-        os.close(handle)  # its last holder removed it meanwhile
     try:
-        yield
-    finally:
-        if {entry.name for entry in folder.iterdir()} == {path.name}:
-            path.unlink()
-            folder.rmdir()
-        os.close(handle)
-
-
-def _is_same(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
+        with lock_file(path, wait=False):
+            try:
+                yield
+            finally:
+                if {entry.name for entry in folder.iterdir()} == {path.name}:
+                    path.unlink()
+                    folder.rmdir()
+    except HeldError:
+        raise DatasetError(f"another `promptlab data prepare` is at work in {folder.parent}: wait for it") from None

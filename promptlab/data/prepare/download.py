@@ -18,12 +18,12 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from promptlab.data.prepare.bars import bytes_bar
 from promptlab.data.prepare.checksum import checksum_problem
 from promptlab.data.prepare.disk import explained, require_space
 from promptlab.data.prepare.part import Part, Version
 from promptlab.data.prepare.sources import Remote
 from promptlab.support.errors import DatasetError
+from promptlab.support.progress import byte_progress
 from promptlab.support.version import __version__
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def _receive(response: HTTPResponse, part: Part, version: Version, remote: Remot
         require_space(part.path.parent, version.length - have, remote.name)
     with (
         _opened(part, version, resumed) as file,
-        bytes_bar(remote.name, version.length, start=have) as advance,
+        byte_progress(remote.name, version.length, start=have) as advance,
     ):
         while chunk := response.read1(CHUNK):
             _write(file, chunk, part)

@@ -15,9 +15,10 @@ from promptlab.data.items import Dataset
 from promptlab.data.prepare.sources import ByHand, Sources, find, is_needed
 from promptlab.data.sources.files import FileImages
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import shortened
 
 State = Literal["ok", "missing", "differs", "note"]
-SHOWN = 20
+PROBLEMS_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Finding:
             neither good nor bad.
         what: the thing.
         said: what was found, in words.
+
+    Example:
+        >>> Finding("ok", "classes", "47").state
+        'ok'
     """
 
     state: State
@@ -53,6 +58,17 @@ def examine(
 
     Yields:
         Findings, as they are made.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> node = {"name": "demo_textures", "about": {"classes": 12}}
+        >>> for found in examine(node, lambda: demo_dataset("demo_textures"), Sources()):
+        ...     print(found.state, found.what, found.said.split(",")[0])
+        ok classes 12
+        note train 384
+        note val 192
+        note test 720
+        note split demo
     """
     about = node.get("about") or {}
     yield from _files(node, sources)
@@ -133,10 +149,8 @@ def _listed(dataset: Dataset) -> Iterator[Finding]:
 def _decoded(dataset: Dataset) -> Iterator[Finding]:
     """Every image read, and the lists compared by content."""
     found = validate(dataset)
-    for problem in found.problems[:SHOWN]:
+    for problem in shortened(found.problems, PROBLEMS_LISTED):
         yield Finding("missing", "image", problem)
-    if len(found.problems) > SHOWN:
-        yield Finding("missing", "image", f"and {len(found.problems) - SHOWN:,} more like these")
     for warning in found.warnings:
         yield Finding("differs", "lists", warning)
     if not found.problems:

@@ -44,6 +44,13 @@ def install(
 
     Raises:
         DatasetError: naming the file that can't be had, and why.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     (Path(root) / "pets").mkdir()
+        ...     (Path(root) / "pets" / "list.txt").write_text("cat")
+        ...     install([Remote("https://example.org/list.txt", {"": "pets/list.txt"})], Path(root))  # nothing to do
+        3
     """
     for remote in remotes:
         if not is_needed(remote, root, layouts) or not _absent(remote, root, layouts):

@@ -66,6 +66,10 @@ class Sources:
     Args:
         download: what can be downloaded.
         by_hand: what can't.
+
+    Example:
+        >>> Sources(by_hand=(ByHand("dtd/images", "the images"),)).download
+        ()
     """
 
     download: tuple[Remote, ...] = field(default=())
@@ -78,6 +82,10 @@ def sources_of(name: str, file: Path | None = None) -> Sources:
     Args:
         name: a dataset's name.
         file: another file of the same form as ``sources.yaml``.
+
+    Example:
+        >>> sources_of("eurosat").download[0].name
+        'EuroSAT.zip'
     """
     known = yaml.safe_load((file or FILE).read_text(encoding="utf-8"))
     entry = known.get(name) or {}
@@ -100,7 +108,7 @@ def find(root: Path, path: str, layouts: Sequence[str] = ()) -> Path | None:
 
 
 def _elsewhere(path: Path, layouts: Sequence[Path]) -> list[Path]:
-    """Where else :func:`promptlab.data.benchmarks.place.find_place` looks for what belongs at ``path``.
+    """Where else :func:`promptlab.data.benchmarks.layout.find_layout` looks for what belongs at ``path``.
 
     Images are looked for in the image folders alone; a list in them, in those above them, and in the root.
     """

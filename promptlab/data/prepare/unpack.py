@@ -17,9 +17,9 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from promptlab.data.prepare.bars import bytes_bar
 from promptlab.data.prepare.disk import explained, require_space
 from promptlab.support.errors import DatasetError
+from promptlab.support.progress import byte_progress
 
 Member = tuple[PurePosixPath, Callable[[], IO[bytes]] | None, int]
 """A member's path, what opens it (None for a folder), and the bytes of the archive read by then."""
@@ -54,7 +54,7 @@ def unpack(archive: Path, folder: Path, wanted: Collection[str]) -> None:
     seen: set[str] = set()
     try:
         folder.mkdir(exist_ok=True)
-        with bytes_bar(f"unpacking {archive.name}", archive.stat().st_size) as advance:
+        with byte_progress(f"unpacking {archive.name}", archive.stat().st_size) as advance:
             read = 0
             for path, opener, position in _members(archive, folder):
                 belongs = [name for name, part in parts.items() if path.is_relative_to(part)]

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from promptlab.class_text.names import names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
 from promptlab.data.sources.features import FeatureRows
@@ -50,6 +52,16 @@ def read_features(
 
     Raises:
         DatasetError: naming the file and what is wrong with it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = Path(folder.name, "mine.npz")
+        >>> features, labels = np.random.default_rng(0).normal(size=(4, 8)), np.array([0, 0, 1, 1])
+        >>> np.savez(file, features=features, labels=labels, class_names=["cat", "dog"])
+        >>> data = read_features(train=file, test=file)
+        >>> data.class_names, len(data.train)
+        (('cat', 'dog'), 4)
     """
     if not train or not test:
         raise DatasetError("a dataset of features needs two files: set dataset.train=FILE and dataset.test=FILE")
@@ -86,13 +98,7 @@ def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -
                 "per line"
             )
         return train.class_names
-    if isinstance(given, str | Path):
-        try:
-            lines = Path(given).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise DatasetError(f"class names can't be read: {given} ({error.strerror})") from error
-        given = [line.strip() for line in lines if line.strip()]
-    return tuple(str(name) for name in given)
+    return names_of_numbers(str(given) if isinstance(given, Path) else given)
 
 
 def _split_hash(files: dict[str, FeatureFile]) -> str:
@@ -100,4 +106,4 @@ def _split_hash(files: dict[str, FeatureFile]) -> str:
     for split, file in sorted(files.items()):
         digest.update(f"{split} {file.features.dtype} {file.features.shape}\n".encode())
         digest.update(np.ascontiguousarray(file.features).tobytes() + file.labels.tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:ID_DIGITS]

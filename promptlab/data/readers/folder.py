@@ -9,13 +9,13 @@ from pathlib import Path
 from promptlab.class_text.names import ClassNames
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.own_images import (
-    EXTENSIONS,
+from promptlab.data.readers.labelled_paths import (
     dataset_of_lists,
     drawn_lists,
     given_path,
-    split_of,
 )
+from promptlab.data.readers.split_names import split_of
+from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
 
@@ -47,20 +47,33 @@ def read_folder(
 
     Raises:
         DatasetError: naming everything that is wrong: unreadable files, classes without images, unclear folders.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+        ...     Path(folder.name, name).parent.mkdir(exist_ok=True)
+        ...     Image.new("RGB", (8, 8)).save(Path(folder.name, name))
+        >>> data = read_folder("pets", folder.name, validate=False)
+        >>> data.class_names, len(data.train), len(data.test)
+        (('cat', 'dog'), 2, 2)
     """
     base = given_path(name, path, "a folder of images")
     if not base.is_dir():
         raise DatasetError(f"dataset {name}: {base} is a file; a folder of images is needed")
     problems: list[str] = []
     ignored: list[str] = []
-    places = _split_folders(base)
-    found = {split: _by_class(base, place, ignored) for split, place in (places or {"": ""}).items()}
+    split_folders = _split_folders(base)
+    found = {split: _by_class(base, folder, ignored) for split, folder in (split_folders or {"": ""}).items()}
     keys = sorted({key for images in found.values() for key in images})
     if not keys:
         raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
     pairs = {split: [(path, key) for key in sorted(images) for path in images[key]] for split, images in found.items()}
     lists = (
-        {split: pairs.get(split, []) for split in SPLITS} if places else drawn_lists(pairs[""], split_seed, problems)
+        {split: pairs.get(split, []) for split in SPLITS}
+        if split_folders
+        else drawn_lists(pairs[""], split_seed, problems)
     )
     dataset = dataset_of_lists(
         name,
@@ -69,7 +82,7 @@ def read_folder(
         keys=keys,
         class_names=class_names,
         template=template,
-        source="folders" if places else f"drawn from folders (split_seed={split_seed})",
+        source="folders" if split_folders else f"drawn from folders (split_seed={split_seed})",
         where=f"dataset {name} ({base})",
         problems=problems,
         validate=validate,
@@ -88,31 +101,31 @@ def _split_folders(base: Path) -> dict[str, str]:
     A lone ``train`` or ``test`` among others is a class.
     """
     folders = _folders(base)
-    places: dict[str, str] = {}
+    found: dict[str, str] = {}
     for folder in folders:
         split = split_of(folder)
-        if split in places:
-            raise DatasetError(f"{base} has two folders for {split}: {places[split]} and {folder}. Keep one.")
+        if split in found:
+            raise DatasetError(f"{base} has two folders for {split}: {found[split]} and {folder}. Keep one.")
         if split is not None:
-            places[split] = folder
-    others = [folder for folder in folders if folder not in places.values()]
-    if {"train", "test"} <= places.keys():
+            found[split] = folder
+    others = [folder for folder in folders if folder not in found.values()]
+    if {"train", "test"} <= found.keys():
         if others:
             raise DatasetError(
                 f"{base} holds train and test folders and others beside them: {some_of(others)}. Move those away, or "
                 "put all class folders inside train, val and test."
             )
-        return places
-    if "train" in places and not others:
-        raise DatasetError(f"{base} has a folder {places['train']} but none for test images. Add one named test.")
+        return found
+    if "train" in found and not others:
+        raise DatasetError(f"{base} has a folder {found['train']} but none for test images. Add one named test.")
     return {}
 
 
-def _by_class(base: Path, place: str, ignored: list[str]) -> dict[str, list[str]]:
+def _by_class(base: Path, inside: str, ignored: list[str]) -> dict[str, list[str]]:
     """Images of each class folder in order, relative to ``base``; what else lies there is noted."""
-    root = base / place
-    ignored += [os.path.join(place, file) for file in _files(root)]
-    return {folder: _images(base, os.path.join(place, folder), ignored) for folder in _folders(root)}
+    root = base / inside
+    ignored += [os.path.join(inside, file) for file in _files(root)]
+    return {folder: _images(base, os.path.join(inside, folder), ignored) for folder in _folders(root)}
 
 
 def _images(base: Path, folder: str, ignored: list[str]) -> list[str]:
@@ -123,7 +136,7 @@ def _images(base: Path, folder: str, ignored: list[str]) -> list[str]:
         before = where[start:].replace(os.sep, "/")
         for file in sorted(files):
             path = f"{before}/{file}"
-            if file.lower().endswith(EXTENSIONS):
+            if is_image_name(file):
                 images.append(path)
             elif not _hidden(file):
                 ignored.append(path)

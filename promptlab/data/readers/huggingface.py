@@ -1,6 +1,6 @@
 """Images in a Hugging Face ``datasets`` table: a folder that ``save_to_disk`` wrote, or an id on the hub.
 
-Needs the extra ``promptlab[hf]``.
+Needs the extra ``promptlab-clip[hf]``.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import numpy as np
 
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.decoding import newly_unreadable
 from promptlab.data.checks.labels import check_labels
-from promptlab.data.checks.problems import refuse, shortened
-from promptlab.data.checks.readable import newly_unreadable
+from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
 from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
-from promptlab.data.readers.own_images import drawn_lists, split_of
-from promptlab.data.readers.rows import HASH_DIGITS
+from promptlab.data.readers.labelled_paths import drawn_lists
+from promptlab.data.readers.split_names import split_of
 from promptlab.data.sources.tables import TableImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import shortened
 
 
 def read_hf(
@@ -61,6 +63,11 @@ def read_hf(
 
     Raises:
         DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
+
+    Example:
+        >>> read_hf("pets", None)
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
@@ -93,11 +100,11 @@ def read_hf(
         val=items["val"],
         test=items["test"],
         split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
-        split_hash=digest.hexdigest()[:HASH_DIGITS],
+        split_hash=digest.hexdigest()[:ID_DIGITS],
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
     )
     if validate:
-        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values())))
+        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
         warn_of_copies(dataset)
     return dataset
 
@@ -108,7 +115,7 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
         import datasets
     except ImportError:
         raise DatasetError(
-            f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab[hf]'"
+            f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab-clip[hf]'"
         ) from None
     folder = Path(path).expanduser()
     saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
@@ -178,9 +185,9 @@ def _labels(
         )
         return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
     keys = sorted(set(cells[train]))
-    place = {key: label for label, key in enumerate(keys)}
-    labels = {split: np.array([place.get(cell, -1) for cell in column]) for split, column in cells.items()}
-    strange = sorted({cell for column in cells.values() for cell in column} - place.keys())
+    label_of = {key: label for label, key in enumerate(keys)}
+    labels = {split: np.array([label_of.get(cell, -1) for cell in column]) for split, column in cells.items()}
+    strange = sorted({cell for column in cells.values() for cell in column} - label_of.keys())
     if strange:
         raise DatasetError(f"{where}: classes without training images: {', '.join(strange)}")
     return names_for(keys, class_names), labels

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.checks.image_files import image_problems
 from promptlab.data.checks.problems import counted, refuse
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.own_images import (
+from promptlab.data.readers.csv_table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.labelled_paths import (
     Lists,
     dataset_of_lists,
     drawn_lists,
     given_path,
-    image_problems,
-    split_of,
 )
-from promptlab.data.readers.rows import dataset_of_rows
 from promptlab.data.readers.split_file import read_split_file
-from promptlab.data.readers.table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.split_names import split_of
+from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.support.errors import DatasetError
 
 
@@ -36,7 +36,7 @@ def read_csv(
     split_seed: int = 1,
     validate: bool = True,
 ) -> Dataset:
-    """Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
+    r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
 
     Labels are names, with classes in alphabetical order, or numbers from 0 whose names ``class_names`` gives.
 
@@ -52,6 +52,17 @@ def read_csv(
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> table = "path,label,split\n1.png,cat,train\n2.png,dog,train\n3.png,cat,test\n"
+        >>> for name in ("1.png", "2.png", "3.png"):
+        ...     Path(folder.name, name).touch()
+        >>> _ = Path(folder.name, "pets.csv").write_text(table)
+        >>> data = read_csv("pets", Path(folder.name, "pets.csv"), validate=False)
+        >>> data.class_names, len(data.train), len(data.test)
+        (('cat', 'dog'), 2, 1)
     """
     file = given_path(name, path, "a CSV file")
     where = f"dataset {name} ({file})"
@@ -103,6 +114,16 @@ def read_json(
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
+
+    Example:
+        >>> import json, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> for name in ("1.png", "2.png"):
+        ...     Path(folder.name, name).touch()
+        >>> _ = Path(folder.name, "pets.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
+        ('cat', 'dog')
     """
     file = given_path(name, path, "a JSON file")
     where = f"dataset {name} ({file})"

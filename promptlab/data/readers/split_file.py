@@ -7,12 +7,13 @@ share a name, one class may not have two.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
+from promptlab.data.datasets_folder import existing_folder
+from promptlab.data.hashing import content_id
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.rows import HASH_DIGITS, SplitRows, dataset_of_rows
+from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
 
 
@@ -46,10 +47,18 @@ def read_coop_split(
 
     Raises:
         DatasetError: if the folder or the split file is missing or not as it should be; the message says what to do.
+
+    Example:
+        >>> import tempfile
+        >>> root = tempfile.TemporaryDirectory()
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> Path(root.name, "pets").mkdir()
+        >>> _ = Path(root.name, "pets", "split.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> data = read_coop_split("pets", root.name, folder="pets", split_file="split.json", image_folder="images")
+        >>> data.class_names
+        ('cat', 'dog')
     """
-    base = datasets_folder(name, root, folder) / folder
-    if not base.is_dir():
-        raise DatasetError(f"{name}: its folder is missing. It belongs at {base} (see CoOp's DATASETS.md).")
+    base = existing_folder(name, root, folder, " (see CoOp's DATASETS.md)")
     path = base / split_file
     if not path.is_file():
         raise DatasetError(
@@ -58,27 +67,6 @@ def read_coop_split(
     rows = read_split_file(path)
     images = base / image_folder
     return dataset_of_rows(name, images, rows, where=f"{name} ({path})", template=template, n_classes=n_classes)
-
-
-def datasets_folder(name: str, root: str | Path | None, folder: str) -> Path:
-    """The absolute folder of all datasets.
-
-    Args:
-        name: the dataset that is wanted, for messages.
-        root: the folder, as the user gave it.
-        folder: where the dataset's images belong under it, for messages.
-
-    Raises:
-        DatasetError: if none is given or it does not exist.
-    """
-    if not root:
-        raise DatasetError(
-            f"{name} needs the folder of your datasets: set data.root=FOLDER (images in FOLDER/{folder})"
-        )
-    base = Path(root).expanduser().absolute()
-    if not base.is_dir():
-        raise DatasetError(f"{name}: the folder of datasets does not exist: {base}. Set data.root to the right one.")
-    return base
 
 
 def read_split_file(path: Path) -> SplitRows:
@@ -100,5 +88,4 @@ def read_split_file(path: Path) -> SplitRows:
                 raise DatasetError(
                     f"split file {path}: item {position} of {split} is {row!r}; it should be [path, label, class name]"
                 )
-    digest = hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
-    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=digest)
+    return SplitRows(lists["train"], lists["val"], lists["test"], source=f"coop ({path.name})", digest=content_id(data))

@@ -6,14 +6,12 @@ labels in the files count from 1, and image paths are those of another machine.
 The files' ``train_loc`` and ``val_loc`` together hold the images of ``test_seen_loc`` too (FLO: 5878 + 1156 = 5631
 trainval + 1403 test images of seen classes). A bias chosen on them would be chosen on tested images, so ``development``
 keeps to ``trainval_loc``. There is no split of seen classes for validation either: a fifth of development's training
-images (:func:`hold_out`) takes that part. Some copies of the files lack both lists; without ``valclasses1.txt``, which
-xlsa17 has beside them, there is no ``development`` then.
+images (:func:`promptlab.data.hold_out.hold_out`) takes that part. Some copies of the files lack both lists; without
+``valclasses1.txt``, which xlsa17 has beside them, there is no ``development`` then.
 """
 
 from __future__ import annotations
 
-import hashlib
-import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +22,9 @@ import numpy as np
 
 from promptlab.class_text.names import ClassNames, names_for, read_class_names
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.datasets_folder import existing_folder
+from promptlab.data.hashing import content_id
+from promptlab.data.hold_out import hold_out
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.xlsa17_files import array_of, counted_from_one, loc_of, read_mat, texts_of
 from promptlab.data.sources.files import FileImages
@@ -31,8 +32,7 @@ from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
 
-SPLITS, IMAGES, VAL_CLASSES = "att_splits.mat", "res101.mat", "valclasses1.txt"
-HELD_OUT = 0.2
+SPLIT_MAT, IMAGES_MAT, VAL_CLASSES_FILE = "att_splits.mat", "res101.mat", "valclasses1.txt"
 
 
 def read_xlsa17(
@@ -63,18 +63,23 @@ def read_xlsa17(
 
     Raises:
         DatasetError: if files are missing or not as they should be; the message says what to do.
+
+    Example:
+        >>> read_xlsa17("cub", "nowhere", folder="CUB", image_folder="CUB_200_2011/images")
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: cub: the folder of datasets does not exist: ...
     """
-    base = _existing_folder(name, root, folder)
-    splits, images = read_mat(name, base / SPLITS), read_mat(name, base / IMAGES)
-    labels = counted_from_one(array_of(images, "labels", base / IMAGES), base / IMAGES, "labels")
-    paths = [_tail(path, keep_after, base / IMAGES) for path in texts_of(images, "image_files", base / IMAGES)]
+    base = existing_folder(name, root, folder, f", with xlsa17's {SPLIT_MAT} and {IMAGES_MAT}")
+    splits, images = read_mat(name, base / SPLIT_MAT), read_mat(name, base / IMAGES_MAT)
+    labels = counted_from_one(array_of(images, "labels", base / IMAGES_MAT), base / IMAGES_MAT, "labels")
+    paths = [_tail(path, keep_after, base / IMAGES_MAT) for path in texts_of(images, "image_files", base / IMAGES_MAT)]
     if len(paths) != len(labels):
-        raise DatasetError(f"{base / IMAGES}: {len(paths)} image_files, but {len(labels)} labels")
+        raise DatasetError(f"{base / IMAGES_MAT}: {len(paths)} image_files, but {len(labels)} labels")
     raw_names = _class_names(name, base, class_names, splits)
     if labels.max() >= len(raw_names):
         raise DatasetError(f"{base}: labels run to {labels.max() + 1}, but there are {len(raw_names)} class names")
-    rows = {key: loc_of(splits, key, len(labels), base / SPLITS) for key in ("trainval", "test_seen", "test_unseen")}
-    _check(rows, labels, raw_names, base / SPLITS)
+    rows = {key: loc_of(splits, key, len(labels), base / SPLIT_MAT) for key in ("trainval", "test_seen", "test_unseen")}
+    _check(rows, labels, raw_names, base / SPLIT_MAT)
     held_out_classes = _development_classes(splits, labels, raw_names, base)
     dataset = _assemble(
         name=name,
@@ -84,7 +89,7 @@ def read_xlsa17(
         labels=labels,
         rows=(rows["trainval"], np.concatenate([rows["test_seen"], rows["test_unseen"]])),
         unseen=np.unique(labels[rows["test_unseen"]]),
-        split_source=f"xlsa17 ({SPLITS})",
+        split_source=f"xlsa17 ({SPLIT_MAT})",
     )
     if held_out_classes is None:
         return dataset
@@ -101,22 +106,6 @@ def clean_name(name: str) -> str:
     """
     bare = re.sub(r"^(\d+\.|[\\/]?[a-z][\\/])", "", name.strip())
     return re.sub(r"[_+/\\\s]+", " ", bare).strip().lower()
-
-
-def hold_out(labels: IntArray, share: float = HELD_OUT) -> tuple[list[int], list[int]]:
-    """Positions to keep and positions to hold out: a share of each class, at least one, by ``random.Random(1)``.
-
-    Args:
-        labels: (N,) labels; a class with a single image keeps it.
-        share: of each class's images, rounded.
-    """
-    stream = random.Random(1)
-    held: set[int] = set()
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label).tolist()
-        if len(members) > 1:
-            held.update(stream.sample(members, max(1, round(share * len(members)))))
-    return [i for i in range(len(labels)) if i not in held], sorted(held)
 
 
 def _development(dataset: Dataset, labels: IntArray, trainval: IntArray, held_out: IntArray) -> Dataset:
@@ -154,7 +143,7 @@ def _assemble(
     split_source: str,
 ) -> Dataset:
     train, test = (Items(source, part, labels[part]) for part in rows)
-    digest = hashlib.sha256(b"".join([labels.tobytes(), *(b"|" + part.tobytes() for part in rows)]))
+    contents = b"".join([labels.tobytes(), *(b"|" + part.tobytes() for part in rows)])
     return Dataset(
         name=name,
         class_names=class_names,
@@ -163,7 +152,7 @@ def _assemble(
         val=train.take([]),
         test=test,
         split_source=split_source,
-        split_hash=digest.hexdigest()[:32],
+        split_hash=content_id(contents),
         unseen=tuple(unseen.tolist()),
     )
 
@@ -173,18 +162,18 @@ def _development_classes(
 ) -> IntArray | None:
     """The classes of ``val_loc``, or those that a text file lists; None where neither is there."""
     if "train_loc" in splits and "val_loc" in splits:
-        train, val = (loc_of(splits, key, len(labels), base / SPLITS) for key in ("train", "val"))
+        train, val = (loc_of(splits, key, len(labels), base / SPLIT_MAT) for key in ("train", "val"))
         shared = np.intersect1d(labels[train], labels[val])
         if len(shared):
             listed = some_of([class_names[label] for label in shared])
-            raise DatasetError(f"{base / SPLITS}: train_loc and val_loc share classes: {listed}")
+            raise DatasetError(f"{base / SPLIT_MAT}: train_loc and val_loc share classes: {listed}")
         return np.unique(labels[val])
-    if not (base / VAL_CLASSES).is_file():
+    if not (base / VAL_CLASSES_FILE).is_file():
         return None
-    wanted = read_class_names(base / VAL_CLASSES)
+    wanted = read_class_names(base / VAL_CLASSES_FILE)
     unknown = [name for name in wanted if name not in class_names]
     if unknown:
-        raise DatasetError(f"{base / VAL_CLASSES} lists what is no class: {some_of(unknown)}")
+        raise DatasetError(f"{base / VAL_CLASSES_FILE} lists what is no class: {some_of(unknown)}")
     return np.array(sorted(class_names.index(name) for name in wanted), dtype=np.int64)
 
 
@@ -207,15 +196,6 @@ def _check(rows: dict[str, IntArray], labels: IntArray, class_names: Sequence[st
             raise DatasetError(f"{path}: {problem}: {some_of([class_names[label] for label in classes])}")
 
 
-def _existing_folder(name: str, root: str | Path | None, folder: str) -> Path:
-    if not root:
-        raise DatasetError(f"{name} needs the folder of your datasets: set data.root=FOLDER (files in FOLDER/{folder})")
-    base = Path(root).expanduser().absolute() / folder
-    if not base.is_dir():
-        raise DatasetError(f"{name}: its folder is missing. It belongs at {base}, with xlsa17's {SPLITS} and {IMAGES}.")
-    return base
-
-
 def _tail(path: str, keep_after: str, where: Path) -> str:
     parts = [part for part in path.replace("\\", "/").split("/") if part]
     if keep_after not in parts[:-1]:
@@ -225,7 +205,7 @@ def _tail(path: str, keep_after: str, where: Path) -> str:
 
 def _class_names(name: str, base: Path, given: ClassNames | None, splits: dict[str, Any]) -> list[str]:
     if given is None:
-        return texts_of(splits, "allclasses_names", base / SPLITS)
+        return texts_of(splits, "allclasses_names", base / SPLIT_MAT)
     if not isinstance(given, str):
         keys = [str(label) for label in range(len(given))]
         return list(names_for(keys, given))

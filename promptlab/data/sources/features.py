@@ -23,6 +23,11 @@ class FeatureRows:
 
     Raises:
         DatasetError: if the shape or a value is wrong.
+
+    Example:
+        >>> rows = FeatureRows(np.array([[3.0, 4.0], [0.0, 2.0]]), "mine.npy")
+        >>> rows.describe(1), rows.take(np.array([0]), dim=2).tolist()
+        ('mine.npy[1]', [[0.6000000238418579, 0.800000011920929]])
     """
 
     def __init__(self, features: FloatArray, name: str) -> None:

@@ -16,7 +16,10 @@ from promptlab.data.hashing import content_ids_of_files
 from promptlab.data.items import Items
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
 from promptlab.support.words import some_of
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
 
 class FileImages:
@@ -27,6 +30,11 @@ class FileImages:
     Args:
         root: the folder that the names are relative to.
         names: relative paths with forward slashes.
+
+    Example:
+        >>> images = FileImages("photos", ["cat/1.jpg", "dog/1.jpg"])
+        >>> len(images), images.describe(1)
+        (2, 'dog/1.jpg')
     """
 
     def __init__(self, root: str | Path, names: Sequence[str]) -> None:
@@ -127,12 +135,18 @@ def check_images(items: Items, *, decode: bool = False) -> None:
 
     Raises:
         DatasetError: with the number of missing images and the first few paths, or the first that can't be read.
+
+    Example:
+        >>> items = Items(FileImages("nowhere", ["1.jpg"]), np.array([0]), np.array([0]))
+        >>> check_images(items)
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: the image folder is missing: ...
     """
     if not isinstance(items.source, FileImages):
         return
     items.source.check(items.indices)
     if decode:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(reader_threads()) as pool:
             for image in pool.map(items.source.open, np.unique(items.indices).tolist()):
                 image.close()
 
@@ -146,6 +160,16 @@ def as_rgb(image: Image.Image) -> Image.Image:
         values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
         image = Image.fromarray((values >> 8).astype(np.uint8))
     return image.convert("RGB")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file is an image, by its name's ending.
+
+    Example:
+        >>> is_image_name("cat/1.JPG"), is_image_name("cat/notes.txt")
+        (True, False)
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def names_in(folder: str) -> set[str]:

@@ -1,3 +1,4 @@
+from .class_set import ClassSet as ClassSet
 from .facts import LearnerFacts as LearnerFacts
 from .learner import PromptLearner as PromptLearner
 from .learner import Scorer as Scorer

@@ -15,13 +15,13 @@ S         seeds
 V         width of the image tower
 ========  ==================================
 
-A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``.
+A learner is one file: a :class:`PromptLearner` made of plain values, with ``forward``, ``loss`` and ``fit_plan``, and
+with ``per_class`` for what it holds of each class.
 ``promptlab.learners.base.contract`` holds the tests that every learner passes.
 """
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,16 +36,17 @@ from torch.nn import functional as F
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
+from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
 
 if TYPE_CHECKING:
-    from promptlab.results.document import Result
+    from promptlab import Result  # named alone: learners know nothing of Results
 
 Scorer = Callable[[Tensor], Tensor]
 """Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
 
 
-class PromptLearner(RemembersArguments, nn.Module, ABC):
+class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """A frozen CLIP and something small that is learned to score C classes.
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
@@ -60,8 +61,6 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
         ValueError: if there are no classes.
     """
 
-    open_vocabulary: bool = False
-    """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
     needs: Literal["features", "images"] = "features"
     """What ``forward`` gets; of a learner around another one, as of the next two, see :meth:`facts`."""
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -108,46 +107,6 @@ class PromptLearner(RemembersArguments, nn.Module, ABC):
     @abstractmethod
     def fit_plan(self) -> list[Stage]:
         """The stages of a fit, in order; none if nothing is learned."""
-
-    @abstractmethod
-    def select(self, class_indices: Sequence[int]) -> PromptLearner:
-        """A learner that scores these of the known classes, in this order; learned tensors are shared."""
-
-    def rebind(self, class_names: Sequence[str], template: str) -> PromptLearner:
-        """A learner that scores other classes by name; learned tensors are shared.
-
-        Args:
-            class_names: the names.
-            template: the hand-written prompt of their dataset, for learners that use one.
-
-        Raises:
-            TypeError: if the learner isn't ``open_vocabulary``.
-        """
-        raise TypeError(f"{type(self).__name__} can't score classes it wasn't trained on (open_vocabulary = False)")
-
-    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> PromptLearner:
-        """A learner that scores its own classes among others; learned tensors are shared.
-
-        Args:
-            class_names: all the names.
-            template: the hand-written prompt of their dataset, for learners that use one.
-            own: for each name its index among the learner's own classes, None for a class that it doesn't know.
-
-        Returns:
-            As :meth:`rebind` does, unless what was learned of a class speaks for that class alone.
-
-        Raises:
-            TypeError: if the learner isn't ``open_vocabulary``.
-        """
-        return self.rebind(class_names, template)
-
-    def _relabelled(self, class_names: Sequence[str]) -> Self:
-        """A copy for other classes that shares every learned tensor until one is replaced."""
-        other = copy.copy(self)
-        for registry in ("_parameters", "_buffers", "_modules"):
-            other.__dict__[registry] = self.__dict__[registry].copy()
-        other.class_names = tuple(class_names)
-        return other
 
     def scorer(self) -> Scorer:
         """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""

@@ -11,7 +11,7 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 
 
 class TextSideLearner(PromptLearner):
-    """Logits are scaled cosine similarities to ``text_features()``, which don't depend on the image."""
+    """Logits are the backbone's against ``text_features()``, which don't depend on the image."""
 
     @abstractmethod
     def text_features(self) -> Tensor:
@@ -19,10 +19,9 @@ class TextSideLearner(PromptLearner):
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""
-        return self.clip.logit_scale * image_features @ self.text_features().T
+        return self.clip.logits(image_features, self.text_features())
 
     def scorer(self) -> Scorer:
         """The classifier with the text side computed once."""
         with torch.no_grad():
-            weights = self.clip.logit_scale * self.text_features().T  # (D, C)
-        return lambda image_features: image_features @ weights
+            return self.clip.classifier(self.text_features())

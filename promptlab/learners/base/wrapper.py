@@ -25,7 +25,7 @@ class Wrapper(PromptLearner):
 
     ``needs``, ``crop_scale``, ``open_vocabulary`` and ``test_views`` are the inner learner's, ``searches``,
     ``uses_new_names`` and ``uses_unlabelled`` are true if they are of either. A method that trains both at once
-    overrides ``fit_plan``. What the subclass has for each class it selects itself, after ``super().select``.
+    overrides ``fit_plan``. What the subclass holds per class it declares as any learner does (``per_class``).
 
     Args:
         clip: the frozen backbone.
@@ -50,6 +50,8 @@ class Wrapper(PromptLearner):
         >>> [stage.name for stage in halved.fit_plan()]
         ['inner.context']
     """
+
+    per_class = ("inner",)
 
     def __init__(
         self, clip: FrozenCLIP, class_names: Sequence[str], inner: Callable[..., PromptLearner], **offers: Any
@@ -93,29 +95,13 @@ class Wrapper(PromptLearner):
         """The inner learner's stages, whose epochs are chosen by its own scores, then the wrapper's."""
         return [*(self._of_inner(stage) for stage in self.inner.fit_plan()), *self.own_stages()]
 
-    def select(self, class_indices: Sequence[int]) -> Self:
-        """The inner learner for some of the known classes."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.inner = self.inner.select(class_indices)
-        return chosen
-
-    def rebind(self, class_names: Sequence[str], template: str) -> Self:
-        """The inner learner for other names.
-
-        Raises:
-            TypeError: if the inner learner can't.
-        """
-        other = self._relabelled(class_names)
-        other.inner = self.inner.rebind(class_names, template)
-        return other
-
     def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> Self:
-        """The inner learner for its own classes among others.
+        """As for any learner; the inner one extends itself.
 
         Raises:
-            TypeError: if the inner learner can't.
+            TypeError: if the inner learner can't be moved to other names.
         """
-        other = self._relabelled(class_names)
+        other = super().extend(class_names, template, own)
         other.inner = self.inner.extend(class_names, template, own)
         return other
 

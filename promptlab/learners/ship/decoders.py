@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.coop import starting_context
-from promptlab.learners.zero_shot import ZeroShot
 from promptlab.prompts.class_prompts import ClassPrompts
+from promptlab.prompts.class_texts import ClassTexts
+from promptlab.prompts.starting_context import starting_context
 
 Activation = Literal["relu", "leaky_relu"]
 
@@ -58,12 +58,12 @@ class PromptDecoder(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Features (B, D), L2-normalised, of latents (B, D) and classes (B,)."""
-        return self.clip.text_tower.encode(*self.prompts.for_samples(self.contexts(z), labels))
+        return self.prompts.encode_for_samples(self.contexts(z), labels)
 
     def rebind(self, class_names: Sequence[str], template: str) -> Self:
         """The same weights for other names."""
         other = copy.copy(self)
-        other.prompts = ClassPrompts(self.clip, class_names, n_ctx=len(self.ctx))
+        other.prompts = self.prompts.rebind(class_names)
         return other
 
 
@@ -95,7 +95,7 @@ class ScratchDecoder(nn.Module):
         super().__init__()
         self.clip = clip
         self.net = mlp(2 * clip.dim, hidden, clip.dim, activation, generator).to(clip.device)
-        self.text_features = ZeroShot(clip, class_names, template=template).text_features()  # (C, D)
+        self.text_features = ClassTexts(clip, class_names, template=template).features  # (C, D)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Features (B, D), L2-normalised, of latents (B, D) and classes (B,)."""
@@ -105,7 +105,7 @@ class ScratchDecoder(nn.Module):
     def rebind(self, class_names: Sequence[str], template: str) -> Self:
         """The same weights for other names."""
         other = copy.copy(self)
-        other.text_features = ZeroShot(self.clip, class_names, template=template).text_features()
+        other.text_features = ClassTexts(self.clip, class_names, template=template).features
         return other
 
 

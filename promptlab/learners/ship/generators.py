@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from promptlab.learners.base.stages import Batch
 from promptlab.learners.ship.decoders import Decoder, mlp, small_linear
-from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import ClassTexts
 
 
 class FeatureGenerator(nn.Module):
@@ -135,7 +135,7 @@ class WGAN(FeatureGenerator):
     def rebind(self, class_names: Sequence[str], template: str) -> Self:
         """The same weights for other names."""
         other = super().rebind(class_names, template)
-        other._text_features = ZeroShot(self.decoder.clip, class_names, template=template).text_features()
+        other._text_features = ClassTexts(self.decoder.clip, class_names, template=template).features
         return other
 
     def _judge(self, features: Tensor, text: Tensor) -> Tensor:

@@ -22,12 +22,13 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
 from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
-from promptlab.learners.zero_shot import ZeroShot
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts
 from promptlab.support.signatures import accepted
 
 GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
@@ -55,9 +56,17 @@ class SHIP(PromptLearner):
     Raises:
         ValueError: if every class has images or none has, if the inner learner needs images, or for an unknown
             ``prompt_generator``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.SHIP(clip, ["red circle", "blue star"], inner=promptlab.CoOp, has_images=[True, False])
+        >>> [stage.name for stage in learner.fit_plan()][0]
+        'generator'
     """
 
     uses_new_names = True
+    per_class = ("inner", "has_images")
     crop_scale = (0.5, 1.0)
 
     def __init__(
@@ -67,7 +76,7 @@ class SHIP(PromptLearner):
         *,
         inner: Callable[..., PromptLearner],
         has_images: Sequence[bool],
-        template: str = "a photo of a {}.",
+        template: str = DEFAULT_TEMPLATE,
         prompt_generator: GeneratorName = "vae",
         n_ctx: int = 4,
         encoder_width: int | None = None,
@@ -126,25 +135,11 @@ class SHIP(PromptLearner):
         )
         return [generator, *(self._with_synthetic(stage) for stage in self.inner.fit_plan())]
 
-    def select(self, class_indices: Sequence[int]) -> SHIP:
-        """Some of the known classes."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.has_images = tuple(self.has_images[i] for i in class_indices)
-        chosen.inner = self.inner.select(class_indices)
-        chosen.generator = self.generator.rebind(chosen.class_names, self.template)
-        return chosen
-
-    def rebind(self, class_names: Sequence[str], template: str) -> SHIP:
-        """The inner learner and the generator for other names.
-
-        Raises:
-            TypeError: if the inner learner can't.
-        """
-        other = self._relabelled(class_names)
-        other.has_images = (False,) * len(class_names)
-        other.inner = self.inner.rebind(class_names, template)
-        other.generator = self.generator.rebind(class_names, template)
-        return other
+    def classes_changed(self, classes: ClassSet) -> None:
+        """The generator for the new names; names from elsewhere have no images."""
+        self.generator = self.generator.rebind(classes.names, classes.template or self.template)
+        if classes.indices is None:
+            self.has_images = (False,) * len(classes.names)
 
     @torch.no_grad()
     def synthesize(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -256,5 +251,5 @@ def _generator(
     decoder = PromptDecoder(clip, class_names, template, n_ctx=n_ctx, **common)
     if name == "vae":
         return VAE(decoder, hidden=encoder_width, generator=generator)
-    text_features = ZeroShot(clip, class_names, template=template).text_features()
+    text_features = ClassTexts(clip, class_names, template=template).features
     return WGAN(decoder, hidden=encoder_width, text_features=text_features, generator=generator)

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from promptlab.class_text.templates import TEMPLATES
 from promptlab.data.prepare.examine import layouts_of
 from promptlab.data.prepare.sources import FILE, find, is_needed, sources_of
 from promptlab.support.paths import conf_dir
+from tests.helpers.benchmarks import TEMPLATES
 
 KNOWN = list(yaml.safe_load(FILE.read_text()))
 GENERALISED = ["cub", "awa2", "flo", "sun"]

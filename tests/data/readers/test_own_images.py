@@ -15,11 +15,11 @@ from PIL import Image
 
 from promptlab.class_text.names import names_for, names_of_numbers, read_class_names
 from promptlab.data import FileImages
+from promptlab.data.hold_out import draw_split
 from promptlab.data.items import ImageSource
 from promptlab.data.readers.folder import read_folder
 from promptlab.data.readers.huggingface import read_hf
 from promptlab.data.readers.lists import read_csv, read_json
-from promptlab.data.readers.own_images import draw_split
 from promptlab.support.errors import DatasetError
 from promptlab.support.paths import conf_dir
 from tests.helpers.fakes import write_pictures
@@ -419,7 +419,7 @@ def test_without_the_package_the_message_says_what_to_install(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(DatasetError, match=r"pip install 'promptlab\[hf\]'"):
+    with pytest.raises(DatasetError, match=r"pip install 'promptlab-clip\[hf\]'"):
         read_hf("mine", "someone/something")
 
 

@@ -5,7 +5,8 @@ import pytest
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from promptlab.data.readers.xlsa17 import clean_name, hold_out, read_xlsa17
+from promptlab.data.hold_out import hold_out
+from promptlab.data.readers.xlsa17 import clean_name, read_xlsa17
 from promptlab.support.errors import DatasetError
 from promptlab.support.paths import conf_dir
 from tests.helpers.xlsa17 import LABELS, PER_CLASS, cells, column, rows_of, write

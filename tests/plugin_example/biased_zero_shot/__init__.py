@@ -12,6 +12,8 @@ from promptlab.learners import GradientStage
 class BiasedZeroShot(PromptLearner):
     """Learns which classes the hand-written prompts favour."""
 
+    per_class = ("text", "bias")
+
     def __init__(
         self,
         clip: FrozenCLIP,
@@ -27,15 +29,8 @@ class BiasedZeroShot(PromptLearner):
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""
-        return self.clip.logit_scale * image_features @ self.text.T + self.bias
+        return self.clip.logits(image_features, self.text) + self.bias
 
     def fit_plan(self) -> list[GradientStage]:
         """One gradient stage over the biases; cross-entropy is the loss unless ``loss`` is overridden."""
         return [GradientStage("bias", [self.bias], self.loss, self.optim)]
-
-    def select(self, class_indices: Sequence[int]) -> "BiasedZeroShot":
-        """Some of the known classes, with their biases."""
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.text = self.text[list(class_indices)]
-        chosen.bias = nn.Parameter(self.bias[list(class_indices)].detach())
-        return chosen

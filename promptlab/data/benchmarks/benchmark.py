@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from promptlab.data.benchmarks.place import Place, find_place
+from promptlab.data.benchmarks.layout import Layout, find_layout
 from promptlab.data.items import Dataset
-from promptlab.data.readers.rows import SplitRows, dataset_of_rows
 from promptlab.data.readers.split_file import read_split_file
+from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
 
 
@@ -18,7 +18,7 @@ def read_benchmark(
     *,
     folders: Sequence[str],
     split_file: str | None = None,
-    index: Callable[[Place], SplitRows] | None = None,
+    index: Callable[[Layout], SplitRows] | None = None,
     template: str | None = None,
     n_classes: int | None = None,
 ) -> Dataset:
@@ -42,30 +42,40 @@ def read_benchmark(
 
     Raises:
         DatasetError: if something is missing or not as it should be; the message says what to do.
+
+    Example:
+        >>> import json, tempfile
+        >>> root = tempfile.TemporaryDirectory()
+        >>> images = Path(root.name, "pets", "images")
+        >>> images.mkdir(parents=True)
+        >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
+        >>> _ = Path(root.name, "pets", "split.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+        >>> read_benchmark("pets", root.name, folders=["pets/images"], split_file="split.json").class_names
+        ('cat', 'dog')
     """
-    place = find_place(name, root, folders, split_file)
-    path = place.find(split_file) if split_file else None
+    layout = find_layout(name, root, folders, split_file)
+    path = layout.find(split_file) if split_file else None
     if path is not None:
         rows, where = read_split_file(path), f"{name} ({path})"
     elif index is None:
         raise DatasetError(
-            f"{name}: split file is missing. It belongs at {place.home / str(split_file)} "
+            f"{name}: split file is missing. It belongs at {layout.home / str(split_file)} "
             "(see the links in CoOp's DATASETS.md)."
         )
     else:
-        rows, where = _from_index(place, index), f"{name} ({place.images})"
+        rows, where = _from_index(layout, index), f"{name} ({layout.images})"
         _check_count(rows, n_classes, where)
-    return dataset_of_rows(name, place.images, rows, where=where, template=template, n_classes=n_classes)
+    return dataset_of_rows(name, layout.images, rows, where=where, template=template, n_classes=n_classes)
 
 
-def _from_index(place: Place, index: Callable[[Place], SplitRows]) -> SplitRows:
+def _from_index(layout: Layout, index: Callable[[Layout], SplitRows]) -> SplitRows:
     try:
-        return index(place)
+        return index(layout)
     except DatasetError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DatasetError(
-            f"{place.name}: its lists at {place.home} are not as they should be ({type(error).__name__}: {error}). "
+            f"{layout.name}: its lists at {layout.home} are not as they should be ({type(error).__name__}: {error}). "
             "Fetch them again."
         ) from error
 

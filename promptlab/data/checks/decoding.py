@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from promptlab.data.hashing import content_id
 from promptlab.data.items import ImageSource
 from promptlab.support.errors import DatasetError
+from promptlab.support.machine import reader_threads
 from promptlab.support.paths import cache_dir
 from promptlab.support.progress import image_progress
 
@@ -44,7 +44,7 @@ def unreadable(source: ImageSource, indices: Sequence[int], *, progress: bool = 
     show = progress and len(indices) >= _SHOW_FROM
     with (
         image_progress("reading images", len(indices), show) as advance,
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        ThreadPoolExecutor(reader_threads()) as pool,
     ):
         for start in range(0, len(indices), _CHUNK):
             chunk = indices[start : start + _CHUNK]
@@ -66,7 +66,7 @@ def newly_unreadable(source: ImageSource, indices: Sequence[int]) -> dict[int, s
         contents = "\n".join(sorted(set(source.content_ids(indices))))
     except DatasetError:  # names the first bad one; decoding names all
         return unreadable(source, indices)
-    mark = cache_dir() / "readable" / hashlib.sha256(contents.encode()).hexdigest()[:32]
+    mark = cache_dir() / "readable" / content_id(contents.encode())
     if mark.exists():
         return {}
     found = unreadable(source, indices)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.data.checks.problems import counted
-from promptlab.data.readers.own_images import EXTENSIONS, split_of, split_words
+from promptlab.data.readers.split_names import split_of, split_words
+from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
 
 
@@ -92,7 +93,7 @@ def row_problems(table: Table) -> list[str]:
     strange = [f"{word or 'blank'} (line {line})" for word, line in splits if word in unknown]
     labels = set(table.labels) - nothing
     uneven = sorted(label for label in labels if not counts_from_zero(label)) if all(map(_is_number, labels)) else []
-    suffixes = [path for path in table.paths if not path.lower().endswith(EXTENSIONS) and Path(path).suffix]
+    suffixes = [path for path in table.paths if not is_image_name(path) and Path(path).suffix]
     return [
         *counted("rows have no path or no label", blank),
         *counted(f"rows have an unknown split (known are {split_words()})", strange),

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlab.data.readers.split_file import datasets_folder
+from promptlab.data.datasets_folder import datasets_folder
+from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif")
 
 
 @dataclass(frozen=True)
-class Place:
+class Layout:
     """A dataset that was found.
 
     Args:
@@ -23,6 +22,12 @@ class Place:
         home: where its lists belong.
         searched: folders in which its lists are looked for, in order; ``home`` is one of them.
         split_file: name of CoOp's split file, where it has one.
+
+    Example:
+        >>> home = Path("data/dtd")
+        >>> layout = Layout("dtd", home / "images", home, (home / "images", home), "split.json")
+        >>> layout.find("labels.txt") is None
+        True
     """
 
     name: str
@@ -59,7 +64,7 @@ class Place:
         return found
 
 
-def find_place(name: str, root: str | Path | None, folders: Sequence[str], split_file: str | None = None) -> Place:
+def find_layout(name: str, root: str | Path | None, folders: Sequence[str], split_file: str | None = None) -> Layout:
     """Find a dataset: the first of its possible image folders that exists.
 
     Args:
@@ -69,7 +74,7 @@ def find_place(name: str, root: str | Path | None, folders: Sequence[str], split
         split_file: name of CoOp's split file, where it has one.
 
     Returns:
-        The place. Lists are looked for in the image folder and those above it, then likewise in the other layouts'
+        The layout. Lists are looked for in the image folder and those above it, then likewise in the other layouts'
         folders, then in ``root``.
 
     Raises:
@@ -79,7 +84,7 @@ def find_place(name: str, root: str | Path | None, folders: Sequence[str], split
     named = bool(folders) and not isinstance(folders, str)
     if not named or any(Path(folder).is_absolute() or not Path(folder).parts for folder in folders):
         raise ValueError(f"{name}: folders={folders!r} should be a list of image folders, relative to data.root")
-    base = datasets_folder(name, root, folders[0])
+    base = datasets_folder(name, root, f"images in FOLDER/{folders[0]}")
     found = next((folder for folder in folders if (base / folder).is_dir()), None)
     if found is None:
         others = f" (or {', '.join(folders[1:])} there)" if len(folders) > 1 else ""
@@ -88,7 +93,7 @@ def find_place(name: str, root: str | Path | None, folders: Sequence[str], split
         )
     searched = [base / part for folder in (found, *folders) for part in _with_parents(folder)]
     home = base / Path(found).parts[0]
-    return Place(name, base / found, home, tuple(dict.fromkeys([*searched, base])), split_file)
+    return Layout(name, base / found, home, tuple(dict.fromkeys([*searched, base])), split_file)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -109,7 +114,7 @@ def subfolders(folder: Path) -> list[str]:
 
 def image_names(folder: Path) -> list[str]:
     """Names of the image files in a folder, sorted; read from the listing alone, no file is touched."""
-    return sorted(name for name in os.listdir(folder) if name[0] != "." and name.lower().endswith(IMAGE_SUFFIXES))
+    return sorted(name for name in os.listdir(folder) if name[0] != "." and is_image_name(name))
 
 
 def _with_parents(folder: str) -> list[str]:

@@ -12,12 +12,12 @@ import numpy as np
 
 from promptlab.class_text.templates import template_for, template_of
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 
-HASH_DIGITS = 32
 Rows = Sequence[Sequence[Any]]
 
 
@@ -117,4 +117,4 @@ def _digest(lists: dict[str, Rows]) -> str:
     for split in SPLITS:
         lines = "".join(f"{path}\t{label}\t{name}\n" for path, label, name in lists[split])
         digest.update(f"{split}\n{lines}".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:HASH_DIGITS]
+    return digest.hexdigest()[:ID_DIGITS]

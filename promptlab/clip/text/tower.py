@@ -1,0 +1,110 @@
+"""What prompts and measurements may use of a text tower: the protocol that every tower keeps.
+
+A prompt is a prefix and a tail. Prefixes may be shared by many tails, so a tower may work on them once; which pairs of
+the two are wanted says a plan (:mod:`promptlab.clip.text.pairs`). Learners don't see any of this: they go through
+:mod:`promptlab.prompts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from promptlab.clip.text.pairs import PairPlan
+from promptlab.clip.text.ragged import Ragged
+
+DeepPrompts = Mapping[int, Tensor]
+"""Before layer i (0-based), positions 1..M of every prefix are replaced by these (P or 1, M, E) vectors."""
+
+
+@dataclass(frozen=True)
+class PrefixStates:
+    """Prefixes that a tower has worked on: all that their tails need of them.
+
+    Args:
+        tensors: what that is, each with a row per token of all prefixes; known to the tower alone.
+        lengths: tokens of each prefix.
+    """
+
+    tensors: tuple[Tensor, ...]
+    lengths: tuple[int, ...]
+
+
+class TextTower(Protocol):
+    """A frozen text encoder, driven by token embeddings instead of token ids."""
+
+    @property
+    def width(self) -> int:
+        """E, width of a token embedding."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """D, width of a text feature."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """Layers that :data:`DeepPrompts` may name."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """Longest prompt in tokens."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the matrix products run in."""
+        ...
+
+    @property
+    def token_table(self) -> Tensor:
+        """Embeddings of the whole vocabulary, a row (E,) per token."""
+        ...
+
+    def embed(self, ids: Sequence[int]) -> Tensor:
+        """Token embeddings (L, E) of token ids, fp32, without gradient."""
+        ...
+
+    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
+        """Work on prefixes ahead.
+
+        Args:
+            prefixes: token embeddings without positions.
+            deep: replacements before given layers; the prefixes must then be of one length.
+        """
+        ...
+
+    def encode(
+        self,
+        prefixes: Ragged | PrefixStates,
+        tails: Ragged,
+        pairs: Tensor | PairPlan,
+        *,
+        deep: DeepPrompts | None = None,
+        queries: Tensor | None = None,
+    ) -> Tensor:
+        """Text features of prompts made of a prefix and a tail.
+
+        Args:
+            prefixes: P prefixes as token embeddings, or their states where they are constant.
+            tails: token embeddings up to and including EOT.
+            pairs: (N, 2) indices (prefix, tail), or a plan kept from an earlier call.
+            deep: see :data:`DeepPrompts`.
+            queries: (P, D) normalised vectors, one per prefix. Given, features are turned into cosine similarities
+                on the way, so that (N, D) is never held.
+
+        Returns:
+            (N, D) L2-normalised features, or (N,) similarities, fp32.
+        """
+        ...

@@ -1,0 +1,12 @@
+from .benchmark import read_benchmark as read_benchmark
+from .folders import class_folders as class_folders
+from .imagenet import imagenet_folders as imagenet_folders
+from .imagenet import numbered_folders as numbered_folders
+from .imagenet import wnid_folders as wnid_folders
+from .layout import Layout as Layout
+from .mat_lists import car_annotations as car_annotations
+from .mat_lists import flower_labels as flower_labels
+from .text_lists import aircraft_variants as aircraft_variants
+from .text_lists import pet_annotations as pet_annotations
+from .text_lists import sun_partitions as sun_partitions
+from .text_lists import ucf_lists as ucf_lists

@@ -1,0 +1,27 @@
+"""Under which keys the bank keeps features: one collection for each view of a transform of a backbone."""
+
+from __future__ import annotations
+
+from promptlab.features.encode import ImageEncoder
+from promptlab.features.store import Collection
+from promptlab.features.transforms import evaluation_transform_id, training_transform
+
+
+def collections_of(
+    clip: ImageEncoder, views: int = 0, crop_scale: tuple[float, float] = (0.08, 1.0)
+) -> tuple[Collection, ...]:
+    """The collections that a backbone's features belong to.
+
+    Args:
+        clip: the backbone.
+        views: 0 for the evaluation transform, K for K random training views.
+        crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
+
+    Returns:
+        One collection if ``views`` is 0, else K.
+    """
+    device = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
+    if views == 0:
+        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + device, 0, clip.dim),)
+    transform = training_transform(clip, crop_scale).id + device
+    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))

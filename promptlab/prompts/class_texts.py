@@ -1,0 +1,122 @@
+"""Hand-written texts of classes as CLIP reads them: a template, an ensemble of several, or sentences about each class.
+
+With several texts a class's features are averaged and normalised again, as CLIP does for templates
+(https://arxiv.org/abs/2103.00020) and others for sentences (https://arxiv.org/abs/2209.03320).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promptlab.class_text.sentences import PromptSet as PromptSet
+from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
+from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
+from promptlab.class_text.templates import SELECT_TEMPLATES
+from promptlab.clip.frozen import FrozenCLIP
+
+_AT_ONCE = 2048
+"""Sentences that are encoded in one go."""
+
+
+class ClassTexts:
+    """The text features of C classes' hand-written texts.
+
+    ``features`` are (C, D), L2-normalised, fp32.
+
+    Args:
+        clip: the frozen backbone.
+        class_names: names of the C classes; underscores are read as spaces.
+        template: the dataset's own prompt, with ``{}`` for the class name.
+        templates: other prompts instead: a list of your own, or ``"select"`` for CLIP's seven best on ImageNet
+            together with ``template``, as CoOp's ZeroshotCLIP2 has it; ``"select_only"`` leaves the latter out, as that
+            does on ImageNet.
+        prompts: sentences about each class instead of any template: a JSON file of class name to list of sentences, or
+            such a mapping. It may hold other classes too; those that are asked for later must be there.
+
+    Raises:
+        ValueError: if a template has no ``{}``, a text is longer than the context length, or both ``templates`` and
+            ``prompts`` are given.
+        DatasetError: if the sentences can't be read or lack classes.
+
+    Example:
+        >>> import promptlab
+        >>> texts = ClassTexts(promptlab.load_clip("demo"), ["red star", "blue circle"], template="a photo of a {}.")
+        >>> texts.select([1]).features.norm(dim=-1).round().tolist()
+        [1.0]
+    """
+
+    features: Tensor
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        template: str = DEFAULT_TEMPLATE,
+        templates: Sequence[str] | str | None = None,
+        prompts: PromptSet | None = None,
+    ) -> None:
+        if prompts is not None and templates is not None:
+            raise ValueError("templates and prompts are both given: choose the templates or the sentences")
+        self._clip, self._templates = clip, templates
+        self._sentences = None if prompts is None else load_prompt_set(prompts)
+        self.features = self._encode(class_names, template)
+
+    @property
+    def as_read(self) -> dict[str, Mapping[str, Sequence[str]]]:
+        """The argument ``prompts`` with what its file held, for what is made again without it; empty without one."""
+        return {} if self._sentences is None else {"prompts": self._sentences}
+
+    def select(self, class_indices: Sequence[int]) -> ClassTexts:
+        """The texts of some of the classes."""
+        chosen = copy.copy(self)
+        chosen.features = self.features[list(class_indices)]
+        return chosen
+
+    def rebind(self, class_names: Sequence[str], template: str) -> ClassTexts:
+        """Other names, in their dataset's prompt or in the prompts given."""
+        other = copy.copy(self)
+        other.features = self._encode(class_names, template)
+        return other
+
+    def _encode(self, class_names: Sequence[str], template: str) -> Tensor:
+        if self._sentences is not None:
+            return _of_sentences(self._clip, read_prompt_set(self._sentences, class_names))
+        return _ensemble(self._clip, class_names, _chosen(template, self._templates))
+
+
+def _chosen(template: str, templates: Sequence[str] | str | None) -> tuple[str, ...]:
+    """The templates that the arguments mean, each with ``{}``."""
+    if templates is None:
+        chosen: tuple[str, ...] = (template,)
+    elif isinstance(templates, str):
+        if templates not in ("select", "select_only"):
+            raise ValueError(f"templates={templates!r}: give a list of prompts with {{}}, 'select' or 'select_only'")
+        own = (template,) if templates == "select" else ()
+        chosen = tuple(dict.fromkeys((*SELECT_TEMPLATES, *own)))
+    else:
+        chosen = tuple(templates)
+    for text in chosen:
+        if "{}" not in text:
+            raise ValueError(f"template {text!r} has no {{}} for the class name")
+    return chosen
+
+
+def _ensemble(clip: FrozenCLIP, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """Mean over templates of normalised features, normalised: (C, D)."""
+    names = [name.replace("_", " ") for name in class_names]
+    features = [clip.encode_texts([template.replace("{}", name) for name in names]) for template in templates]
+    return F.normalize(torch.stack(features).mean(0), dim=-1)
+
+
+def _of_sentences(clip: FrozenCLIP, sentences: Sequence[Sequence[str]]) -> Tensor:
+    """Mean over a class's sentences of normalised features, normalised: (C, D)."""
+    flat = [sentence for of_class in sentences for sentence in of_class]
+    chunks = [clip.encode_texts(flat[start : start + _AT_ONCE]) for start in range(0, len(flat), _AT_ONCE)]
+    by_class = torch.split_with_sizes(torch.cat(chunks), [len(of_class) for of_class in sentences])
+    return F.normalize(torch.stack([features.mean(0) for features in by_class]), dim=-1)
