@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from torch.utils.data import Dataset
 from promptlab.data.items import Items
 from promptlab.features.transforms import TrainingTransform
 from promptlab.learners.base.stages import Augmentation
-from promptlab.support.streams import stream
+from promptlab.support.streams import view_stream
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -74,8 +73,7 @@ class ImageDataset(Pictures):
         return self.transform(image), label
 
     def _generator(self, position: int) -> torch.Generator:
-        key = f"{self.seed}:{int(self._epoch.item())}:{position}".encode()
-        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:7], "big"))
+        return view_stream(str(self.seed), int(self._epoch.item()), position)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class SeveralViews(Pictures):
         image, label = self._open(position)
         image, epoch = image.convert("RGB"), int(self._epoch.item())
         views = [
-            transform(image, stream(self.seed, epoch, position, number))
+            transform(image, view_stream(self.seed, epoch, position, number))
             for number, transform in enumerate(self.transforms)
         ]
         return torch.stack(views), label

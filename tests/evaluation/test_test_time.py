@@ -6,7 +6,8 @@ from PIL import Image
 
 from promptlab.evaluation.evaluate import evaluate, logits_of, predict
 from promptlab.features.bank import FeatureBank
-from promptlab.features.transforms import training_transform, view_generator
+from promptlab.features.transforms import training_transform
+from promptlab.support.streams import view_stream
 from tests.helpers.fits import NAMES, Squares, items
 from tests.helpers.models import tiny_clip
 from tests.helpers.toys import Adapts, MeanOfViews, Together, Toy, entropy
@@ -116,7 +117,7 @@ def test_views_of_pictures_follow_from_each_pictures_own_stream(clip, bank):
     transform, content = training_transform(clip, (0.5, 1.0)), chosen.content_ids()[2]
     image = chosen.source.open(2)
     assert torch.equal(learner.seen[2, 0], clip.preprocess(image))
-    assert torch.equal(learner.seen[2, 2], transform(image, view_generator(content, 1)))
+    assert torch.equal(learner.seen[2, 2], transform(image, view_stream(content, 1)))
     torch.testing.assert_close(logits_of(learner, chosen.take([2, 0]), bank), logits[[2, 0]])
 
 

@@ -16,6 +16,7 @@ class Toy(PromptLearner):
     """Logits are ``scale * x @ weight.T + bias``; every loss draws random numbers."""
 
     scale = 10.0
+    per_class = ("weight", "bias")
 
     def __init__(self, clip, class_names, *, optim=None, **more):
         super().__init__(clip, class_names)
@@ -37,12 +38,6 @@ class Toy(PromptLearner):
 
     def fit_plan(self):
         return [self.stage()]
-
-    def select(self, class_indices):
-        chosen = self._relabelled([self.class_names[i] for i in class_indices])
-        chosen.weight = nn.Parameter(self.weight[list(class_indices)].detach())
-        chosen.bias = nn.Parameter(self.bias[list(class_indices)].detach())
-        return chosen
 
 
 class EditsGradients(Toy):
@@ -158,6 +153,8 @@ class Together(Toy):
 class Corrected(Wrapper):
     """A wrapper: the inner learner's logits plus a bias per class, learned after it."""
 
+    per_class = ("bias",)
+
     def __init__(self, clip, class_names, *, inner, lr=0.1, template="a photo of a {}.", has_images=None,
                  generator=None):  # fmt: skip
         super().__init__(clip, class_names, inner, template=template, has_images=has_images, generator=generator)
@@ -170,22 +167,9 @@ class Corrected(Wrapper):
     def own_stages(self):
         return [GradientStage("bias", [self.bias], self.loss, self.optim)]
 
-    def select(self, class_indices):
-        chosen = super().select(class_indices)
-        chosen.bias = nn.Parameter(self.bias[list(class_indices)].detach())
-        return chosen
-
-    def rebind(self, class_names, template):
-        other = super().rebind(class_names, template)
-        if other.class_names != self.class_names:
-            other.bias = nn.Parameter(self.bias.new_zeros(len(class_names)))
-        return other
-
-    def extend(self, class_names, template, own):
-        other = super().extend(class_names, template, own)
-        known = [0.0 if i is None else float(self.bias[i]) for i in own]
-        other.bias = nn.Parameter(self.bias.new_tensor(known))
-        return other
+    def classes_changed(self, classes):
+        if classes.indices is None:
+            self.bias = nn.Parameter(self.bias.new_zeros(len(classes.names)))
 
 
 def entropy(logits):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import promptlab
 from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
-from promptlab.config.compose import composed
+from promptlab.config.settings import Choice
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
 from promptlab.learners.base.contract import _train as train_a_little
 from promptlab.learners.base.optim import Optim
@@ -27,6 +27,7 @@ from promptlab.saved.card import CardError
 from promptlab.support import files as atomic
 from tests.helpers.learners import LEARNERS
 from tests.helpers.models import tiny_clip
+from tests.helpers.settings import settings_of
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")
 FILES = ["card.json", "learned.safetensors"]
@@ -157,7 +158,7 @@ class TestRuns:
 
     def config(self, *overrides):
         quick = ("shots=2", "views=0", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
-        return composed([*quick, *overrides])
+        return settings_of([*quick, *overrides])
 
     @pytest.mark.parametrize("learner", ["coop", "cocoop"])
     def test_its_folder_loads(self, learner):
@@ -191,11 +192,9 @@ class TestRuns:
             other.save_pretrained(tmp_path / "other", result=outcome.result)
         assert not (tmp_path / "other").exists()
 
-    def test_what_no_card_can_hold_is_kept_as_tensors(self, monkeypatch, caplog):
+    def test_what_no_card_can_hold_is_kept_as_tensors(self, caplog):
         """A plug-in's own settings don't cost its run the training."""
-        monkeypatch.setattr("promptlab.learners.WithCallable", WithCallable, raising=False)
-        settings = self.config()
-        settings.learner = {"name": "mine", "_target_": "promptlab.learners.WithCallable"}
+        settings = replace(self.config(), learner=Choice(WithCallable, name="mine"))
         with caplog.at_level(logging.WARNING):
             outcome = run(settings)
         assert "argument generator: " in caplog.text

@@ -10,7 +10,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import training_transform
 from promptlab.learners import GradientStage
 from promptlab.learners.base.optim import Optim, ParameterGroup
-from promptlab.support.streams import stream, stream_seed
+from promptlab.support.streams import stream, stream_seed, view_stream
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader
 from tests.helpers.fits import NAMES, QUIET, items
@@ -311,8 +311,10 @@ def test_a_stage_makes_views_of_pictures_itself(clip, bank):
     for row in (0, 17):
         position = int(order[row])
         image = items(0, 40).source.open(position)
-        weak = training_transform(clip)(image, stream(seed, 0, position, 0))
-        assert torch.equal(learner.seen.inputs[row], torch.stack([weak, strong(image, stream(seed, 0, position, 1))]))
+        weak = training_transform(clip)(image, view_stream(seed, 0, position, 0))
+        assert torch.equal(
+            learner.seen.inputs[row], torch.stack([weak, strong(image, view_stream(seed, 0, position, 1))])
+        )
 
 
 def test_unlabelled_images_come_in_rounds(clip, bank):

@@ -176,7 +176,7 @@ def test_other_classes_come_from_the_inner_learner(clip):
         expected = learner.inner.extend(["cat", "green"], "", [None, 1])(images) + torch.tensor([0.0, 2.0])
         torch.testing.assert_close(joint(images), expected)
         torch.testing.assert_close(learner.select([2, 0])(images), learner(images)[:, [2, 0]])
-    with pytest.raises(TypeError, match="csc"):
+    with pytest.raises(TypeError, match="Corrected can't score classes it wasn't trained on"):
         Corrected(clip, NAMES, inner=partial(CoOp, csc=True)).rebind(["cat"], "")
 
 
