@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from promptlab.support.arrays import IntArray
-from promptlab.support.streams import draw_stream
+from promptlab.support.random_streams import draw_stream
 
 TRAIN_SHARE, VAL_SHARE = 0.5, 0.2
 HELD_OUT_SHARE = 0.2

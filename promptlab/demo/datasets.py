@@ -15,7 +15,7 @@ from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
 from promptlab.support.arrays import IntArray
-from promptlab.support.streams import picture_stream
+from promptlab.support.random_streams import picture_stream
 
 PER_CLASS = {"train": 32, "val": 16, "test": 60}
 

@@ -14,7 +14,7 @@ from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner, Scorer
-from promptlab.support.streams import view_stream
+from promptlab.support.random_streams import view_stream
 
 
 def inputs_of(learner: PromptLearner, items: Items, bank: FeatureBank, batch_size: int) -> Iterator[Tensor]:

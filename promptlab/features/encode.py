@@ -18,7 +18,7 @@ from promptlab.features.transforms import ImageSettings, TrainingTransform, draw
 from promptlab.support.arrays import FloatArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
-from promptlab.support.streams import view_stream
+from promptlab.support.random_streams import view_stream
 
 MAX_UNREADABLE = 20
 

@@ -15,7 +15,7 @@ from promptlab.runs.facts import Fit
 from promptlab.runs.parts import Parts
 from promptlab.saved.card import CardError, TrainingCard
 from promptlab.saved.save import save_run
-from promptlab.support.streams import stream_seed
+from promptlab.support.random_streams import stream_seed
 from promptlab.training.fit import FitReport, fit
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from promptlab.learners.base.offers import Offers
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.runs import session
 from promptlab.support.errors import DatasetError
+from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
-from promptlab.support.streams import stream
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from promptlab.training.module import StageModule
 from promptlab.training.options import TRAINER_DEFAULTS, checked_options, length_of
 from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
-from promptlab.training.supply import Supply, Views
+from promptlab.training.stage_data import StageData, Views
 
 Selection = Literal["last", "val"]
 
@@ -100,14 +100,14 @@ def fit(
     options = checked_options(trainer)
     _check(select, val, views)
     scale = crop_scale or learner.crop_scale
-    supply = Supply(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
+    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
     plan = learner.fit_plan()
     if not plan:
         return FitReport((), "nothing is trained")
     for stage in plan:
-        supply.require(stage, select)
+        data.require(stage, select)
     path = None if checkpoint is None else Path(checkpoint)
-    identity = Identity("") if path is None else identity_of(learner, plan, supply, select, options, fit_id)
+    identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
     resume = Resume(path, ckpt_every_s, identity)
     progress = resume.progress
     if resume.tensors is not None:
@@ -117,10 +117,10 @@ def fit(
             progress.stage = index
             if isinstance(stage, ClosedFormStage):
                 with torch.no_grad():
-                    stage.solve(*supply.everything(stage))
+                    stage.solve(*data.everything(stage))
                 continue
-            loader, encode = supply.batches(stage)
-            score = supply.score(stage) if select == "val" and stage.chosen_by != "last" else None
+            loader, encode = data.batches(stage)
+            score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
             module = StageModule(learner, stage, loader, resume, encode=encode, score=score)
             _run(module, stage, options, resume)
             progress.curve += module.curve

@@ -16,7 +16,7 @@ from promptlab.data.items import Items
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.training.options import telling
-from promptlab.training.supply import Supply
+from promptlab.training.stage_data import StageData
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -59,7 +59,7 @@ class Identity:
 def identity_of(
     learner: PromptLearner,
     plan: Sequence[Stage],
-    supply: Supply,
+    data: StageData,
     select: str,
     trainer: Mapping[str, Any],
     fit_id: str | None,
@@ -69,7 +69,7 @@ def identity_of(
     Args:
         learner: before its fit.
         plan: its stages.
-        supply: its items, views and seed.
+        data: its items, views and seed.
         select: which epoch is kept.
         trainer: the trainer's options.
         fit_id: the fit's id, or None.
@@ -85,9 +85,9 @@ def identity_of(
         _arguments(learner),
         [_stage(stage) for stage in plan],
         shapes,
-        (supply.views, supply.crop_scale, supply.seed, select),
+        (data.views, data.crop_scale, data.seed, select),
         sorted((name, _told(value)) for name, value in telling(trainer).items()),
-        [_items(items) for items in (supply.train, supply.val, supply.unlabelled)],
+        [_items(items) for items in (data.train, data.val, data.unlabelled)],
     )
     return Identity(hashlib.sha256(repr(facts).encode()).hexdigest(), shapes=shapes)
 

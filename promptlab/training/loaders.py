@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promptlab.learners.base.stages import Batch
-from promptlab.support.streams import stream
+from promptlab.support.random_streams import stream
 from promptlab.training.pictures import Pictures
 from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_rounds
 

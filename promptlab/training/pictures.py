@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from promptlab.data.items import Items
 from promptlab.features.transforms import TrainingTransform
 from promptlab.learners.base.stages import Augmentation
-from promptlab.support.streams import view_stream
+from promptlab.support.random_streams import view_stream
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):

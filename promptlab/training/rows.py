@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from promptlab.learners.base.stages import View
-from promptlab.support.streams import stream
+from promptlab.support.random_streams import stream
 
 
 def batches_of(order: Tensor, batch_size: int, drop_last: bool = True) -> list[Tensor]:

@@ -7,7 +7,7 @@ from PIL import Image
 from promptlab.evaluation.evaluate import evaluate, logits_of, predict
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import training_transform
-from promptlab.support.streams import view_stream
+from promptlab.support.random_streams import view_stream
 from tests.helpers.fits import NAMES, Squares, items
 from tests.helpers.models import tiny_clip
 from tests.helpers.toys import Adapts, MeanOfViews, Together, Toy, entropy

@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from promptlab.data import FileImages
 from promptlab.features import training_transform
 from promptlab.features.transforms import Crop, evaluation_transform_id
-from promptlab.support.streams import view_stream
+from promptlab.support.random_streams import view_stream
 from promptlab.training.pictures import ImageDataset
 from tests.helpers.fakes import FakeClip, picture_items
 

@@ -10,7 +10,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import training_transform
 from promptlab.learners import GradientStage
 from promptlab.learners.base.optim import Optim, ParameterGroup
-from promptlab.support.streams import stream, stream_seed, view_stream
+from promptlab.support.random_streams import stream, stream_seed, view_stream
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader
 from tests.helpers.fits import NAMES, QUIET, items

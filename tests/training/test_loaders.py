@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptlab.support.streams import stream_seed
+from promptlab.support.random_streams import stream_seed
 from promptlab.training.loaders import FeatureLoader
 from promptlab.training.rows import batches_of, count_of
 

@@ -15,7 +15,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
-from promptlab.support.streams import stream, stream_seed
+from promptlab.support.random_streams import stream, stream_seed
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
 from promptlab.training.rows import FeaturePool
@@ -24,7 +24,7 @@ Views = int | Literal["online"]
 
 
 @dataclass(frozen=True)
-class Supply:
+class StageData:
     """The data of one fit.
 
     Args:
