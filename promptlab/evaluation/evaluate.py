@@ -43,7 +43,17 @@ def logits_of(
 
 
 def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = None) -> Metrics:
-    """Metrics of a learner on items whose labels index its classes; see :func:`logits_of`."""
+    """Metrics of a learner on items whose labels index its classes; see :func:`logits_of`.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> data = promptlab.demo_dataset("demo_textures")
+        >>> learner = promptlab.ZeroShot(clip, data.class_names)
+        >>> metrics = promptlab.evaluate(learner, data.test.take(range(0, 40, 2)))
+        >>> 0 <= metrics.top1 <= 1
+        True
+    """
     from promptlab.evaluation.metrics import (
         evaluate_scores,
     )  # torchmetrics is slow to import, and prediction needs none
@@ -65,6 +75,13 @@ def predict(learner: PromptLearner, images: Sequence[str | Path | Image.Image]) 
     Raises:
         OSError: if a picture can't be read.
         ValueError: if the learner is transductive.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> picture = promptlab.demo_dataset("demo_shapes").test.source.open(0)
+        >>> promptlab.predict(promptlab.ZeroShot(clip, ["circle", "star"]), [picture]).shape
+        torch.Size([1, 2])
     """
     if learner.transductive:
         raise ValueError(

@@ -71,6 +71,12 @@ class Result:
         marks: what sets this run apart from others wherever they are compared, in words: ``transductive`` (test images
             were scored together), ``test_time`` (it adapted to a test image), ``unlabelled images``. None in Results
             that were written before there were marks.
+
+    Example:
+        >>> Result.from_json('{"schema_version": 99}')  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        promptlab.results.document.ResultError: result.json: schema_version: this promptlab reads version 1, the file ...
     """
 
     schema_version: int = SCHEMA_VERSION

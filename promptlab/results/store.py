@@ -99,6 +99,10 @@ def load_results(root: str | Path) -> list[Result]:
     """Every readable result below ``root``, in the order of :func:`find_results`.
 
     Damaged documents and those of another schema are skipped, each with a warning that names it.
+
+    Example:
+        >>> [result.learner for result in load_results("a/folder/without/results")]
+        []
     """
     results = []
     for path in find_results(root):

@@ -1,9 +1,31 @@
 """Settings from overrides, as a command line would give them."""
 
+from pathlib import Path
+
+from promptlab.clip import load_clip
 from promptlab.config.check import check
 from promptlab.config.compose import composed
 from promptlab.config.overrides import opened
+from promptlab.config.settings import Choice, Settings
+from promptlab.data import read_features
+from promptlab.protocols import few_shot
 
 
 def settings_of(overrides):
     return check(composed([opened(override) for override in overrides]))
+
+
+FEATURES = Path(__file__).resolve().parents[1] / "earlier" / "written" / "features"
+
+
+def small_settings(learner, folder, **changes):
+    """A few-shot run over forty features of eight classes: seconds, without an image."""
+    files = {split: str(FEATURES / f"source_{split}.npz") for split in ("train", "val", "test")}
+    source = {"name": "source", **files, "class_names": str(FEATURES / "source.txt")}
+    usual = {"shots": 2, "trainer": {"enable_progress_bar": False}, "protocol": Choice(few_shot), "learner": learner}
+    return Settings(
+        backbone=Choice(load_clip, {"name": "demo"}),
+        dataset=Choice(read_features, source),
+        results=str(folder),
+        **{**usual, **changes},
+    )

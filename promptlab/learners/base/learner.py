@@ -59,6 +59,27 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     Raises:
         ValueError: if there are no classes.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> class Drawings(promptlab.PromptLearner):  # zero-shot with a prompt of its own; nothing is trained
+        ...     per_class = ("text",)
+        ...
+        ...     def __init__(self, clip, class_names):
+        ...         super().__init__(clip, class_names)
+        ...         self.text = clip.encode_texts([f"a drawing of a {name}." for name in class_names])
+        ...
+        ...     def forward(self, image_features):
+        ...         return self.clip.logits(image_features, self.text)
+        ...
+        ...     def fit_plan(self):
+        ...         return []
+        >>> learner = Drawings(clip, ["red circle", "blue star"])
+        >>> learner(learner.text).argmax(dim=1).tolist()
+        [0, 1]
+        >>> learner.select([1]).class_names
+        ('blue star',)
     """
 
     needs: Literal["features", "images"] = "features"

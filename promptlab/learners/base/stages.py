@@ -28,6 +28,13 @@ class Batch(NamedTuple):
         labels: (B,) int64.
         generator: where a loss draws its random numbers from; on the CPU, a function of seed, stage and epoch.
         unlabelled: of a stage that ``uses_unlabelled``, as many inputs of images without labels.
+
+    Example:
+        >>> import torch
+        >>> from promptlab.learners import Batch
+        >>> batch = Batch(torch.zeros(4, 128), torch.tensor([0, 1, 1, 0]))
+        >>> len(batch.labels)
+        4
     """
 
     inputs: Tensor
@@ -60,6 +67,14 @@ class GradientStage:
 
     Raises:
         ValueError: if groups name other parameters, or one twice, or the weights aren't one number for each epoch.
+
+    Example:
+        >>> import torch
+        >>> from promptlab.learners import GradientStage, Optim
+        >>> bias = torch.nn.Parameter(torch.zeros(2))
+        >>> stage = GradientStage("bias", [bias], lambda batch: bias.square().sum(), Optim(epochs=5))
+        >>> stage.name, stage.optim.epochs
+        ('bias', 5)
     """
 
     name: str
@@ -103,6 +118,11 @@ class ClosedFormStage:
         solve: gets all N training items as one batch, with inputs (N, K, D) for K views of each (K = 1 under the
             evaluation transform), and the validation items with inputs (N, D), or None.
         uses_unlabelled: whether the training batch holds all ``unlabelled`` images too, (N, K, D).
+
+    Example:
+        >>> from promptlab.learners import ClosedFormStage
+        >>> ClosedFormStage("means", lambda train, val: None).name
+        'means'
     """
 
     name: str
