@@ -142,6 +142,10 @@ def read_predictions(path: str | Path) -> Predictions:
 
     Raises:
         ResultError: for a missing or damaged file, an unknown schema version, or wrong contents, naming the file.
+
+    Example:
+        >>> predictions = read_predictions("RUN/predictions-new.safetensors")  # doctest: +SKIP
+        >>> (predictions.top_ids[:, 0] == predictions.labels).mean()  # doctest: +SKIP
     """
     from safetensors import SafetensorError, safe_open
 

@@ -34,10 +34,6 @@ class _Kept:
             self._made.popitem(last=False)
         return self._made[key]
 
-    def clear(self) -> None:
-        """Let go of everything."""
-        self._made.clear()
-
 
 _backbones, _datasets = _Kept(BACKBONES), _Kept(DATASETS)
 
@@ -57,12 +53,6 @@ def dataset(choice: Choice) -> Dataset:
 def feature_bank() -> FeatureBank:
     """The feature bank of the current cache folder."""
     return _bank(str(cache_dir()))
-
-
-def forget() -> None:
-    """Let go of all backbones and datasets."""
-    _backbones.clear()
-    _datasets.clear()
 
 
 @lru_cache(1)

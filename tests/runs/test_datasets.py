@@ -44,7 +44,7 @@ def run_of(*overrides, targets=None):
     return run(settings if targets is None else replace(settings, targets=targets)).result
 
 
-def test_a_result_says_whose_split_it_is(tmp_path):
+def test_a_result_says_whose_split_it_is(tmp_path, monkeypatch):
     miniatures.food101(tmp_path)
     paint(tmp_path)
     arguments = ("learner=zero_shot", "protocol=few_shot", "shots=1", "dataset=food101", "dataset.n_classes=2",
@@ -56,7 +56,7 @@ def test_a_result_says_whose_split_it_is(tmp_path):
     (tmp_path / "food-101" / "split_zhou_Food101.json").write_text(json.dumps(split))
     from promptlab.runs import session
 
-    session.forget()
+    monkeypatch.setattr(session, "_datasets", session._Kept(1))
     assert any("split: coop (split_zhou_Food101.json) (" in note for note in run_of(*arguments).notes)
 
 
