@@ -4,6 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from promptlab.config import resolvers
+from promptlab.config.check import check
+from promptlab.config.compose import composed
 from tests.helpers.settings import settings_of
 
 
@@ -60,3 +62,17 @@ def test_a_table_without_the_key_says_what_it_has():
     node = OmegaConf.create({"value": "${by:b,{a: 1, c: 2}}"})
     with pytest.raises(Exception, match="no entry for b: it has a, c"):
         OmegaConf.to_container(node, resolve=True)
+
+
+def test_a_plug_ins_own_yaml_holds_its_recipe(tmp_path):
+    (tmp_path / "learner").mkdir()
+    (tmp_path / "learner" / "mine.yaml").write_text(
+        "name: mine\n_target_: promptlab.learners.CoOp\nn_ctx: ${by:${protocol.name},{few_shot:8,else:2}}\n"
+        "optim:\n  _target_: promptlab.training.Optim\n  epochs: ${up_to:${shots},{1:5,else:20}}\n"
+    )
+
+    def arguments(*overrides):
+        return check(composed(["learner=mine", *overrides], [tmp_path]), [tmp_path]).learner.arguments
+
+    assert (arguments("protocol=few_shot")["n_ctx"], arguments()["n_ctx"]) == (8, 2)
+    assert arguments("shots=1")["optim"].make().epochs == 5

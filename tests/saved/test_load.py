@@ -173,6 +173,13 @@ class TestRuns:
         expected |= {"train_images": result.train_images, "fit_id": result.fit_id, "top1": None, "harmonic": None}
         assert card["training"] == expected
 
+    def test_a_ships_folder_loads_with_its_inner_learner(self):
+        quick = ("shots=2", "views=0", "learner.generator_optim.epochs=1", "inner.search=false")
+        outcome = run(settings_of(["learner=ship", "inner=tip_adapter", *quick]))
+        loaded = load_learner(outcome.folder)
+        assert isinstance(loaded.inner, TipAdapter)
+        assert torch.equal(loaded.inner.keys, load_file(outcome.folder / "learned.safetensors")["inner.keys"])
+
     def test_it_scores_as_the_result_says(self):
         outcome = run(self.config("protocol=few_shot"))
         test = promptlab.demo_dataset("demo_shapes").test
