@@ -90,7 +90,10 @@ def test_contributings_learner_is_the_example_that_is_tested():
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
+EXPERIMENTS = [str(page.relative_to(ROOT)) for page in ROOT.glob("experiments/*/*.md")]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md", *EXPERIMENTS])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+        assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), target

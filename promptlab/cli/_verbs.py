@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +9,7 @@ from typing import Protocol, cast
 
 from promptlab import cli
 from promptlab.support.errors import UsageError
+from promptlab.support.words import suggest
 
 DEFAULT = "run"
 """The verb of a command line that names none."""
@@ -72,9 +72,7 @@ def named(name: str) -> Verb:
         UsageError: if there is none of that name; with the closest.
     """
     if name not in names():
-        close = difflib.get_close_matches(name, names(), n=1)
-        hint = f", did you mean {close[0]}?" if close else ""
-        raise UsageError(f"unknown command {name!r}{hint}; see promptlab --help")
+        raise UsageError(f"unknown command {name!r}{suggest(name, names())}; see promptlab --help")
     return cast(Verb, import_module(f"{cli.__name__}.{name}"))
 
 

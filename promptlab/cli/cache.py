@@ -31,10 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from promptlab.features.upkeep import clear, list_collections, prune
+    from promptlab.runs.baseline import kept_scores
 
     console = Console()
     if options.verb == "list":
         console.print(_listing(list_collections()))
+        if kept_scores():
+            console.print(f"and zero-shot scores of {len(kept_scores())} evaluations")
         return 0
     if options.verb == "prune":
         if options.older_than_days is None and options.keep_mb is None:
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
         dropped = prune(older_than_days=options.older_than_days, keep_bytes=keep_bytes)
     else:
         dropped = clear()
+        for path in kept_scores():
+            path.unlink(missing_ok=True)
     console.print(f"dropped {sum(row.count for row in dropped)} features of {len(dropped)} collections")
     return 0
 

@@ -68,10 +68,8 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UsageError: naming the key or the dataset, and what is allowed.
     """
-    from omegaconf import OmegaConf
-
     from promptlab.config.choices import choice_of
-    from promptlab.config.compose import composed
+    from promptlab.config.compose import node_of, quoted
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
@@ -83,18 +81,10 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
             raise UsageError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
         overrides.append(f"++{override}" if override.startswith("dataset.") else override)
     if options.root is not None:
-        overrides.append(f"data.root={_quoted(options.root)}")
-    if options.config_dir is not None:
-        overrides.append(f"hydra.searchpath=[{_quoted(f'file://{Path(options.config_dir).absolute()}')}]")
-    node: Any = OmegaConf.to_container(composed(overrides).dataset, resolve=True)
-    choice_of(node, "dataset")
-    return dict(node)
-
-
-def _quoted(text: str) -> str:
-    """A path as Hydra's grammar takes it, whatever is in it."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+        overrides.append(f"data.root={quoted(options.root)}")
+    node = node_of("dataset", overrides, [] if options.config_dir is None else [Path(options.config_dir)])
+    choice_of(node, "dataset", named=False)
+    return node
 
 
 def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace) -> list[Finding]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.config.choices import choice_of, target_of
+from promptlab.config.choices import choice_of, rehearse, target_of
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
+from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
 from promptlab.support.words import suggest
 
@@ -35,11 +36,11 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),
-        backbone=choice_of(nodes["backbone"], "backbone"),
-        dataset=choice_of(nodes["dataset"], "dataset"),
+        backbone=choice_of(nodes["backbone"], "backbone", named=False),
+        dataset=choice_of(nodes["dataset"], "dataset", named=False),
         targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
         protocol=_protocol(nodes["protocol"]),
-        logger=choice_of(nodes["logger"], "logger") if nodes["logger"] else None,
+        logger=choice_of(nodes["logger"], "logger", named=False) if nodes["logger"] else None,
         trainer=_trainer(nodes["trainer"]),
         crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
         **typed,
@@ -77,7 +78,11 @@ def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str]
         raise ConfigError(f"{group}.{taken[0]} is given by the run itself: {instead}")
     if not isinstance(node.get("name"), str):
         raise ConfigError(f"{group}.name={node.get('name')}: a name for the results folder is needed")
-    return choice_of(node, group, drop=drop)
+    try:
+        safe_name(node["name"])
+    except ValueError as error:
+        raise ConfigError(f"{group}.name: {error}") from error
+    return rehearse(choice_of(node, group, drop=drop, named=True), group)
 
 
 def _trainer(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,21 +19,24 @@ from promptlab.support.words import suggest
 _NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
 
 
-def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()) -> Choice:
-    """The choice that a node names; choices among its arguments are made once, so that what they refuse is named here.
+def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = (), named: bool | None = None) -> Choice:
+    """The choice that a node names.
 
     Args:
-        node: with ``_target_`` and arguments; ``name`` names the choice where the target takes no such argument.
+        node: with ``_target_`` and arguments.
         where: name of the node, for messages.
         drop: keys that are no arguments.
+        named: whether ``name`` is the choice's name (True) or an argument (False); where the target takes no such
+            argument, its name, if None.
 
     Raises:
-        ConfigError: naming the key, what is allowed, and the closest match; or what an inner choice refused.
+        ConfigError: naming the key, what is allowed, and the closest match.
     """
     target = target_of(node, where)
     parameters, hints = signature_of(target), hints_of(target)
     given = {key: value for key, value in node.items() if key not in _NO_ARGUMENTS and key not in drop}
-    name = "" if "name" in parameters else given.pop("name", "")
+    is_name = "name" not in parameters if named is None else named
+    name = given.pop("name", "") if is_name else ""
     arguments = {}
     for key, value in given.items():
         if key not in parameters:
@@ -42,8 +45,21 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
         arguments[key] = _argument(value, f"{where}.{key}")
         if not _is_node(value):
             _check_value(value, f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))
-    choice = Choice(target, arguments, name or "", str(node["_target_"]), bool(node.get("_partial_")))
-    _rehearse(choice, where)
+    return Choice(target, arguments, name or "", str(node["_target_"]), bool(node.get("_partial_")))
+
+
+def rehearse(choice: Choice, where: str) -> Choice:
+    """Make the choices inside a choice, as they will be made later, so that what they refuse is named at once.
+
+    Raises:
+        ConfigError: with what one of them refuses.
+    """
+    try:
+        choice.factory()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    except Exception as error:  # whatever a plug-in's class raises
+        raise ConfigError(f"{where}: {type(error).__name__}: {error}") from error
     return choice
 
 
@@ -72,18 +88,6 @@ def _check_value(value: Any, where: str, hint: Any, *, is_file: bool) -> None:
             raise ConfigError(f"{where}={value}: there is no such file")
     elif hint is not Any and not fits(value, hint):
         raise ConfigError(f"{where}={value!r}: {describe(hint)} is needed")
-
-
-def _rehearse(choice: Choice, where: str) -> None:
-    """Make the inner choices, as they will be made later.
-
-    Raises:
-        ConfigError: with what one of them refuses.
-    """
-    try:
-        choice.factory()
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
 
 
 def target_of(node: Mapping[str, Any], where: str) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.config import resolvers, schema
@@ -34,7 +35,7 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
         ConfigError: if it can't be composed.
     """
     GlobalHydra.instance().clear()
-    search = ",".join(f"'{_escaped(f'file://{folder.absolute()}')}'" for folder in folders)
+    search = ",".join(quoted(f"file://{folder.absolute()}") for folder in folders)
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
@@ -42,8 +43,25 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
         raise ConfigError(explain(error)) from error
 
 
+def node_of(group: str, overrides: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
+    """One group of the configuration with these overrides, resolved.
+
+    Raises:
+        ConfigError: as :func:`composed`.
+    """
+    node: Any = OmegaConf.to_container(composed(overrides, folders)[group], resolve=True)
+    return dict(node)
+
+
+def quoted(text: str) -> str:
+    r"""A text as Hydra's grammar takes it, whatever is in it.
+
+    Example:
+        >>> quoted("my data, and others'")
+        "'my data, and others\\''"
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 register()  # also in the worker processes of a launcher, which find the configuration composed
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")

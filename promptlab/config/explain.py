@@ -34,7 +34,7 @@ def _unknown_key(text: str) -> str | None:
         return None
     key = unknown.group(1)
     if key.startswith("learner@learner.inner"):
-        return "inner=NAME chooses the learner inside another: it needs learner=ship"
+        return "inner=NAME chooses the learner inside another: it needs a learner around others, such as learner=ship"
     parent, _, leaf = key.rpartition(".")
     allowed = list((DataConfig if parent == "data" else Config).__dataclass_fields__)
     return f"unknown key {key}{suggest(leaf, allowed)}; allowed are {', '.join(allowed)}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from promptlab.config.names import usual_name
 from promptlab.support.errors import UsageError
 from promptlab.support.signatures import path_of
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from promptlab.learners.base.facts import LearnerFacts
     from promptlab.learners.base.learner import PromptLearner
 
+_INNER_NAME = re.compile(r"\$\{\.(\w+)\.name\}")
+"""How a learner's YAML puts the name of one inside into its own."""
 Shots = int | Literal["all"]
 Views = int | Literal["online"]
 
@@ -47,13 +52,17 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """What folders and tables call it."""
-        return self.name or str(getattr(self.kind, "__name__", "")).lower()
+        """What folders and tables call it: its name, else the one that promptlab's own configuration gives it."""
+        return self.name or _INNER_NAME.sub(self._name_inside, usual_name(self.kind))
 
     @property
     def path(self) -> str:
         """The import path of the kind."""
         return self.target or path_of(self.kind)
+
+    def _name_inside(self, found: re.Match[str]) -> str:
+        inner = as_choice(self.arguments.get(found[1]))
+        return "" if inner is None else inner.label
 
     def factory(self) -> Callable[..., Any]:
         """Something to call with what the choice leaves open."""
@@ -83,7 +92,7 @@ class Settings:
         dataset: opens what to train on.
         protocol: draws the Task from it; see :mod:`promptlab.protocols`.
         learner: makes the learner from backbone and class names; its kind is a ``PromptLearner``.
-        targets: the other datasets that the protocol scores, if it takes ``targets``; each has a name.
+        targets: the other datasets that the protocol scores, if it takes ``targets``.
         shots: training images per class, or ``"all"``.
         seed: of the draw, the initialisation and the order of batches.
         views: random training views per image; 0 for the evaluation transform, ``"online"`` for fresh ones every step,
@@ -114,7 +123,7 @@ class Settings:
     dataset: Choice
     protocol: Choice
     learner: Choice
-    targets: tuple[Choice, ...] = ()
+    targets: tuple[Choice, ...] | None = None
     shots: Shots = 16
     seed: int = 1
     views: Views = 16
@@ -124,7 +133,7 @@ class Settings:
     trainer: Mapping[str, Any] = field(default_factory=dict)
     logger: Choice | None = None
     ckpt_every_s: float = 30.0
-    results: str = "results"
+    results: str | Path = "results"
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -165,7 +174,7 @@ class Settings:
         """The settings as plain values, as a Result keeps them."""
         protocol = self.protocol.as_node()
         if self.targets:
-            protocol["targets"] = [target.as_node() for target in self.targets]
+            protocol["targets"] = [{"name": target.label, **target.as_node()} for target in self.targets]
         return {
             "backbone": self.backbone.as_node(),
             "dataset": self.dataset.as_node(),
@@ -180,18 +189,31 @@ class Settings:
             "val": self.val,
             "select": self.select,
             "ckpt_every_s": self.ckpt_every_s,
-            "results": self.results,
+            "results": str(self.results),
             "force": self.force,
         }
 
 
-def _facts_of(choice: Choice) -> LearnerFacts:
-    inner = choice.arguments.get("inner")
-    if isinstance(inner, partial):
-        inner = Choice(inner.func, inner.keywords)
-    elif isinstance(inner, type):
-        inner = Choice(inner)
-    facts: LearnerFacts = choice.kind.facts(_facts_of(inner) if isinstance(inner, Choice) else None)  # type: ignore[attr-defined]
+def as_choice(value: Any) -> Choice | None:
+    """The choice that a value is, or that a class or a ``functools.partial`` of one means; None for anything else."""
+    if isinstance(value, Choice):
+        return value
+    if isinstance(value, partial):
+        return Choice(value.func, value.keywords, as_factory=True)
+    return Choice(value, as_factory=True) if isinstance(value, type) else None
+
+
+def _facts_of(learner: Choice) -> LearnerFacts:
+    """What the classes of a learner and of those inside it say.
+
+    Raises:
+        ConfigError: if one of them is no class of learners.
+    """
+    choices = {key: choice for key, value in learner.arguments.items() if (choice := as_choice(value)) is not None}
+    inside = [choice for key, choice in choices.items() if key == "inner" or hasattr(choice.kind, "facts")]
+    if not hasattr(learner.kind, "facts"):
+        raise ConfigError(f"{learner.path} is no learner: a class derived from PromptLearner is needed")
+    facts: LearnerFacts = learner.kind.facts(_facts_of(inside[0]) if inside else None)
     return facts
 
 
@@ -205,8 +227,11 @@ def _made(value: Any) -> Any:
 
 
 def _as_node(value: Any) -> Any:
-    if isinstance(value, Choice):
-        return value.as_node()
     if isinstance(value, Mapping):
         return {key: _as_node(item) for key, item in value.items()}
-    return [_as_node(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_as_node(item) for item in value]
+    choice = as_choice(value)
+    if choice is not None:
+        return choice.as_node()
+    return str(value) if isinstance(value, Path) else value

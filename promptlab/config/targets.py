@@ -16,8 +16,8 @@ from promptlab.support.paths import conf_dir
 from promptlab.support.words import suggest
 
 
-def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tuple[Choice, ...]:
-    """The target datasets of a protocol.
+def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tuple[Choice, ...] | None:
+    """The target datasets of a protocol; None where none are named.
 
     Args:
         names: each a name of the group ``dataset``, or a node with ``_target_`` and ``name``.
@@ -29,7 +29,7 @@ def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tup
     """
     if not isinstance(names or [], list):
         raise ConfigError(f"protocol.targets={names}: a list of names is needed, protocol.targets=[{names}]")
-    return tuple(_target(name, cfg, folders) for name in names or [])
+    return None if names is None else tuple(_target(name, cfg, folders) for name in names)
 
 
 def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
@@ -43,7 +43,7 @@ def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
     if not isinstance(node.get("name"), str):
         raise ConfigError(f"protocol.targets: {target!r} has no name; give names of `promptlab list datasets`")
     safe_name(node["name"])  # its predictions will be a file of that name
-    return choice_of(node, f"protocol.targets: {node['name']}")
+    return choice_of(node, f"protocol.targets: {node['name']}", named=False)
 
 
 def _file(name: str, folders: Sequence[Path]) -> Path:

@@ -13,6 +13,7 @@ __getattr__ = moved(
     __getattr__,
     {
         "DatasetError": "promptlab.support.errors",
+        "ImageDataset": "promptlab.training.pictures",
         "FeatureBank": "promptlab.features",
         "SELECT_TEMPLATES": "promptlab.class_text",
         "TrainingTransform": "promptlab.features",

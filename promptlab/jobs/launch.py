@@ -10,13 +10,16 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.logging import RichHandler
 
 from promptlab.config.check import check
 from promptlab.config.compose import composed
+from promptlab.config.explain import explain
 from promptlab.config.overrides import folders_of, lists_of, opened, split_flags
 from promptlab.config.settings import ConfigError
 from promptlab.jobs.sweep import SweepTable
@@ -24,6 +27,7 @@ from promptlab.support.errors import is_expected
 from promptlab.support.paths import conf_dir
 
 _SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help")
+"""Flags of Hydra's that show something and run nothing."""
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -39,7 +43,7 @@ def launch(arguments: Sequence[str]) -> int:
     _log_to_console()
     flags, overrides = split_flags(arguments)
     overrides = [opened(override) for override in overrides]
-    if not any(flag.startswith(_SHOWS_ONLY) for flag in flags):
+    if not any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
         _check_all(flags, overrides)
     return _under_hydra([*flags, *overrides])
 
@@ -68,6 +72,8 @@ def _under_hydra(arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR", None)

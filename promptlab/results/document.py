@@ -142,6 +142,7 @@ class Result:
                 f"{source}: schema_version: this promptlab reads version {SCHEMA_VERSION}, the file has {version!r}; "
                 "read it with the promptlab that wrote it (see versions.promptlab in the file)"
             )
+        document.setdefault("marks", _marks_of_old(document))
         try:
             return from_plain(cls, document)
         except PlainError as error:
@@ -181,6 +182,18 @@ def _harmonic(first: Metrics | None, second: Metrics | None, metric: str) -> flo
     if first is None or second is None:
         return None
     return harmonic_mean(getattr(first, metric), getattr(second, metric))
+
+
+def _marks_of_old(document: Mapping[str, Any]) -> list[str]:
+    """The one mark that a document without marks can have: sentences about classes were an argument already."""
+
+    def described(arguments: object) -> bool:
+        if not isinstance(arguments, Mapping):
+            return False
+        return arguments.get("prompts") is not None or any(described(value) for value in arguments.values())
+
+    fit = document.get("fit")
+    return ["descriptions"] if isinstance(fit, Mapping) and described(fit.get("learner_arguments")) else []
 
 
 def _refuse_constant(name: str) -> None:

@@ -23,7 +23,14 @@ _FORMAT = 1
 """Raised whenever the same facts would give other scores."""
 
 
-def zero_shot_scores(clip: FrozenCLIP, evaluation: EvaluationSet, facts: EvalFacts, bank: FeatureBank) -> Metrics:
+def kept_scores() -> list[Path]:
+    """The files of what is kept."""
+    return sorted(_folder().glob("*.json"))
+
+
+def zero_shot_scores(
+    clip: FrozenCLIP, evaluation: EvaluationSet, facts: EvalFacts, bank: FeatureBank, *, anew: bool = False
+) -> Metrics:
     """What zero-shot CLIP scores on an evaluation set under the dataset's hand-written prompt.
 
     Args:
@@ -31,9 +38,10 @@ def zero_shot_scores(clip: FrozenCLIP, evaluation: EvaluationSet, facts: EvalFac
         evaluation: what is scored.
         facts: all that the score depends on besides the backbone.
         bank: where features are.
+        anew: score again what is kept.
     """
     path = _path(clip, facts)
-    kept = _read(path)
+    kept = None if anew else _read(path)
     if kept is not None:
         return kept
     zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
@@ -48,7 +56,11 @@ def zero_shot_scores(clip: FrozenCLIP, evaluation: EvaluationSet, facts: EvalFac
 def _path(clip: FrozenCLIP, facts: EvalFacts) -> Path:
     key = [_FORMAT, clip.fingerprint, clip.device.type, facts]
     digest = hashlib.sha256(canonical_json(key).encode("ascii")).hexdigest()[:32]
-    return cache_dir() / "zero_shot" / f"{digest}.json"
+    return _folder() / f"{digest}.json"
+
+
+def _folder() -> Path:
+    return cache_dir() / "zero_shot"
 
 
 def _read(path: Path) -> Metrics | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from promptlab.class_text.sentences import content_digest
-from promptlab.config.settings import Choice
+from promptlab.config.settings import Choice, as_choice
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.transforms import evaluation_transform_id, training_transform
@@ -103,22 +102,23 @@ def _without_offers(learner: Choice) -> Choice:
 
 
 def _plain(value: Any) -> Any:
-    """A choice, or what a caller made in Python, as plain values."""
-    if isinstance(value, Choice):
-        arguments = arguments_of(value)
-        if not value.as_factory:
-            return arguments
-        return {"_target_": value.path, "version": getattr(value.kind, "version", None), **arguments}
-    if isinstance(value, functools.partial):
-        return _plain(Choice(value.func, value.keywords, as_factory=True))
-    if inspect.isclass(value):
-        return _plain(Choice(value, as_factory=True))
+    """A choice, or what a caller made in Python, as plain values; choices in lists and mappings as nodes."""
+    choice = as_choice(value)
+    if choice is not None and choice.as_factory:
+        version = getattr(choice.kind, "version", None)
+        return {"_target_": choice.path, "version": version, **arguments_of(choice)}
+    if choice is not None:
+        return arguments_of(choice)
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return arguments_of(Choice(type(value), fields))
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _inside(item) for key, item in value.items()}
+    return [_inside(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _inside(value: Any) -> Any:
+    return value.as_node() if isinstance(value, Choice) else _plain(value)
 
 
 def _digest(items: Items) -> str:

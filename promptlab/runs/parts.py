@@ -15,6 +15,7 @@ from promptlab.runs import session
 from promptlab.support.errors import DatasetError
 from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
+from promptlab.support.typed_json import PlainError, to_plain
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def open_parts(settings: Settings) -> Parts:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
     """
+    _require_writable(settings)
     dataset = session.dataset(settings.dataset)
     task = _task(settings, dataset)
     given = isinstance(dataset.train.source, FeatureRows)
@@ -80,15 +82,28 @@ def open_parts(settings: Settings) -> Parts:
         known=known,
         train=task.train.of_classes(known),
         val=None if task.val is None else task.val.of_classes(known),
-        unlabelled=dataset.train if settings.learner_facts.uses_unlabelled else None,
+        unlabelled=_untested(dataset.train, task) if settings.learner_facts.uses_unlabelled else None,
         views=0 if given else settings.views,
     )
 
 
+def _require_writable(settings: Settings) -> None:
+    """Refuse settings that a Result couldn't hold, before anything is trained for it.
+
+    Raises:
+        ConfigError: naming the value.
+    """
+    try:
+        to_plain(settings.as_document())
+    except PlainError as error:
+        raise ConfigError(f"these settings can't be kept in a Result: {error}") from error
+
+
 def _task(settings: Settings, dataset: Dataset) -> Task:
     also = {}
-    if settings.targets or "targets" in signature_of(settings.protocol.kind):
-        also["targets"] = [session.dataset(target) for target in settings.targets]
+    wanted = signature_of(settings.protocol.kind).get("targets")
+    if settings.targets is not None or (wanted is not None and wanted.default is wanted.empty):
+        also["targets"] = [session.dataset(target) for target in settings.targets or ()]
     task: Task = settings.protocol.make(dataset, shots=settings.shots, seed=settings.seed, val=settings.val, **also)
     return task
 
@@ -115,6 +130,12 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
             f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
             "select=last and val=none, with the learner's search off"
         )
+
+
+def _untested(items: Items, task: Task) -> Items:
+    """The items whose images no evaluation tests."""
+    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+    return items.take([place for place, content in enumerate(items.content_ids()) if content not in tested])
 
 
 def build_learner(parts: Parts) -> PromptLearner:

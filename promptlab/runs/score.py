@@ -40,6 +40,8 @@ def score(
     clip: FrozenCLIP,
     bank: FeatureBank,
     folder: Path,
+    *,
+    anew: bool = False,
 ) -> Scored:
     """Score an evaluation set and keep its predictions.
 
@@ -50,6 +52,7 @@ def score(
         clip: the backbone, for the zero-shot scores.
         bank: where features are.
         folder: the run's folder.
+        anew: score zero-shot CLIP again, too.
     """
     metrics = logits = None
     if isinstance(scorer, PromptLearner):
@@ -73,7 +76,7 @@ def score(
         facts=target.facts,
         metrics=metrics,
         reason=scorer if isinstance(scorer, str) else None,
-        zero_shot=zero_shot_scores(clip, evaluation, target.facts, bank),
+        zero_shot=zero_shot_scores(clip, evaluation, target.facts, bank, anew=anew),
         predictions=predictions_name(evaluation.name) if metrics is not None else None,
     )
     return Scored(result, logits)

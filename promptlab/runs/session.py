@@ -12,6 +12,7 @@ from promptlab.config.settings import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
 from promptlab.support.paths import cache_dir
+from promptlab.support.typed_json import PlainError, to_plain
 
 BACKBONES, DATASETS = 2, 16
 """How many are kept; the one used longest ago goes first."""
@@ -22,11 +23,14 @@ class _Kept:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._made: OrderedDict[str, Any] = OrderedDict()
+        self._made: OrderedDict[tuple[Any, str], Any] = OrderedDict()
 
     def of(self, choice: Choice) -> Any:
-        """What a choice makes, made once."""
-        key = json.dumps(choice.as_node(), sort_keys=True, default=repr)
+        """What a choice makes, made once; one with arguments that are no plain values is made anew each time."""
+        try:
+            key = choice.kind, json.dumps(to_plain(choice.as_node()), sort_keys=True)
+        except PlainError:
+            return choice.make()
         if key not in self._made:
             self._made[key] = choice.make()
         self._made.move_to_end(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from promptlab.data.items import Items
 from promptlab.evaluation.evaluate import evaluate
+from promptlab.evaluation.test_time import encoded
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
@@ -85,7 +87,7 @@ class StageData:
         images = self._images(self.train, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
         more = None if others is None else self._images(others, stage.views, own)
-        encode = self._encode if self.learner.needs == "features" else None
+        encode = partial(encoded, self.learner) if self.learner.needs == "features" else None
         return ImageLoader(images, unlabelled=more, **common), encode
 
     def everything(self, stage: ClosedFormStage) -> tuple[Batch, Batch | None]:
@@ -132,11 +134,6 @@ class StageData:
     def _cached(self) -> bool:
         """Whether batches are gathered from features that are kept."""
         return self.learner.needs == "features" and self.views != "online"
-
-    def _encode(self, images: Tensor) -> Tensor:
-        """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each."""
-        features = self.learner.clip.encode_images(images.flatten(0, -4))
-        return features.reshape(*images.shape[:-3], -1)
 
     def _images(self, items: Items, views: Sequence[View], seed: int) -> Pictures:
         clip, scale = self.learner.clip, self.crop_scale

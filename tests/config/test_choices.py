@@ -2,9 +2,10 @@
 
 import pytest
 
-from promptlab.config.choices import choice_of
+from promptlab.config.choices import choice_of, rehearse
 from promptlab.config.settings import Choice, ConfigError
 from promptlab.data import read_features
+from promptlab.learners import CoOp
 from promptlab.learners.base.optim import Optim
 
 COOP = "promptlab.learners.CoOp"
@@ -37,7 +38,7 @@ def test_mistakes_are_named(node, message):
 def test_what_the_inner_node_refuses_is_named():
     node = {"_target_": COOP, "optim": {"_target_": OPTIM, "epochs": 0}}
     with pytest.raises(ConfigError, match=r"learner: optim\.epochs=0: at least 1"):
-        choice_of(node, "learner")
+        rehearse(choice_of(node, "learner"), "learner")
 
 
 def test_a_choice_makes_inner_choices_and_drops_what_is_for_people():
@@ -65,3 +66,19 @@ def test_what_moved_is_found_where_it_was():
     choice = choice_of({"_target_": "promptlab.data.feature_files.read_features", "train": "a", "test": "b"}, "dataset")
     assert choice.kind is read_features
     assert choice.path == "promptlab.data.feature_files.read_features"
+
+
+def test_a_name_is_an_argument_where_the_target_takes_one_or_is_refused():
+    node = {"_target_": OPTIM, "name": "adam"}
+    assert choice_of(node, "optim").arguments == {"name": "adam"}
+    assert choice_of(node, "optim", named=True).name == "adam"
+    with pytest.raises(ConfigError, match=r"unknown key dataset\.name"):
+        choice_of({"_target_": COOP, "name": "x"}, "dataset", named=False)
+
+
+def test_whatever_an_inner_choice_raises_is_a_message():
+    def broken():
+        raise KeyError("lost")
+
+    with pytest.raises(ConfigError, match="learner: KeyError: 'lost'"):
+        rehearse(Choice(CoOp, {"optim": Choice(broken)}), "learner")

@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 
 import pytest
+import torch
 
 from promptlab.clip import load_clip
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.demo import demo_dataset
-from promptlab.learners import CoOp, MaPLe, Optim
+from promptlab.learners import SHIP, CoOp, MaPLe, Optim, TipAdapter
 from promptlab.protocols import few_shot
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
+from promptlab.support.paths import conf_dir
 from tests.helpers.settings import settings_of
 
 DEMO = {
@@ -63,3 +67,33 @@ def test_no_hydra_is_needed():
     code = "import sys, promptlab.runs.run; print({'hydra', 'omegaconf'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("kind", ["learner", "protocol"])
+def test_a_choice_from_python_is_called_as_the_command_line_calls_it(kind):
+    for path in sorted((conf_dir() / kind).glob("*.yaml")):
+        settings = settings_of([f"{kind}={path.stem}"])
+        choice = getattr(settings, kind)
+        if path.stem not in ("ship_paper_code", "ship_paper_code_imagenet"):
+            assert replace(choice, name="").label == choice.label
+
+
+def test_settings_that_no_result_could_hold_are_refused_before_anything_is_opened(tmp_path):
+    learner = Choice(CoOp, {"n_ctx": torch.tensor(4)})
+    with pytest.raises(ConfigError, match=r"can't be kept in a Result: learner\.n_ctx: a Tensor"):
+        run(Settings(**DEMO, learner=learner, results=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_python_values_are_written_as_plain_ones(tmp_path):
+    learner = Choice(SHIP, {"inner": partial(TipAdapter, search=False)})
+    document = Settings(**DEMO, learner=learner, results=tmp_path).as_document()
+    assert document["learner"]["inner"] == {
+        "_target_": "promptlab.learners.TipAdapter", "_partial_": True, "search": False,
+    }  # fmt: skip
+    assert document["results"] == str(tmp_path)
+
+
+def test_an_inner_learner_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="is no learner: a class derived from PromptLearner is needed"):
+        Settings(**DEMO, learner=Choice(SHIP, {"inner": Choice(dict, as_factory=True)}))

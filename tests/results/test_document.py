@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.schema import EvaluationResult
 from promptlab.support.typed_json import PlainError, from_plain, render
-from tests.helpers.results import make_evaluation, make_result
+from tests.helpers.results import make_evaluation, make_fit, make_result
 
 
 def edited(edit):
@@ -156,3 +156,13 @@ def test_an_integer_is_a_float_but_a_bool_is_not():
     assert isinstance(from_plain(float, 1), float)
     with pytest.raises(PlainError, match="the value itself: expected a float, got True"):
         from_plain(float, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "marks"),
+    [({"prompts": "sha256:1"}, ("descriptions",)), ({"inner": {"prompts": "x"}}, ("descriptions",)), ({"a": 1}, ())],
+)
+def test_a_document_without_marks_gets_the_one_it_can_have(arguments, marks):
+    document = json.loads(make_result(fit=make_fit(learner_arguments=arguments)).to_json())
+    del document["marks"]
+    assert Result.from_json(json.dumps(document)).marks == marks

@@ -8,6 +8,8 @@ from promptlab.config.settings import Choice
 from promptlab.learners import SHIP, CoOp, Optim
 from promptlab.runs.facts import arguments_of
 
+KINDS = [(Optim, "a.Optim"), (Optim, "b.Optim")]
+
 
 def test_arguments_include_defaults():
     arguments = arguments_of(Choice(CoOp, {"optim": Choice(Optim, {"lr": 0.1})}, name="coop"))
@@ -47,3 +49,10 @@ def test_fields_of_optim_that_came_later_count_where_they_do_something(given, ke
     plain = arguments_of(Choice(Optim))
     assert not {"steps", "betas", "eta_min"} & plain.keys()
     assert arguments_of(Choice(Optim, given)) == {**plain, **kept}
+
+
+def test_choices_in_lists_are_told_apart_by_their_class():
+    lists = [Choice(CoOp, {"optims": [Choice(kind, {"lr": 1.0}, target=name)]}) for kind, name in KINDS]
+    first, second = (arguments_of(choice)["optims"] for choice in lists)
+    assert first == [{"_target_": "a.Optim", "lr": 1.0}]
+    assert first != second

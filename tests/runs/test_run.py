@@ -335,11 +335,11 @@ def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_a
     whole = run(config("results=whole"))
     score, fit, calls, fits = module.score, fitting.fit, [], []
 
-    def killed(scorer, evaluation, *rest):
+    def killed(scorer, evaluation, *rest, **more):
         calls.append(evaluation.name)
         if len(calls) == killed_at + 1:
             raise KeyboardInterrupt
-        return score(scorer, evaluation, *rest)
+        return score(scorer, evaluation, *rest, **more)
 
     monkeypatch.setattr(module, "score", killed)
     monkeypatch.setattr(fitting, "fit", lambda *args, **kwargs: fits.append(1) or fit(*args, **kwargs))

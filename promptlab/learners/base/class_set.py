@@ -63,7 +63,7 @@ def moved(part: Any, classes: ClassSet) -> Any:
         if classes.template is None:
             return part.select(classes.indices or ())
         return part.rebind(classes.names, classes.template)
-    if classes.indices is None:
+    if classes.indices is None or part is None:
         return part
     if isinstance(part, Tensor):
         return _like(part, part[list(classes.indices)])

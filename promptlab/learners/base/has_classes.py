@@ -118,7 +118,7 @@ class HasClasses:
     def _require_entries(self, name: str, count: int) -> None:
         """Refuse a tensor or tuple whose first axis isn't the classes."""
         part = getattr(self, name)
-        if isinstance(part, FollowsClasses) or len(part) == count:
+        if part is None or isinstance(part, FollowsClasses) or len(part) == count:
             return
         raise ValueError(
             f"{type(self).__name__}.{name} has {len(part)} entries for {count} classes: what is per_class has one for "
