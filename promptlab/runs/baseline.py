@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import fields
 from pathlib import Path
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -54,7 +55,8 @@ def zero_shot_scores(
 
 
 def _path(clip: FrozenCLIP, facts: EvalFacts) -> Path:
-    key = [_FORMAT, clip.fingerprint, clip.device.type, facts]
+    scored = sorted(field.name for field in fields(Metrics))  # of a metric that came later nothing is kept
+    key = [_FORMAT, scored, clip.fingerprint, clip.device.type, facts]
     digest = hashlib.sha256(canonical_json(key).encode("ascii")).hexdigest()[:32]
     return _folder() / f"{digest}.json"
 

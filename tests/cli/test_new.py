@@ -28,7 +28,7 @@ def run(folder, tmp_path, *arguments):
     return done.stdout
 
 
-def test_a_new_learner_passes_as_it_stands(folder, capsys):
+def test_a_new_learner_passes_as_it_stands(folder, capsys, monkeypatch):
     assert main(["new", "learner", "tilted_prompts"]) == 0
     shown = capsys.readouterr().out
     home = folder / "tilted_prompts"
@@ -43,9 +43,11 @@ def test_a_new_learner_passes_as_it_stands(folder, capsys):
     flags = ["learner=tilted_prompts", "--config-dir", "tilted_prompts/conf"]
     assert f"promptlab {' '.join(checked)}\n" in shown
     assert f"promptlab {' '.join(flags)}\n" in shown
-    assert "11 of 11 passed" in run(home, folder, "-m", "promptlab", *checked)
-    out = run(home, folder, "-m", "promptlab", *flags, "shots=1", "views=0", "trainer.enable_progress_bar=false")
-    assert "tilted_prompts" in out
+    monkeypatch.chdir(home)
+    assert main(checked) == 0
+    assert "11 of 11 passed" in capsys.readouterr().out
+    assert main([*flags, "shots=1", "views=0", "trainer.enable_progress_bar=false"]) == 0
+    assert "tilted_prompts" in capsys.readouterr().out
     assert (home / "results" / "demo_shapes" / "base_to_new" / "tilted_prompts").is_dir()
 
 

@@ -42,17 +42,17 @@ def test_its_own_tests_pass(site, tmp_path):
     assert "passed" in done.stdout
 
 
-def test_the_command_line_runs_lists_and_checks_it(site, tmp_path):
+def test_the_command_line_runs_lists_and_checks_it(site, tmp_path, monkeypatch, capsys):
     conf = str(site / "biased_zero_shot" / "conf")
     done = run(site, tmp_path, "-m", "promptlab", "learner=biased", "--config-dir", conf, "views=0", "shots=1")
     assert done.returncode == 0, done.stderr
     assert "biased" in done.stdout
     assert (tmp_path / "results" / "demo_shapes" / "base_to_new" / "biased").is_dir()
-    listed = run(site, tmp_path, "-m", "promptlab", "list", "learners", "--config-dir", conf)
-    assert "one learned bias per class" in listed.stdout
-    checked = run(site, tmp_path, "-m", "promptlab", "check", "biased_zero_shot:BiasedZeroShot")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "11 of 11 passed" in checked.stdout
+    monkeypatch.syspath_prepend(site)
+    assert main(["list", "learners", "--config-dir", conf]) == 0
+    assert "one learned bias per class" in capsys.readouterr().out
+    assert main(["check", "biased_zero_shot:BiasedZeroShot"]) == 0
+    assert "11 of 11 passed" in capsys.readouterr().out
 
 
 def test_check_says_what_failed_and_why_it_matters(tmp_path, monkeypatch, capsys):

@@ -8,4 +8,4 @@ def test_the_console_shows_character_for_character_what_it_showed_before():
     found = everything()
     assert list(found) == list(expected)
     for name, lines in found.items():
-        assert lines == expected[name], name
+        assert lines == expected[name], f"{name}: if it is meant, `python -m tests.report.printing` writes it anew"

@@ -44,3 +44,11 @@ def test_a_damaged_one_is_scored_again(scored, tmp_path, own_cache, caplog):
     assert "zero-shot CLIP is scored again" in caplog.text
     assert len(scored) == 2
     assert again.evaluations["test"].zero_shot == first.evaluations["test"].zero_shot
+
+
+def test_a_metric_that_came_later_is_scored(scored, tmp_path, monkeypatch):
+    run(small_settings(Choice(ZeroShot), tmp_path / "a"))
+    known = baseline.fields
+    monkeypatch.setattr(baseline, "fields", lambda kind: known(kind)[1:])
+    run(small_settings(Choice(ZeroShot), tmp_path / "b"))
+    assert len(scored) == 2

@@ -147,7 +147,7 @@ class LearnerContract:
     def test_select_scores_some_classes(self) -> None:
         """``select`` gives the columns of the chosen classes, in their order.
 
-        Why: protocols score base and new classes by it.
+        Why: protocols score base and new classes by it. ``per_class`` names every tensor with an entry per class.
         """
         learner, batch = self.make().eval(), self.batch()
         chosen = learner.select([3, 0])

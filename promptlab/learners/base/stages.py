@@ -66,7 +66,8 @@ class GradientStage:
         scored: the learner whose accuracy ``chosen_by`` compares, if that isn't the one that is fitted.
 
     Raises:
-        ValueError: if groups name other parameters, or one twice, or the weights aren't one number for each epoch.
+        ValueError: without parameters, if groups name other parameters, or one twice, or the weights aren't one number
+            for each epoch.
 
     Example:
         >>> import torch
@@ -90,6 +91,8 @@ class GradientStage:
     scored: nn.Module | None = None
 
     def __post_init__(self) -> None:
+        if not self.parameters:
+            raise ValueError(f"stage {self.name!r} names no parameters: nothing would be trained")
         own = {id(parameter) for parameter in self.parameters}
         grouped = [id(parameter) for group in self.groups for parameter in group.parameters]
         if len(set(grouped)) < len(grouped) or not own.issuperset(grouped):
