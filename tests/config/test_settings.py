@@ -1,10 +1,9 @@
 """Settings are made in three lines without Hydra, and refuse what can't be."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 
+import grimp
 import pytest
 import torch
 
@@ -64,9 +63,10 @@ def test_a_learner_of_images_draws_its_views_anew():
 
 
 def test_no_hydra_is_needed():
-    code = "import sys, promptlab.runs.run; print({'hydra', 'omegaconf'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    graph = grimp.build_graph("promptlab", include_external_packages=True)
+    assert graph.find_shortest_chain("promptlab.jobs.launch", "hydra")
+    assert not graph.find_shortest_chain("promptlab.runs.run", "hydra")
+    assert not graph.find_shortest_chain("promptlab.runs.run", "omegaconf")
 
 
 @pytest.mark.parametrize("kind", ["learner", "protocol"])

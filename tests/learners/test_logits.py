@@ -13,12 +13,14 @@ from promptlab.learners import (
     CoCoOp,
     CoOp,
     KgCoOp,
+    LinearProbe,
     MaPLe,
     TipAdapter,
     TipAdapterF,
     ZeroShot,
 )
 from tests.helpers.images import pictures
+from tests.helpers.learners import LEARNERS
 from tests.helpers.models import class_names, tiny_model
 from tests.helpers.models import freeze as frozen
 
@@ -105,3 +107,8 @@ def test_similarities_come_back(clips):
     values = torch.linspace(-1, 1, 7)
     for clip in clips:
         torch.testing.assert_close(clip.as_similarities(clip.as_logits(values)), values)
+
+
+def test_every_learner_that_scores_by_texts_is_a_case():
+    """A probe knows no texts."""
+    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe} == {kind for kind, _ in CASES}

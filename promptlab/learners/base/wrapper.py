@@ -13,6 +13,7 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.offers import OFFERED
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.support.signatures import accepted
 
@@ -36,6 +37,7 @@ class Wrapper(PromptLearner):
             None is nothing.
 
     Raises:
+        TypeError: for what no run offers.
         ValueError: if the inner learner scores all test images together or adapts to each: what is added to its logits
             would not.
 
@@ -58,6 +60,11 @@ class Wrapper(PromptLearner):
         self, clip: FrozenCLIP, class_names: Sequence[str], inner: Callable[..., PromptLearner], **offers: Any
     ) -> None:
         super().__init__(clip, class_names)
+        unknown = offers.keys() - set(OFFERED)
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} offers {', '.join(sorted(unknown))}: known are {', '.join(OFFERED)}"
+            )
         given = {name: value for name, value in offers.items() if value is not None}
         self.inner = inner(clip, self.class_names, **accepted(inner, given))
         read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}

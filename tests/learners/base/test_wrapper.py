@@ -216,3 +216,12 @@ def test_a_wrapper_around_a_wrapper(clip):
     assert isinstance(learner.inner.inner, PromptLearner)
     assert [stage.name for stage in learner.fit_plan()] == ["inner.inner.context", "inner.bias", "bias"]
     assert [stage.scored for stage in learner.fit_plan()] == [learner.inner.inner, learner.inner, None]
+
+
+def test_what_no_run_offers_is_refused(clip):
+    class Misspelt(Corrected):
+        def __init__(self, clip, class_names, *, inner):
+            super(Corrected, self).__init__(clip, class_names, inner, templte="a {}.")
+
+    with pytest.raises(TypeError, match="Misspelt offers templte: known are template, has_images, generator"):
+        Misspelt(clip, NAMES, inner=COOP)
