@@ -35,9 +35,16 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def folders_of(flags: Sequence[str]) -> list[Path]:
-    """The folders that ``--config-dir`` names."""
+    """The folders that ``--config-dir`` names.
+
+    Raises:
+        ConfigError: if there is no such folder.
+    """
     folders = [flags[i + 1] for i, flag in enumerate(flags[:-1]) if flag in ("--config-dir", "-cd")]
     folders += [flag.split("=", 1)[1] for flag in flags if flag.startswith("--config-dir=")]
+    missing = [folder for folder in folders if not Path(folder).is_dir()]
+    if missing:
+        raise ConfigError(f"--config-dir {missing[0]}: there is no such folder")
     return [Path(folder) for folder in folders]
 
 

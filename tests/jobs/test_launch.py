@@ -163,3 +163,30 @@ def test_pruning_needs_a_limit(capsys):
     with pytest.raises(SystemExit):
         cli.main(["cache", "prune"])
     assert "--older-than-days DAYS or --keep-mb MB" in capsys.readouterr().err
+
+
+def test_a_composed_configuration_is_shown_and_its_mistakes_are_messages(capsys):
+    status, out, _ = run_main(capsys, "--cfg", "job", "shots=2")
+    assert (status, yaml.safe_load(out)["shots"]) == (0, 2)
+    status, _, err = run_main(capsys, "--cfg", "job", "shotz=2")
+    assert status == 2
+    assert "unknown key shotz, did you mean shots?" in err
+
+
+@pytest.mark.parametrize("flag", ["--config-dir", "-cd"])
+def test_a_folder_of_configurations_must_be_there(capsys, flag, tmp_path):
+    status, _, err = run_main(capsys, flag, str(tmp_path / "nowhere"), "shots=x")
+    assert status == 2
+    assert "nowhere: there is no such folder" in err
+
+
+def test_an_interruption_ends_in_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("promptlab.runs.run.open_parts", interrupted)
+    status, _, err = run_main(capsys, "shots=1")
+    assert status == 130
+    assert err == "promptlab: interrupted; run it again to go on\n"
+
+
+def interrupted(settings):
+    raise KeyboardInterrupt
