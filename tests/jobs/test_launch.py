@@ -81,6 +81,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["experiment=coop_base_too_new"], "did you mean coop_base_to_new?"),
         (["protocol.shots=4"], "protocol.shots is given by the run itself"),
         (["learner.clip=x"], "learner.clip is given by the run itself"),
+        (["learner=ship", "learner.has_images=[true,false]"], "learner.has_images is given by the run itself"),
         (["learner.name=null"], "a name for the results folder"),
         (["learner.optim=5"], "learner.optim=5: Optim or null is needed"),
         (["learner.optim.epochs=0"], "optim.epochs=0: at least 1"),
@@ -155,8 +156,12 @@ def test_the_cache_is_listed_pruned_and_cleared(capsys, tmp_path, monkeypatch):
     assert "demo" in listed
     assert "384" in listed
     assert "dropped 0 features" in run_main(capsys, "cache", "prune", "--older-than-days", "1")[1]
+    (tmp_path / "zero_shot").mkdir()
+    (tmp_path / "zero_shot" / "0.json").write_text("{}")
+    assert "zero-shot scores of 1 evaluations" in run_main(capsys, "cache", "list")[1]
     assert "dropped 384 features of 1" in run_main(capsys, "cache", "clear")[1]
     assert "nothing is kept" in run_main(capsys, "cache", "list")[1]
+    assert not list((tmp_path / "zero_shot").iterdir())
 
 
 def test_pruning_needs_a_limit(capsys):
