@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import closest, some_of
 
@@ -38,19 +39,19 @@ def read_prompt_set(path: PromptSet, class_names: Sequence[str]) -> list[list[st
     sentences, where = load_prompt_set(path), path if isinstance(path, str) else "given"
     by_name: dict[str, str] = {}
     for key in sentences:
-        if by_name.setdefault(_plain(key), key) != key:
-            raise DatasetError(f"prompt set {where}: {by_name[_plain(key)]!r} and {key!r} are the same class")
-    missing = [name for name in dict.fromkeys(class_names) if _plain(name) not in by_name]
+        if by_name.setdefault(spelling(key), key) != key:
+            raise DatasetError(f"prompt set {where}: {by_name[spelling(key)]!r} and {key!r} are the same class")
+    missing = [name for name in dict.fromkeys(class_names) if spelling(name) not in by_name]
     if missing:
-        close = closest(_plain(missing[0]), by_name)
+        close = closest(spelling(missing[0]), by_name)
         hint = f" (is {by_name[close[0]]!r} meant for {missing[0]!r}?)" if close else ""
         raise DatasetError(f"prompt set {where} has no sentences for {len(missing)} classes: {some_of(missing)}{hint}")
-    extra = by_name.keys() - {_plain(name) for name in class_names}
+    extra = by_name.keys() - {spelling(name) for name in class_names}
     if extra:
         log.info(
             "prompt set %s: %d entries of other classes are ignored: %s", where, len(extra), some_of(sorted(extra))
         )
-    return [list(sentences[by_name[_plain(name)]]) for name in class_names]
+    return [list(sentences[by_name[spelling(name)]]) for name in class_names]
 
 
 def load_prompt_set(path: PromptSet) -> Mapping[str, Sequence[str]]:
@@ -92,7 +93,3 @@ def _bytes(path: str) -> bytes:
 
 def _is_list_of_sentences(value: object) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(s, str) and s.strip() for s in value)
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").lower().split())

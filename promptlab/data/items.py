@@ -118,6 +118,9 @@ class Dataset:
             ``test`` with those of the others. Empty for every other dataset.
         development: a split of the training images alone, over the same classes, with held-out classes as its
             ``unseen``: where a calibration can be chosen. None where there is none.
+        class_origins: for each class what it was read from, to show to people: its folder, its label in a table.
+            Empty where a benchmark's own list says it.
+        notes: what a reader of every Result on this dataset needs to know, e.g. names that are equal as prompts.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -138,3 +141,5 @@ class Dataset:
     class_keys: tuple[str, ...] = ()
     unseen: tuple[int, ...] = ()
     development: Dataset | None = None
+    class_origins: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
             "learning leaves unseen: use protocol=generalized_zero_shot"
         )
     train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
-    notes = [f"split: {dataset.split_source} ({dataset.split_hash})"]
+    notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *dataset.notes]
     short = fewer_than(dataset.train.labels, shots)
     if short:
         named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])

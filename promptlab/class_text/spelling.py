@@ -1,0 +1,32 @@
+"""One form for comparing names: two names that differ only in spelling are the same class, and the same prompt."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+
+def spelling(name: str) -> str:
+    """A name in the form that names are compared in: Unicode's NFC, no case, one space for underscores and spaces.
+
+    Hyphens count: ``t-shirt`` and ``t shirt`` are different prompts.
+
+    Example:
+        >>> spelling("Hot_Dog") == spelling("hot  dog"), spelling("cafe\u0301") == spelling("caf\u00e9")
+        (True, True)
+    """
+    return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
+
+
+def spelled_alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of distinct names that are the same in this form, in order of first appearance.
+
+    Example:
+        >>> spelled_alike(["hot_dog", "cat", "hot dog"])
+        [('hot_dog', 'hot dog')]
+    """
+    groups: dict[str, dict[str, None]] = defaultdict(dict)
+    for name in names:
+        groups[spelling(name)][name] = None
+    return [tuple(group) for group in groups.values() if len(group) > 1]
