@@ -36,10 +36,10 @@ def name_notes(names: Sequence[str], template: str) -> tuple[str, ...]:
     Example:
         >>> name_notes(["cat", "dog"], "a photo of a {}.")
         ()
-        >>> for note in name_notes(["AnnualCrop", "hot_dog", "hot dog"], "a photo of a {}."):
+        >>> for note in name_notes(["AnnualCrop", "hot_dog", "hot dog"], "a {}."):
         ...     print(note)
-        classes with the same prompt can't be told apart by their names: 'hot_dog' and 'hot dog' ('a photo of a hot dog.')
-        1 class name looks like no words: 'AnnualCrop' (CamelCase) is read as 'a photo of a annualcrop.'; ...
+        classes with the same prompt can't be told apart by their names: 'hot_dog' and 'hot dog' ('a hot dog.')
+        1 class name looks like no words: 'AnnualCrop' (CamelCase) is read as 'a annualcrop.'; ...
     """
     return (*_equal(names, template), *_no_words(names, template))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
 
 from promptlab.class_text.names_file import keyed_by_first_word, named_by_key, read_class_names, texts_of
@@ -85,6 +85,24 @@ def names_of_numbers(given: ClassNames | None) -> tuple[str, ...]:
             f"{some_of(list(names))}"
         )
     return tuple(by_number[str(label)] for label in range(len(names)))
+
+
+def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[str, str]:
+    """Names of labels that are numbers, in their order: of 0 to C-1, or of whatever numbers a mapping names.
+
+    Raises:
+        DatasetError: as :func:`names_of_numbers`, for a mapping that doesn't name all these labels.
+
+    Example:
+        >>> names_by_label({"2", "1"}, {"2": "tulip", "1": "rose"})
+        {'1': 'rose', '2': 'tulip'}
+    """
+    names = None if given is None else _values(given, "class names", list(labels))
+    if isinstance(names, Mapping):
+        by_number = {str(int(key)): name for key, name in names.items() if key.isdecimal()}
+        if len(by_number) == len(names) and by_number.keys() >= set(labels):
+            return {label: by_number[label] for label in in_label_order(by_number)}
+    return {str(label): name for label, name in enumerate(names_of_numbers(given))}
 
 
 def _values(given: ClassNames, where: str, keys: Sequence[str] = ()) -> list[str] | dict[str, str]:

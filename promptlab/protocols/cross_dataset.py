@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
@@ -65,7 +66,14 @@ def transfer(
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    splits = (f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)
+    of_targets = [
+        f"{what} of {target.name}: {said}"
+        for target in map(with_names_noted, targets)
+        for what, said in (
+            ("split", f"{target.split_source} ({target.split_hash})"),
+            *(("note", note) for note in target.notes),
+        )
+    ]
     return Task(
         protocol=protocol,
         dataset=dataset.name,
@@ -75,7 +83,7 @@ def transfer(
         train=drawn.train,
         val=drawn.val,
         evaluations=(source, *map(scored_as, targets)),
-        notes=(*drawn.notes, *splits),
+        notes=(*drawn.notes, *of_targets),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
@@ -47,7 +48,7 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
             "learning leaves unseen: use protocol=generalized_zero_shot"
         )
     train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
-    notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *dataset.notes]
+    notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *with_names_noted(dataset).notes]
     short = fewer_than(dataset.train.labels, shots)
     if short:
         named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from promptlab.support import reads
 
@@ -88,6 +88,24 @@ def read_text(path: str | Path) -> str:
     return decoded(Path(path).read_bytes())
 
 
+@contextmanager
+def open_text(path: str | Path) -> Iterator[TextIO]:
+    """Open a text file as :func:`read_text` reads it, with its line breaks as they are, for files too long to hold.
+
+    Raises:
+        OSError: if it can't be read.
+        UnicodeDecodeError: as :func:`read_text`, also while it is read.
+    """
+    reads.note(path)
+    with open(path, "rb") as file:
+        _refuse_utf16(file.read(100))
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            yield lines
+    except UnicodeDecodeError as error:
+        raise UnicodeDecodeError("utf-8", error.object, error.start, error.end, _CURE.format("LATIN1")) from None
+
+
 def decoded(data: bytes) -> str:
     """Bytes as text, read as UTF-8 with or without a byte order mark.
 
@@ -101,12 +119,16 @@ def decoded(data: bytes) -> str:
         Traceback (most recent call last):
         UnicodeDecodeError: ...it seems to be UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8 FILE)
     """
-    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in data[:100]:
-        raise UnicodeDecodeError("utf-8", data, 0, min(len(data), 2), _CURE.format("UTF-16"))
+    _refuse_utf16(data[:100])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnicodeDecodeError("utf-8", data, error.start, error.end, _CURE.format("LATIN1")) from None
+
+
+def _refuse_utf16(start: bytes) -> None:
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in start:
+        raise UnicodeDecodeError("utf-8", start, 0, min(len(start), 2), _CURE.format("UTF-16"))
 
 
 def text_lines(path: str | Path) -> list[str]:

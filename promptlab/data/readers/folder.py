@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from promptlab.class_text.names import ClassNames
+from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.labelled_paths import (
@@ -33,8 +33,9 @@ def read_folder(
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
 
-    Classes are the folders in alphabetical order, and their names are the folders' names. Images may lie in folders
-    inside a class's folder. Hidden files are passed over; other files that are no images are reported in a warning.
+    Classes are the folders in alphabetical order, or by number where all names are numbers, and their names are the
+    folders' names. Images may lie in folders inside a class's folder. Hidden files are passed over; other files that
+    are no images are reported in a warning.
 
     Args:
         name: what a Result calls the dataset.
@@ -66,7 +67,7 @@ def read_folder(
     ignored: list[str] = []
     split_folders = _split_folders(base)
     found = {split: _by_class(base, folder, ignored) for split, folder in (split_folders or {"": ""}).items()}
-    keys = sorted({key for images in found.values() for key in images})
+    keys = in_label_order(key for images in found.values() for key in images)
     if not keys:
         raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
     pairs = {split: [(path, key) for key in sorted(images) for path in images[key]] for split, images in found.items()}

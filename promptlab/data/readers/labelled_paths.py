@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for
@@ -12,6 +13,7 @@ from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.hold_out import draw_split
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 Lists = Mapping[str, Sequence[tuple[str, str]]]
@@ -39,6 +41,7 @@ def dataset_of_lists(
     where: str,
     problems: list[str],
     validate: bool,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """A dataset over image files, with everything that is wrong named at once.
 
@@ -54,6 +57,7 @@ def dataset_of_lists(
         problems: what was found already.
         validate: whether images are decoded, and compared by content for a warning; otherwise only what is missing is
             looked for.
+        notes: what was noticed already and is no problem.
 
     Raises:
         DatasetError: naming all problems.
@@ -72,7 +76,8 @@ def dataset_of_lists(
     label = {key: position for position, key in enumerate(keys)}
     rows = {split: [(path, label[key], names[label[key]]) for path, key in lists[split]] for split in SPLITS}
     split_rows = SplitRows(rows["train"], rows["val"], rows["test"], source=source)
-    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template)
+    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template, notes=notes)
+    dataset = replace(dataset, class_origins=tuple(keys))
     if validate:
         warn_of_copies(dataset)
     return dataset
@@ -87,6 +92,7 @@ def given_path(name: str, path: str | Path | None, what: str) -> Path:
     if not path:
         raise DatasetError(f"dataset {name} needs {what}: set dataset.path=...")
     found = Path(path).expanduser().absolute()
+    reads.note(found)
     if not found.exists():
         raise DatasetError(f"dataset {name}: there is no {what} at {found}")
     return found
