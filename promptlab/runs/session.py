@@ -30,7 +30,7 @@ class _Kept:
         self._made: OrderedDict[tuple[Any, str], tuple[Any, dict[str, reads.State]]] = OrderedDict()
 
     def of(self, choice: Choice) -> Any:
-        """What a choice makes, made once while its files stay as they are; anew each time if its arguments aren't plain."""
+        """What a choice makes, once while its files stay as they are; each time anew if its arguments aren't plain."""
         try:
             key = choice.kind, json.dumps(to_plain(choice.as_node()), sort_keys=True)
         except PlainError:

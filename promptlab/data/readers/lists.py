@@ -139,7 +139,7 @@ def read_json(
     root, paths = under_one_root(_images_folder(images, file), listed)
     on_disk = dict(zip(listed, paths, strict=True))
     lists, notes = each_once({split: [(on_disk[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS})
-    rows = replace(rows, **lists)
+    rows = replace(rows, train=lists["train"], val=lists["val"], test=lists["test"])
     dataset = dataset_of_rows(name, root, rows, where=where, template=template, class_names=class_names, notes=notes)
     refuse(where, image_problems(root, [row[0] for split in SPLITS for row in lists[split]], validate=validate))
     if validate:
