@@ -61,4 +61,4 @@ def _note(left_out: Sequence[str]) -> tuple[str, ...]:
     if not left_out:
         return ()
     counted = "1 row repeats another and is" if len(left_out) == 1 else f"{len(left_out)} rows repeat others and are"
-    return (f"{counted} left out: {some_of(list(dict.fromkeys(left_out)))}",)
+    return (f"{counted} left out: {some_of(list(dict.fromkeys(left_out)), 3)}",)
