@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes, each a text that isn't empty; those that are there twice are named in a warning.
+    """Names of classes, each a text that isn't empty.
 
     Raises:
         ValueError: naming what is no name, and what to give instead.
@@ -31,12 +31,16 @@ def checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
     names: tuple[Any, ...] = tuple(class_names)
     for place, name in enumerate(names):
         if not isinstance(name, str):
-            raise ValueError(f"class name {place} is {name!r}, a {type(name).__name__}: give texts, {str(name)!r}")
+            raise ValueError(f"class name {place} is {name!r}, no text: give {str(name)!r}")
         if not name.strip():
             raise ValueError(f"class name {place} is empty: {name!r}")
-    if len(set(names)) < len(names):
-        _say_twice(tuple(name for name in dict.fromkeys(names) if names.count(name) > 1))
     return names
+
+
+def warn_of_repeated(class_names: Sequence[str]) -> None:
+    """Name the classes that are called the same in a warning, once in a process for the same names."""
+    if len(set(class_names)) < len(class_names):
+        _say_repeated(tuple(name for name in dict.fromkeys(class_names) if class_names.count(name) > 1))
 
 
 def indices_of(classes: Sequence[int | str], class_names: Sequence[str]) -> tuple[int, ...]:
@@ -49,7 +53,7 @@ def indices_of(classes: Sequence[int | str], class_names: Sequence[str]) -> tupl
         >>> indices_of(["Elefant", 0], ["cat", "elefant"])
         (1, 0)
     """
-    if isinstance(classes, str | int):
+    if isinstance(classes, str) or not hasattr(classes, "__iter__"):
         raise ValueError(f"{classes!r} is one class: give a list, [{classes!r}]")
     indices = tuple(_index_of(which, class_names) for which in classes)
     twice = [class_names[index] for index in dict.fromkeys(indices) if indices.count(index) > 1]
@@ -87,6 +91,5 @@ def _index_of(which: Any, class_names: Sequence[str]) -> int:
 
 
 @lru_cache(maxsize=64)
-def _say_twice(names: tuple[str, ...]) -> None:
-    """Once for the same names in a process: a learner, its parts and its copies all check theirs."""
+def _say_repeated(names: tuple[str, ...]) -> None:
     log.warning("these class names are there more than once, each time with the same prompt: %s", some_of(names))

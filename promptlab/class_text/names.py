@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from os import PathLike
 
 from promptlab.class_text.names_file import keyed_by_first_word, named_by_key, read_class_names, texts_of
@@ -108,6 +108,8 @@ def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[st
 def _values(given: ClassNames, where: str, keys: Sequence[str] = ()) -> list[str] | dict[str, str]:
     if isinstance(given, str | PathLike):
         return read_class_names(str(given), keys)
+    if isinstance(given, Set):
+        raise DatasetError(f"{where} are a set, which has no order: give a list, or a mapping of key to name")
     return named_by_key(given.items(), where) if isinstance(given, Mapping) else texts_of(given, where)
 
 

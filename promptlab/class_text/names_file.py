@@ -104,15 +104,22 @@ def named_by_key(pairs: Iterable[tuple[Any, Any]], where: str) -> dict[str, str]
 
 
 def keyed_by_first_word(lines: Sequence[str], keys: Collection[str]) -> dict[str, str] | None:
-    """Lines ``key name`` as a mapping; None unless the first words hold all the keys, and these look like no words."""
-    pairs = [re.split(r"[\s,;:=|]+", line, maxsplit=1) for line in lines]
-    firsts = {pair[0] for pair in pairs}
-    keyed = all(len(pair) == 2 and pair[1] for pair in pairs) and len(firsts) == len(pairs)
-    numbers = {str(int(first)) for first in firsts if first.isdecimal()}
-    known = all(key in firsts or (key.isdecimal() and str(int(key)) in numbers) for key in keys)
-    if not (keys and keyed and known and all(re.search(r"\d", key) for key in keys)):
-        return None
-    return {key: name.strip() for key, name in pairs}
+    """Lines ``key name`` as a mapping, if their beginnings hold all the keys; None if not.
+
+    Behind a blank only what has a number in it counts as a key: ``house`` and ``house cat`` may both be names.
+    """
+    for between, only_ids in ((r"\s*[,;=|:]\s*", False), (r"[.)]?\s+", True)):
+        pairs = [re.split(between, line, maxsplit=1) for line in lines]
+        found = {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2 and pair[1].strip()}
+        numbers = {str(int(first)) for first in found if first.isdecimal()}
+        known = all(key in found or (key.isdecimal() and str(int(key)) in numbers) for key in keys)
+        if keys and known and len(found) == len(lines) and not (only_ids and any(map(_has_no_digit, keys))):
+            return found
+    return None
+
+
+def _has_no_digit(key: str) -> bool:
+    return re.search(r"\d", key) is None
 
 
 def _of_json(text: str, where: str) -> list[str] | dict[str, str]:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from promptlab.class_text.given_names import checked_names as checked_names
 from promptlab.class_text.given_names import indices_of as indices_of
 from promptlab.class_text.given_names import places_of as places_of
+from promptlab.class_text.given_names import warn_of_repeated as warn_of_repeated
 from promptlab.class_text.sentences import PromptSet as PromptSet
 from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
 from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE

@@ -82,3 +82,24 @@ def test_whatever_an_inner_choice_raises_is_a_message():
 
     with pytest.raises(ConfigError, match="learner: KeyError: 'lost'"):
         rehearse(Choice(CoOp, {"optim": Choice(broken)}), "learner")
+
+
+def test_whole_numbers_are_texts_where_texts_are_meant():
+    node = {"_target_": "promptlab.data.read_csv", "name": 2024, "path": 7, "class_names": {1: "rose", 2: "tulip"}}
+    arguments = {"name": "2024", "path": "7", "class_names": {"1": "rose", "2": "tulip"}}
+    assert choice_of(node, "dataset", named=False).arguments == arguments
+    assert choice_of({"_target_": COOP, "n_ctx": 4}, "learner").arguments == {"n_ctx": 4}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", 1.5, r"dataset\.name=1\.5 is read as a number: write dataset\.name=\"'1\.5'\" for a text"),
+        ("name", True, r"dataset\.name=True is read as a number"),
+        ("class_names", [1, "b"], r"1 is a number, and texts are needed: write dataset\.class_names=\"\['1','b'\]\""),
+        ("class_names", {"a": 2}, r"write dataset\.class_names=\"{a: '2'}\""),
+    ],
+)
+def test_other_numbers_in_place_of_texts_are_named_with_the_cure(key, value, message):
+    with pytest.raises(ConfigError, match=message):
+        choice_of({"_target_": "promptlab.data.read_csv", key: value}, "dataset", named=False)

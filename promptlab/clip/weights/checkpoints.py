@@ -23,6 +23,7 @@ from open_clip.model import convert_to_custom_text_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from promptlab.support import reads
 from promptlab.support.errors import PromptlabError
 from promptlab.support.words import first_line, some_of
 
@@ -65,6 +66,7 @@ class Checkpoint:
     path: Path
 
     def __post_init__(self) -> None:
+        reads.note(self.path)
         if not self.path.is_file():
             raise FileNotFoundError(f"no checkpoint file at {self.path.absolute()}")
 

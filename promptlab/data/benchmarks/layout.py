@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promptlab.data.datasets_folder import datasets_folder
 from promptlab.data.sources.files import is_image_name
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 
@@ -42,8 +43,11 @@ class Layout:
         Args:
             names: paths relative to a searched folder, the same file under other names.
         """
-        candidates = (folder / name for name in names for folder in self.searched)
-        return next((path for path in candidates if path.is_file()), None)
+        for path in (folder / name for name in names for folder in self.searched):
+            reads.note(path)  # where there is none now, one may be later
+            if path.is_file():
+                return path
+        return None
 
     def file(self, *names: str) -> Path:
         """The first of these files that exists.
@@ -102,6 +106,7 @@ def subfolders(folder: Path) -> list[str]:
     Raises:
         DatasetError: if the folder is missing or has none.
     """
+    reads.note(folder)
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
@@ -114,6 +119,7 @@ def subfolders(folder: Path) -> list[str]:
 
 def image_names(folder: Path) -> list[str]:
     """Names of the image files in a folder, sorted; read from the listing alone, no file is touched."""
+    reads.note(folder)
     return sorted(name for name in os.listdir(folder) if name[0] != "." and is_image_name(name))
 
 

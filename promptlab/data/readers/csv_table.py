@@ -48,7 +48,7 @@ def read_table(file: Path) -> Table:
 
     Args:
         file: UTF-8, separated by commas, semicolons or tabs, with a line of column names in any order, of which one of
-            a path and one of a label are needed, and one of the split is known. Blank lines don't count.
+            a path and one of a label are needed, and one of the split is known. Blank rows don't count.
 
     Raises:
         DatasetError: if it can't be read, lacks a column, or has no rows.
@@ -98,7 +98,7 @@ def _columns(reader: Any, path: int, label: int, split: int | None, count: int, 
     same: dict[str, str] = {}
     width = 1 + max(path, label, split or 0)
     for row in reader:
-        if not row:
+        if not any(cell.strip() for cell in row):
             continue
         if len(row) < width:
             row += [""] * (width - len(row))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from promptlab.learners.base.class_set import ClassSet, FollowsClasses, moved, with_own_rows
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, checked_names, indices_of, places_of
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, checked_names, indices_of, places_of, warn_of_repeated
 
 
 class HasClasses:
@@ -66,6 +66,7 @@ class HasClasses:
         names = checked_names(class_names)
         if not names:
             raise ValueError("there are no class names: give at least one")
+        warn_of_repeated(names)
         return self._moved(ClassSet(names, template, tuple(range(len(names))) if names == self.class_names else None))
 
     def extend(

@@ -38,7 +38,7 @@ from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
-from promptlab.prompts.class_texts import checked_names
+from promptlab.prompts.class_texts import checked_names, warn_of_repeated
 
 if TYPE_CHECKING:
     from promptlab import Result  # named alone: learners know nothing of Results
@@ -117,6 +117,7 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         self.class_names = checked_names(class_names)
         if not self.class_names:
             raise ValueError(f"{type(self).__name__} got no class names: give at least one")
+        warn_of_repeated(self.class_names)
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
