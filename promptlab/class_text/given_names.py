@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -28,13 +28,15 @@ def checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(class_names, str):
         raise ValueError(f"class_names={class_names!r} is one text: give a list of names, [{class_names!r}]")
+    if isinstance(class_names, Set | Mapping):
+        raise ValueError(f"class_names is a {type(class_names).__name__}: give a list of names, whose order counts")
     names: tuple[Any, ...] = tuple(class_names)
     for place, name in enumerate(names):
         if not isinstance(name, str):
             raise ValueError(f"class name {place} is {name!r}, no text: give {str(name)!r}")
         if not name.strip():
             raise ValueError(f"class name {place} is empty: {name!r}")
-    return names
+    return tuple(map(str, names))  # of numpy's kind, too
 
 
 def warn_of_repeated(class_names: Sequence[str]) -> None:

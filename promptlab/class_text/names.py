@@ -91,17 +91,21 @@ def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[st
     """Names of labels that are numbers, in their order: of 0 to C-1, or of whatever numbers a mapping names.
 
     Raises:
-        DatasetError: as :func:`names_of_numbers`, for a mapping that doesn't name all these labels.
+        DatasetError: as :func:`names_of_numbers`, for names that aren't a mapping of all these labels.
 
     Example:
         >>> names_by_label({"2", "1"}, {"2": "tulip", "1": "rose"})
         {'1': 'rose', '2': 'tulip'}
     """
-    names = None if given is None else _values(given, "class names", list(labels))
+    keys = in_label_order(labels)
+    names = None if given is None else _values(given, "class names", keys)
     if isinstance(names, Mapping):
-        by_number = {str(int(key)): name for key, name in names.items() if key.isdecimal()}
-        if len(by_number) == len(names) and by_number.keys() >= set(labels):
-            return {label: by_number[label] for label in in_label_order(by_number)}
+        form, own = _told_apart(keys)
+        if own.keys() <= {form(key) for key in names}:
+            return dict(zip(keys, _by_key(keys, names, "class names"), strict=True))
+    odd = [label for label in keys if not label.isdecimal() or label != str(int(label))]
+    if odd:
+        raise DatasetError(f"{len(odd)} labels are numbers, but not whole ones from 0: {some_of(odd)}. {_SAY_WHOSE}.")
     return {str(label): name for label, name in enumerate(names_of_numbers(given))}
 
 

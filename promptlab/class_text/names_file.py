@@ -75,7 +75,7 @@ def texts_of(names: Iterable[Any], where: str) -> list[str]:
             raise DatasetError(f"{where}: name {place} is {name!r}, no text. Put it in quotes: {str(name)!r}.")
         if not name.strip():
             raise DatasetError(f"{where}: name {place} is empty")
-        found.append(name.strip())
+        found.append(str(name).strip())
     return found
 
 

@@ -131,6 +131,7 @@ def test_names_of_labels_that_are_numbers(tmp_path):
     assert names_of_numbers(written(tmp_path, "a.txt", "1 dog\n0 cat\n")) == ("cat", "dog")
     assert names_of_numbers(written(tmp_path, "b.json", '{"1": "dog", "0": "cat"}')) == ("cat", "dog")
     assert names_by_label({"1", "3"}, {3: "owl", 1: "cat"}) == {"1": "cat", "3": "owl"}
+    assert names_by_label({"01", "10"}, {1: "rose", 10: "fern", 11: "moss"}) == {"01": "rose", "10": "fern"}
     assert names_by_label({"0", "1"}, ["cat", "dog", "owl"]) == {"0": "cat", "1": "dog", "2": "owl"}
     with pytest.raises(DatasetError, match="need the keys 0 to 1; given are 1, 2"):
         names_of_numbers({1: "cat", 2: "dog"})
@@ -174,6 +175,7 @@ def test_a_few_names_stand_for_many():
         (["cat", 7], "class name 1 is 7, no text: give '7'"),
         (["cat", ""], "class name 1 is empty"),
         ([None], "class name 0 is None"),
+        ({"cat", "dog"}, "class_names is a set: give a list of names, whose order counts"),
     ],
 )
 def test_what_is_no_list_of_names_is_refused(given, message):

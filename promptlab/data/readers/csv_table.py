@@ -117,32 +117,25 @@ def _columns(reader: Any, path: int, label: int, split: int | None, count: int, 
 
 
 def row_problems(table: Table) -> list[str]:
-    """What is wrong with the rows themselves: blanks, unknown splits, numbers that count nothing, other files."""
+    """What is wrong with the rows themselves: blanks, unknown splits, other files."""
     nothing = {label for label in set(table.labels) if label.lower() in ("", "nan")}
     rows = zip(table.paths, table.labels, table.lines, strict=True)
     blank = [f"line {line}" for path, label, line in rows if not path or label in nothing]
     unknown = {word for word in set(table.splits or ()) if split_of(word) is None}
     splits = zip(table.splits or (), table.lines, strict=False)
     strange = [f"{word or 'blank'} (line {line})" for word, line in splits if word in unknown]
-    labels = set(table.labels) - nothing
-    uneven = sorted(label for label in labels if not counts_from_zero(label)) if all(map(_is_number, labels)) else []
     suffixes = [path for path in table.paths if not is_image_name(path) and Path(path).suffix]
     return [
         *counted("rows have no path or no label", blank),
         *counted("rows have more cells than columns (quote what holds a comma)", [f"line {n}" for n in table.wide]),
         *counted(f"rows have an unknown split (known are {split_words()})", strange),
-        *counted("labels are numbers, but not whole ones from 0", uneven),
         *counted("paths don't end as images do", suffixes),
     ]
 
 
-def _is_number(label: str) -> bool:
+def is_number(label: str) -> bool:
+    """Whether a label is a number, however it is written."""
     try:
         return math.isfinite(float(label))
     except ValueError:
         return False
-
-
-def counts_from_zero(label: str) -> bool:
-    """Whether a label is a number as one that counts from 0 is written."""
-    return label.isdecimal() and label == str(int(label))

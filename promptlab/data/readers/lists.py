@@ -13,7 +13,7 @@ from promptlab.data.checks.image_files import image_problems
 from promptlab.data.checks.problems import counted, refuse
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.csv_table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.csv_table import is_number, read_table, row_problems
 from promptlab.data.readers.labelled_paths import (
     Lists,
     dataset_of_lists,
@@ -149,9 +149,12 @@ def read_json(
 
 def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], ClassNames | None]:
     """The classes in label order, and their names."""
-    if not all(counts_from_zero(label) for label in labels):
+    if not all(map(is_number, labels)):
         return in_label_order(labels), class_names
-    names = names_by_label(labels, class_names)
+    try:
+        names = names_by_label(labels, class_names)
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {error}") from error
     if "0" in names and "0" not in labels and str(len(names)) in labels:
         raise DatasetError(f"{where}: labels run from 1 to {len(names)}; they must start at 0. Subtract 1 from each.")
     return list(names), names
