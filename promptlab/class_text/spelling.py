@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 
 def spelling(name: str) -> str:
@@ -31,16 +30,3 @@ def in_one_form(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     if len(set(forms.values())) == len(forms):  # names as they are: ids of earlier fits hold them
         return {key: list(column) for key, column in columns.items()}
     return {key: [forms[label] for label in column] for key, column in columns.items()}
-
-
-def spelled_alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of distinct names that are the same in this form, in order of first appearance.
-
-    Example:
-        >>> spelled_alike(["hot_dog", "cat", "hot dog"])
-        [('hot_dog', 'hot dog')]
-    """
-    groups: dict[str, dict[str, None]] = defaultdict(dict)
-    for name in names:
-        groups[spelling(name)][name] = None
-    return [tuple(group) for group in groups.values() if len(group) > 1]

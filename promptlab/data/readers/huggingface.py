@@ -87,7 +87,7 @@ def read_hf(
         if absent:
             raise DatasetError(f"{where}: split {split} has no column {', '.join(absent)}")
     cells = {split: list(table[label_column]) for split, table in tables.items()}
-    names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
+    keys, names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
     source = TableImages({split: _undecoded(table, image_column) for split, table in tables.items()}, image_column)
     parts = _parts(chosen, labels, split_seed, where)
     check_labels({split: everything for split, (_, everything) in parts.items()}, names, where=where)
@@ -106,6 +106,7 @@ def read_hf(
         split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
         split_hash=digest.hexdigest()[:ID_DIGITS],
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
+        class_origins=keys,
     )
     if validate:
         refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
@@ -181,27 +182,29 @@ def _kind(feature: Any) -> str:
 
 def _labels(
     feature: Any, cells: Mapping[str, list[Any]], class_names: ClassNames | None, train: str, where: str
-) -> tuple[tuple[str, ...], dict[str, IntArray]]:
-    """Names and (N,) labels by split, of a column of class labels, of numbers or of names."""
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, IntArray]]:
+    """What the table calls the classes, their names, and (N,) labels by split, of a column of whatever kind."""
     absent = sum(cell is None for column in cells.values() for cell in column)
     if absent:
         raise DatasetError(f"{where}: {absent} images have no label")
     if not all(isinstance(cell, str) for cell in cells[train]):
-        names = (
-            names_for(feature.names, class_names) if _kind(feature) == "ClassLabel" else names_of_numbers(class_names)
-        )
+        if _kind(feature) == "ClassLabel":
+            keys, names = tuple(feature.names), names_for(feature.names, class_names)
+        else:
+            names = names_of_numbers(class_names)
+            keys = tuple(f"label {label}" for label in range(len(names)))
         whole = all(isinstance(cell, int) for column in cells.values() for cell in column)
         if not whole:
             raise DatasetError(f"{where}: labels must be whole numbers or texts: set dataset.label_column to another")
-        return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
+        return keys, names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
     cells = in_one_form(cells)
-    keys = in_label_order(cells[train])
+    keys = tuple(in_label_order(cells[train]))
     label_of = {key: label for label, key in enumerate(keys)}
     labels = {split: np.array([label_of.get(cell, -1) for cell in column]) for split, column in cells.items()}
     strange = sorted({str(cell) for column in cells.values() for cell in column} - label_of.keys())
     if strange:
         raise DatasetError(f"{where}: classes without training images: {some_of(strange)}")
-    return names_for(keys, class_names), labels
+    return keys, names_for(keys, class_names), labels
 
 
 def _undecoded(table: Any, column: str) -> Any:

@@ -13,7 +13,7 @@ images (:func:`promptlab.data.hold_out.hold_out`) takes that part. Some copies o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -57,8 +57,8 @@ def read_xlsa17(
         image_folder: the folder of images, in ``folder``.
         keep_after: the part of the files' image paths after which they are relative to ``image_folder``.
         template: the hand-written prompt with ``{}``.
-        class_names: names by label, or a text file in ``folder`` with one per line; those of ``att_splits.mat`` if
-            None.
+        class_names: names by label, other names for some of those of ``att_splits.mat``, or a file in ``folder`` with
+            either; those of ``att_splits.mat`` if None.
 
     Returns:
         All classes, of which ``unseen`` have no training images; ``val`` is empty; ``test`` holds the seen classes'
@@ -217,6 +217,7 @@ def _class_names(name: str, base: Path, given: ClassNames | None, splits: dict[s
                 f"{name}: its files hold no class names. A text file with one name per line, in label order, "
                 f"belongs at {given}"
             )
-    if "allclasses_names" not in splits:
+    by_number = isinstance(given, Mapping) and all(str(key).isdecimal() for key in given)
+    if by_number or "allclasses_names" not in splits:
         return list(names_of_numbers(given))
     return list(names_for(texts_of(splits, "allclasses_names", base / SPLIT_MAT), given))
