@@ -39,7 +39,7 @@ def name_notes(names: Sequence[str], template: str) -> tuple[str, ...]:
         >>> for note in name_notes(["AnnualCrop", "hot_dog", "hot dog"], "a {}."):
         ...     print(note)
         classes with the same prompt can't be told apart by their names: 'hot_dog' and 'hot dog' ('a hot dog.')
-        1 class name looks like no words: 'AnnualCrop' (CamelCase) is read as 'a annualcrop.'; ...
+        1 class name isn't made of words: 'AnnualCrop' (CamelCase) is read as 'a annualcrop.'; ...
     """
     return (*_equal(names, template), *_no_words(names, template))
 
@@ -60,7 +60,7 @@ def _no_words(names: Sequence[str], template: str) -> list[str]:
     listed = [f"{name!r} ({kind}) is read as {prompt_of(name, template)!r}" for name, kind in odd.items()]
     if not odd:
         return []
-    looks = "1 class name looks like no words" if len(odd) == 1 else f"{len(odd)} class names look like no words"
+    looks = "1 class name isn't made of words" if len(odd) == 1 else f"{len(odd)} class names aren't made of words"
     cure = "dataset.class_names gives other names, e.g. in a file with a line KEY<TAB>NAME for each class"
     return [f"{looks}: {_first(listed)}; {cure}"]
 

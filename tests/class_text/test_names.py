@@ -146,7 +146,7 @@ def test_names_that_are_no_words_are_shown_as_they_are_read(name, kind):
     (note,) = name_notes([name, "cat"], "a photo of a {}, a pet.")
     read = name.lower().replace("_", " ")
     assert note.startswith(
-        f"1 class name looks like no words: {name!r} ({kind}) is read as 'a photo of a {read}, a pet.'"
+        f"1 class name isn't made of words: {name!r} ({kind}) is read as 'a photo of a {read}, a pet.'"
     )
 
 

@@ -8,6 +8,7 @@ import random
 import shutil
 import unicodedata
 
+import numpy as np
 import pytest
 
 from promptlab.cli.main import main
@@ -162,6 +163,18 @@ def test_paths_of_another_machine_and_other_encodings_are_named(tmp_path, capsys
     said = refused(capsys, "dataset=csv", "dataset.path=wide.csv")
     assert "wide.csv can't be read" in said
     assert "it seems to be UTF-16: save it as UTF-8" in said
+
+
+def test_names_of_features_have_no_byte_order_mark(tmp_path, capsys):
+    features = np.random.default_rng(0).normal(size=(8, 128)).astype(np.float32)
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"{split}.npz", features=features + (split == "test"), labels=np.repeat(np.arange(4), 2))
+    (tmp_path / "names.txt").write_bytes("cat\r\ndog\r\nowl\r\nfox".encode("utf-8-sig"))
+    arguments = ("dataset=features", "dataset.train=train.npz", "dataset.test=test.npz")
+    _, result = accuracy("given", *arguments, "dataset.class_names=names.txt")
+    assert result.fit.class_names == ("cat", "dog", "owl", "fox")
+    (tmp_path / "names.txt").write_bytes("café\n".encode("utf-16"))
+    assert "names.txt" in refused(capsys, *arguments, "dataset.class_names=names.txt")
 
 
 def test_a_names_file_that_changed_is_read_again(tmp_path):
