@@ -9,7 +9,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from promptlab.class_text.given_names import checked_names
 from promptlab.support.arrays import IntArray
 
 SPLITS = ("train", "val", "test")
@@ -123,9 +122,6 @@ class Dataset:
             Empty where a benchmark's own list says it.
         notes: what a reader of every Result on this dataset needs to know, e.g. names that are equal as prompts.
 
-    Raises:
-        ValueError: if a class name is no text or is empty.
-
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> data = demo_dataset("demo_textures")
@@ -147,6 +143,3 @@ class Dataset:
     development: Dataset | None = None
     class_origins: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", checked_names(self.class_names))
