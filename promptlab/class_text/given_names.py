@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
@@ -41,8 +42,9 @@ def checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
 
 def warn_of_repeated(class_names: Sequence[str]) -> None:
     """Name the classes that are called the same in a warning, once in a process for the same names."""
-    if len(set(class_names)) < len(class_names):
-        _say_repeated(tuple(name for name in dict.fromkeys(class_names) if class_names.count(name) > 1))
+    repeated = tuple(name for name, count in Counter(class_names).items() if count > 1)
+    if repeated:
+        _say_repeated(repeated)
 
 
 def indices_of(classes: Sequence[int | str], class_names: Sequence[str]) -> tuple[int, ...]:
@@ -58,7 +60,7 @@ def indices_of(classes: Sequence[int | str], class_names: Sequence[str]) -> tupl
     if isinstance(classes, str) or not hasattr(classes, "__iter__"):
         raise ValueError(f"{classes!r} is one class: give a list, [{classes!r}]")
     indices = tuple(_index_of(which, class_names) for which in classes)
-    twice = [class_names[index] for index in dict.fromkeys(indices) if indices.count(index) > 1]
+    twice = [class_names[index] for index, count in Counter(indices).items() if count > 1]
     if twice:
         raise ValueError(f"these classes are chosen more than once: {some_of(twice)}")
     return indices

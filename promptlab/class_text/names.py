@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from os import PathLike
 
@@ -179,6 +180,15 @@ def _told_apart(keys: Sequence[str]) -> tuple[Callable[[str], str], dict[str, st
 
 
 def _letters(name: str) -> str:
-    """A name without case, blanks and signs, and numbers without zeros in front: ``AnnualCrop`` is ``annual crop``."""
-    bare = "".join(sign for sign in spelling(name) if sign.isalnum())
-    return str(int(bare)) if bare.isascii() and bare.isdecimal() else bare or spelling(name)
+    """A name without case, blanks and signs, and numbers without zeros in front: ``AnnualCrop`` is ``annual crop``.
+
+    Signs between digits count: 1.0 isn't 10.
+    """
+    form = spelling(name)
+    around = zip(f" {form}", form, f"{form[1:]} ", strict=False)
+    bare = "".join(
+        sign
+        for before, sign, after in around
+        if unicodedata.category(sign)[0] in "LMN" or (before.isdigit() and after.isdigit())
+    )
+    return str(int(bare)) if bare.isascii() and bare.isdecimal() else bare or form
