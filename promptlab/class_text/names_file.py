@@ -160,6 +160,9 @@ def _of_table(text: str, separators: str, where: str) -> list[str] | dict[str, s
 def _of_rows(rows: list[list[str]], where: str) -> list[str] | dict[str, str]:
     """Rows of one column, or of a key and a name."""
     heads = [cell.strip().lower().replace(" ", "_") for cell in rows[0]] if rows else []
+    wide = next((row for row in rows if any(row[len(heads) :])), None)
+    if wide is not None:
+        raise DatasetError(f"{where}: the row {wide} has more cells than the first: quote what holds a separator")
     name_at = _column(heads, _NAME_COLUMNS)
     key_at = _column(heads, _KEY_COLUMNS, besides=name_at)
     if len(heads) == 1:

@@ -65,6 +65,7 @@ def test_files_that_list_names(tmp_path, name, text, encoding):
         ("a.json", "[]", "utf-8", "holds no names"),
         ("a.csv", "a,b,c\n1,2,3\n", "utf-8", "has 3 columns: two are needed"),
         ("a.csv", "id,name\n1\n", "utf-8", "has no name"),
+        ("a.csv", "name\ncat, tabby\n", "utf-8", "has more cells than the first: quote"),
         ("a.csv", "id,name\n", "utf-8", "holds no names"),
         ("a.csv", "id,name\n1,\n", "utf-8", "the name of 1 is empty"),
         ("a.txt", "cat\ttabby\ndog\n", "utf-8", "line 2 has no tab: 'dog'"),
