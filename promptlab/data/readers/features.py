@@ -11,6 +11,8 @@ import numpy as np
 from promptlab.class_text.names import names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.checks.problems import noted
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
@@ -78,7 +80,7 @@ def read_features(
         split: Items(source, np.arange(len(source), dtype=np.int64), files[split].labels)
         for split, source in sources.items()
     }
-    return Dataset(
+    dataset = Dataset(
         name=name,
         class_names=names,
         template=template_of(template),
@@ -88,6 +90,7 @@ def read_features(
         split_source="files of features",
         split_hash=_split_hash(files),
     )
+    return noted(dataset, copies_in(dataset))
 
 
 def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -> tuple[str, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
-from promptlab.data.checks.image_files import image_problems
-from promptlab.data.checks.problems import counted, refuse
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.image_files import examine_files, without_bad
+from promptlab.data.checks.problems import Finding, counted, noted, refuse
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.csv_table import counts_from_zero, read_table, row_problems
 from promptlab.data.readers.labelled_paths import (
     Lists,
@@ -35,6 +37,10 @@ def read_csv(
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
 
@@ -49,6 +55,11 @@ def read_csv(
         split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
@@ -64,6 +75,7 @@ def read_csv(
         >>> data.class_names, len(data.train), len(data.test)
         (('cat', 'dog'), 2, 1)
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a CSV file")
     where = f"dataset {name} ({file})"
     table = read_table(file)
@@ -75,8 +87,16 @@ def read_csv(
     problems += counted(f"labels lie outside 0 to {len(keys) - 1}", strange)
     refuse(where, problems)
     root, paths = _under_one_root(_images_folder(images, file), table.paths)
-    pairs = list(zip(paths, table.labels, strict=True))
-    lists = drawn_lists(pairs, split_seed, problems) if table.splits is None else _by_split(pairs, table.splits)
+    words = table.splits or [""] * len(paths)
+    rows, left_out = list(zip(paths, table.labels, words, strict=True)), list[Finding]()
+    if skip_bad:
+        rows, left_out = without_bad(root, rows, lambda row: row[0], reading)
+    pairs = [(path, label) for path, label, _ in rows]
+    lists = (
+        drawn_lists(pairs, split_seed, problems)
+        if table.splits is None
+        else _by_split(pairs, [word for _, _, word in rows])
+    )
     problems += _listed_twice(lists)
     return dataset_of_lists(
         name,
@@ -89,6 +109,8 @@ def read_csv(
         where=where,
         problems=problems,
         validate=validate,
+        reading=reading,
+        left_out=left_out,
     )
 
 
@@ -100,6 +122,10 @@ def read_json(
     class_names: ClassNames | None = None,
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
 
@@ -111,6 +137,11 @@ def read_json(
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
@@ -125,6 +156,7 @@ def read_json(
         >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
         ('cat', 'dog')
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a JSON file")
     where = f"dataset {name} ({file})"
     root, rows = _images_folder(images, file), replace(read_split_file(file), source=f"json ({file.name})")
@@ -135,11 +167,17 @@ def read_json(
         lists = ([(moved[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS)
         train, val, test = lists
         rows = replace(rows, train=train, val=val, test=test)
-    dataset = dataset_of_rows(name, root, rows, where=where, template=template)
+    left_out: list[Finding] = []
+    if skip_bad:
+        kept = without_bad(root, [row for split in SPLITS for row in getattr(rows, split)], itemgetter(0), reading)
+        good, left_out = {row[0] for row in kept[0]}, kept[1]
+        train, val, test = ([row for row in getattr(rows, split) if row[0] in good] for split in SPLITS)
+        rows = replace(rows, train=train, val=val, test=test, digest="") if left_out else rows
+    dataset = dataset_of_rows(name, root, rows, where=where, template=template, reading=reading)
     listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
-    refuse(where, image_problems(root, listed, validate=validate))
-    if validate:
-        warn_of_copies(dataset)
+    files = examine_files(root, listed, validate=validate, reading=reading)
+    refuse(where, files.problems)
+    dataset = noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
     return replace(dataset, class_names=names_for(dataset.class_names, class_names))
 
 

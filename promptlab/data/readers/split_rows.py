@@ -14,6 +14,7 @@ from promptlab.class_text.templates import template_for, template_of
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
+from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
@@ -45,7 +46,15 @@ class SplitRows:
 
 
 def dataset_of_rows(
-    name: str, images: Path, rows: SplitRows, *, where: str, template: str | None = None, n_classes: int | None = None
+    name: str,
+    images: Path,
+    rows: SplitRows,
+    *,
+    where: str,
+    template: str | None = None,
+    n_classes: int | None = None,
+    reading: Reading = USUAL,
+    downloaded: bool = False,
 ) -> Dataset:
     """A dataset over image files, its labels and names checked; no image is touched.
 
@@ -56,6 +65,8 @@ def dataset_of_rows(
         where: what messages begin with.
         template: the hand-written prompt with ``{}``; CoOp's for this name if None.
         n_classes: C, where it should be checked; taken from the rows if None.
+        reading: how the images are read.
+        downloaded: whether they are a benchmark's and not somebody's own.
 
     Raises:
         DatasetError: if labels, names or paths are not as they should be.
@@ -65,7 +76,7 @@ def dataset_of_rows(
     labels = {split: _labels(lists[split], where) for split in SPLITS}
     class_names = _class_names(lists, labels["test" if rows.test_only else "train"], n_classes, where)
     check_labels(labels, class_names, where=where, test_only=rows.test_only)
-    source = FileImages(images, _relative_paths(lists, where))
+    source = FileImages(images, _relative_paths(lists, where), reading, downloaded=downloaded)
     starts = dict(zip(SPLITS, np.cumsum([0, len(labels["train"]), len(labels["val"])]).tolist(), strict=True))
     items = {
         split: Items(source, np.arange(starts[split], starts[split] + len(labels[split])), labels[split])
