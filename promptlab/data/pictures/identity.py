@@ -1,8 +1,8 @@
 """Ids of pictures: of their bytes, and of how those are read where that isn't plain.
 
 An id decides which features and Results belong to a picture. It is the hash of the file's bytes, as it always was.
-Where promptlab once read a kind of picture otherwise (grey values of 12 bits, floats), the way it is read is hashed too,
-so that nothing made of the old pixels is taken for something made of the new.
+Where promptlab once read a kind of picture otherwise (grey values of 12 bits, floats), the way it is read is hashed
+too, so that nothing made of the old pixels is taken for something made of the new.
 """
 
 from __future__ import annotations

@@ -113,9 +113,8 @@ def _require_size(image: Image.Image, reading: Reading) -> None:
     pixels = image.width * image.height
     if pixels > reading.max_pixels:
         raise PictureError(
-            f"it has {image.width:,} x {image.height:,} = {pixels:,} pixels, more than max_pixels="
-            f"{reading.max_pixels}: set max_pixels={pixels} or more (dataset.max_pixels for a run) to read it, for which "
-            f"{3 * pixels / 1e9:.2g} GB are needed"
+            f"it has {image.width:,} x {image.height:,} pixels, more than max_pixels={reading.max_pixels} in all: "
+            f"set max_pixels={pixels} (dataset.max_pixels for a run) to read it, which takes {3 * pixels / 1e9:.2g} GB"
         )
 
 
