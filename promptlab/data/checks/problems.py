@@ -46,9 +46,10 @@ def counted(what: str, names: Sequence[str]) -> list[str]:
 
 def noted(dataset: Dataset, findings: Sequence[Finding]) -> Dataset:
     """The dataset with findings among its notes, so that every Result has them; they are logged as warnings too."""
-    for finding in findings:
-        log.warning("dataset %s: %s", dataset.name, finding.line())
-    return replace(dataset, notes=(*dataset.notes, *(finding.line(_NAMES_IN_A_NOTE) for finding in findings)))
+    lines = [finding.line(_NAMES_IN_A_NOTE) for finding in findings]
+    for line in lines:
+        log.warning("dataset %s: %s", dataset.name, line)
+    return replace(dataset, notes=(*dataset.notes, *lines))
 
 
 def refuse(where: str, problems: Sequence[str]) -> None:

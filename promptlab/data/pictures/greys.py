@@ -142,11 +142,11 @@ def grey_of_floats(values: npt.NDArray[np.floating[Any]], *, inverted: bool = Fa
     """
     if not np.isfinite(values).all():
         raise PictureError("it holds floats that are not finite (NaN or infinity)")
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    low, high = float(values.min()), float(values.max())
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise PictureError(
             f"it holds floats from {low:g} to {high:g}, of which nobody knows what is black and what is white: floats "
-            f"must lie in 0 to 1. {'Divide them by 255' if 0 <= low < 1 < high <= 255 else 'Scale them'}, or save bytes"
+            f"must lie in 0 to 1. {'Divide them by 255' if low >= 0 and high <= 255 else 'Scale them'}, or save bytes"
         )
     scaled = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
     return Grey(255 - scaled if inverted else scaled, 0, inverted=inverted)
