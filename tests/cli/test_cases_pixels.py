@@ -69,7 +69,7 @@ def test_grey_of_other_ranges(tmp_path, capsys):
     assert len(probabilities) == len(GREYS)
     for other in probabilities[1:]:
         np.testing.assert_allclose(other, probabilities[0], atol=1e-5)
-    said = "12 images were read as 12-bit grey, by their largest value: "
+    said = "12 images were read as 12-bit grey by their largest value (set grey_bits=16 if they are dark): "
     for name, result in found.items():
         assert any(note.startswith(said) for note in result["notes"]) == (name == "grey12in16"), name
     assert said in words(capsys.readouterr().err)

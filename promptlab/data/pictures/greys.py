@@ -38,14 +38,14 @@ class Grey:
     Args:
         values: (H, W) uint8.
         bits: the range that they were read as having; 0 for floats.
-        guessed: whether the picture's largest value decided on fewer bits than the file has room for.
+        room: how many bits the file has for each, where the picture's largest value decided on fewer; else 0.
         negative: whether there were values below 0, which are black now.
         inverted: whether the file counts from white.
     """
 
     values: npt.NDArray[np.uint8]
     bits: int
-    guessed: bool = False
+    room: int = 0
     negative: bool = False
     inverted: bool = False
 
@@ -57,8 +57,12 @@ class Grey:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of numbers should know."""
-        deep = f"were read as {self.bits}-bit grey, by their largest value" if self.guessed else ""
-        return tuple(remark for remark in (deep, "hold values below 0, read as black" * self.negative) if remark)
+        deep = f"were read as {self.bits}-bit grey by their largest value (set grey_bits={self.room} if they are dark)"
+        return tuple(
+            remark
+            for remark in (deep * bool(self.room), "hold values below 0, read as black" * self.negative)
+            if remark
+        )
 
 
 def grey_of_picture(image: Image.Image, grey_bits: int | None = None) -> Grey | None:
@@ -107,8 +111,8 @@ def grey_of_numbers(
 
     Example:
         >>> grey = grey_of_numbers(np.array([[0, 2048, 4095]]))
-        >>> grey.values.tolist(), grey.bits, grey.guessed
-        ([[0, 128, 255]], 12, True)
+        >>> grey.values.tolist(), grey.bits, grey.room
+        ([[0, 128, 255]], 12, 16)
     """
     largest = int(values.max(initial=0))
     if bits is not None and largest >> bits:
@@ -120,7 +124,7 @@ def grey_of_numbers(
     return Grey(
         255 - scaled if inverted else scaled,
         chosen,
-        guessed=bits is None and chosen < room,
+        room=room if bits is None and chosen < room else 0,
         negative=bool((values < 0).any()),
         inverted=inverted,
     )

@@ -22,7 +22,8 @@ from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
 from promptlab.support.words import some_of
 
-_FETCH = "Fetch this file again."
+_FETCH, _FETCH_ALL = "Fetch this file again.", "Fetch them, or check that the archive was unpacked completely."
+_ALL_OWN = "Put them there, or take them out of the list; dataset.skip_bad=true leaves out what isn't there."
 _OWN = "Replace it or take it away; dataset.skip_bad=true leaves out what can't be read."
 
 
@@ -48,7 +49,7 @@ class FileImages:
     ) -> None:
         self.root = Path(root).absolute()
         self.reading = reading
-        self._if_damaged = _FETCH if downloaded else _OWN
+        self._downloaded = downloaded
         # One block of bytes in place of a million strings: quicker to carry to loader processes, a third of the size.
         self._text = os.fsencode("".join(names))
         ascii_only = self._text.isascii()
@@ -64,7 +65,7 @@ class FileImages:
         Raises:
             DatasetError: if it is missing, empty, truncated, too large or no image; the message names it.
         """
-        return open_picture(self.path(index), self.reading, if_damaged=self._if_damaged)
+        return open_picture(self.path(index), self.reading, if_damaged=_FETCH if self._downloaded else _OWN)
 
     def path(self, index: int) -> str:
         """The absolute path of an image."""
@@ -122,7 +123,7 @@ class FileImages:
             raise DatasetError(f"the image folder is missing: {self.root}. Put the dataset's images there.")
         raise DatasetError(
             f"{len(missing)} of {asked} images are missing under {self.root}: {some_of(missing)}. "
-            "Fetch them, or check that the archive was unpacked completely."
+            f"{_FETCH_ALL if self._downloaded else _ALL_OWN}"
         )
 
 

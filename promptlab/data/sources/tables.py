@@ -16,6 +16,8 @@ from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 
+_OWN = "dataset.skip_bad=true leaves out what can't be read."
+
 
 class TableImages:
     """An ``ImageSource`` over tables with a column of encoded images.
@@ -41,7 +43,7 @@ class TableImages:
         Raises:
             DatasetError: if it is missing, empty, truncated or no image; the message names it.
         """
-        return open_picture(BytesIO(self._bytes(index)), self.reading, name=self.describe(index))
+        return open_picture(BytesIO(self._bytes(index)), self.reading, name=self.describe(index), if_damaged=_OWN)
 
     def describe(self, index: int) -> str:
         """The table's name and the row."""

@@ -12,19 +12,24 @@ from promptlab.data.pictures.picture import REMARKS, as_rgb, open_picture
 from promptlab.data.pictures.reading import PictureError, Reading
 from tests.data.pictures.greys import GREYS, packed12, saved, tiff
 
-BY_12_BITS = ("were read as 12-bit grey, by their largest value",)
+
+def guessed(bits, room):
+    return (f"were read as {bits}-bit grey by their largest value (set grey_bits={room} if they are dark)",)
+
+
+BY_12_BITS = guessed(12, 16)
 FILES = {
     "8 bits": (saved(GREYS.astype(np.uint8), "PNG"), ()),
     "16 bits": (saved((GREYS * 257).astype(np.uint16)), ()),
     "16 bits, PNG": (saved((GREYS * 257).astype(np.uint16), "PNG"), ()),
     "12 in 16": (saved((GREYS * 16).astype(np.uint16)), BY_12_BITS),
     "12 in 16, PNG": (saved((GREYS * 16).astype(np.uint16), "PNG"), BY_12_BITS),
-    "8 in 16": (saved(GREYS.astype(np.uint16)), ("were read as 8-bit grey, by their largest value",)),
+    "8 in 16": (saved(GREYS.astype(np.uint16)), guessed(8, 16)),
     "12, packed": (tiff(packed12(GREYS * 16), bits=12), ()),
     "12, PGM": (b"P5 256 4 4095\n" + (GREYS * 4095 // 255).astype(">u2").tobytes(), ()),
     "16, PGM": (b"P5 256 4 65535\n" + (GREYS * 257).astype(">u2").tobytes(), ()),
-    "16 of 32": (saved((GREYS * 257).astype(np.int32)), ("were read as 16-bit grey, by their largest value",)),
-    "24 of 32": (saved((GREYS * 65793).astype(np.int32)), ("were read as 24-bit grey, by their largest value",)),
+    "16 of 32": (saved((GREYS * 257).astype(np.int32)), guessed(16, 31)),
+    "24 of 32": (saved((GREYS * 65793).astype(np.int32)), guessed(24, 31)),
     "31 with a sign": (saved((GREYS * 8421504).astype(np.int32)), ()),
     "32 without": (tiff((GREYS * 16843009).astype("<u4").tobytes(), bits=32), ()),
     "floats": (saved((GREYS / 255).astype(np.float32)), ()),
@@ -56,7 +61,7 @@ def test_what_a_file_says_is_not_guessed():
 def test_the_largest_value_decides_between_few_steps(largest, bits):
     """None between 12 and 16: dark pictures of the full range are not rare there."""
     grey = grey_of_numbers(np.array([[0, largest]]))
-    assert (grey.bits, grey.guessed) == (bits, bits < 16)
+    assert (grey.bits, bool(grey.room)) == (bits, bits < 16)
     assert int(grey.values.max()) == largest >> (bits - 8)
 
 
