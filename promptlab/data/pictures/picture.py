@@ -63,7 +63,7 @@ def open_picture(
     except FileNotFoundError:
         raise PictureError(f"image is missing: {name}", "missing") from None
     except PictureError as error:  # of a sound file
-        raise PictureError(f"image can't be read: {name} ({error})", str(error)) from None
+        raise PictureError(f"image can't be read: {name} ({error})", error.reason) from None
     except Exception as error:  # Pillow's decoders raise many kinds
         reason, cure = _reason(error, file), if_damaged
         if isinstance(error, UnidentifiedImageError) and (missing := what_is_missing(file)) is not None:
@@ -114,7 +114,8 @@ def _require_size(image: Image.Image, reading: Reading) -> None:
     if pixels > reading.max_pixels:
         raise PictureError(
             f"it has {image.width:,} x {image.height:,} pixels, more than max_pixels={reading.max_pixels} in all: "
-            f"set max_pixels={pixels} (dataset.max_pixels for a run) to read it, which takes {3 * pixels / 1e9:.2g} GB"
+            f"set max_pixels={pixels} (dataset.max_pixels for a run) to read it, which takes {3 * pixels / 1e9:.2g} GB",
+            f"{image.width:,} x {image.height:,} pixels",
         )
 
 

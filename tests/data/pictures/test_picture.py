@@ -15,7 +15,7 @@ from promptlab.data.pictures.identity import ids_under, picture_id
 from promptlab.data.pictures.picture import as_rgb, open_picture
 from promptlab.data.pictures.reading import MAX_PIXELS, PictureError, Reading
 from promptlab.data.sources.tables import TableImages
-from promptlab.support.errors import DatasetError
+from promptlab.support.errors import DatasetError, UsageError
 
 COLOUR = (200, 10, 30)
 
@@ -156,7 +156,7 @@ def test_a_small_file_of_too_many_pixels_is_not_decoded(monkeypatch):
 @pytest.mark.parametrize("options", [{"max_pixels": 0}, {"max_pixels": 1e6}, {"grey_bits": 7}, {"exif": "yes"}])
 def test_choices_out_of_range_are_named(options):
     (name,) = options
-    with pytest.raises(DatasetError, match=f"{name}="):
+    with pytest.raises(UsageError, match=f"{name}="):
         Reading(**options)
 
 
