@@ -70,7 +70,7 @@ class Predicted(Tensor):
             for picture, ((name, value),) in zip(self.pictures, best, strict=True)
         ]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
         return self.of(self.logits.clone(), self.class_names, self.pictures)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -42,7 +42,7 @@ def picture_of_array(
             grey = grey_of_floats(pixels)
         elif np.issubdtype(pixels.dtype, np.integer):
             room = 8 * pixels.dtype.itemsize - np.issubdtype(pixels.dtype, np.signedinteger)
-            grey = grey_of_numbers(pixels.astype(np.int64), bits=reading.grey_bits, room=room)
+            grey = grey_of_numbers(pixels, bits=reading.grey_bits, room=room)
         else:
             raise PictureError(f"an array of {pixels.dtype} is no picture: bytes or floats from 0 to 1 are needed")
         pixels, remarks = grey.values, grey.remarks

@@ -14,9 +14,11 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 """What names of pictures end in. What a file is, its first bytes say."""
 
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", "AVIF", "HEIF")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _HEIF = "a HEIC picture, which needs pillow-heif: pip install 'promptlab-clip[heif]', or save it as JPEG or PNG"
+_TIFF = "damaged, or a TIFF of values that are not read: save it as RGB of 8 bits, or as grey of 8, 16 or 32"
 _AVIF = "an AVIF picture, which needs Pillow 11.3: pip install 'pillow>=11.3', or save it as JPEG or PNG"
 
 
@@ -46,6 +48,8 @@ def formats() -> tuple[str, ...]:
 def what_is_missing(file: str | Path | BinaryIO) -> str | None:
     """What a file is whose kind can't be read here, and what to install for it; None for all others."""
     start = _first_bytes(file)
+    if start[:4] in TIFF_STARTS:
+        return _TIFF
     if start[4:8] != b"ftyp":
         return None
     is_avif = b"avif" in start or b"avis" in start

@@ -82,10 +82,10 @@ def grey_of_picture(image: Image.Image, grey_bits: int | None = None) -> Grey | 
     inverted = tags.get(_PHOTOMETRIC) == 0
     if not whole:
         return grey_of_floats(np.asarray(image), inverted=inverted)
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     unsigned = int(np.max(tags.get(_SAMPLE_FORMAT, 2))) == 1
     if image.mode == "I" and unsigned:
-        values &= 0xFFFFFFFF  # Pillow has read numbers without a sign as numbers with one
+        values = values.view(np.uint32)  # Pillow has read numbers without a sign as numbers with one
     stated = int(np.max(tags[_BITS])) if _BITS in tags else None
     room = stated or (_FULL if image.mode != "I" or image.format in _SCALED else 32)
     exact = stated if stated not in (_FULL, 32) else None
@@ -96,7 +96,7 @@ def grey_of_picture(image: Image.Image, grey_bits: int | None = None) -> Grey | 
 
 
 def grey_of_numbers(
-    values: npt.NDArray[np.int64], *, bits: int | None = None, room: int = _FULL, inverted: bool = False
+    values: npt.NDArray[np.integer[Any]], *, bits: int | None = None, room: int = _FULL, inverted: bool = False
 ) -> Grey:
     """Whole numbers as 8 bits.
 
@@ -119,13 +119,14 @@ def grey_of_numbers(
         raise PictureError(f"it holds values up to {largest:,}, more than {bits} bits have: set grey_bits to more")
     guess = next((step for step in _STEPS if largest < 1 << step), 63)
     chosen = bits or min(guess, room)
-    positive = values.clip(min=0)
-    scaled = (positive >> (chosen - 8)).astype(np.uint8)
+    negative = int(values.min(initial=0)) < 0
+    positive = values.clip(min=0) if negative else values
+    scaled = (positive >> max(chosen - 8, 0)).astype(np.uint8)
     return Grey(
         255 - scaled if inverted else scaled,
         chosen,
         room=room if bits is None and chosen < room else 0,
-        negative=bool((values < 0).any()),
+        negative=negative,
         inverted=inverted,
     )
 

@@ -12,7 +12,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from promptlab.data.pictures.formats import formats
+from promptlab.data.pictures.formats import TIFF_STARTS, formats
 from promptlab.data.pictures.greys import grey_of_picture
 from promptlab.data.pictures.reading import Reading
 
@@ -54,7 +54,7 @@ def ids_under(reading: Reading, ids: list[str]) -> list[str]:
 def _may_be_deep(data: bytes) -> bool:
     """Whether it is a TIFF, or a PNG of 16-bit grey: what can hold other values than it was taken for."""
     is_png = data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:26] == b"\x10\x00"
-    return is_png or data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return is_png or data[:4] in TIFF_STARTS
 
 
 def _grey_mark(data: bytes) -> str:

@@ -18,6 +18,7 @@ REMARKS = "promptlab.remarks"
 """Where the opened picture's ``info`` says what is unusual about how it was read: a tuple of texts."""
 
 _FORMAT_CURE = "JPEG, PNG, TIFF, WebP, GIF, BMP, PGM, JPEG 2000, AVIF and HEIC are read"
+_MOST_STRETCHED = 1000
 _ORIENTATION = 0x0112  # EXIF's tag
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,6 +60,7 @@ def open_picture(
     try:
         with _opened(file) as image:
             _require_size(image, reading)
+            _require_shape(image)
             return as_rgb(image, reading)
     except FileNotFoundError:
         raise PictureError(f"image is missing: {name}", "missing") from None
@@ -116,6 +118,15 @@ def _require_size(image: Image.Image, reading: Reading) -> None:
             f"it has {image.width:,} x {image.height:,} pixels, more than max_pixels={reading.max_pixels} in all: "
             f"set max_pixels={pixels} (dataset.max_pixels for a run) to read it, which takes {3 * pixels / 1e9:.2g} GB",
             f"{image.width:,} x {image.height:,} pixels",
+        )
+
+
+def _require_shape(image: Image.Image) -> None:
+    """What is resized by its shorter side must not become endless."""
+    short, long = sorted(image.size)
+    if long > _MOST_STRETCHED * short:
+        raise PictureError(
+            f"it has {long:,} x {short:,} pixels, one side more than {_MOST_STRETCHED:,} times the other: crop it"
         )
 
 

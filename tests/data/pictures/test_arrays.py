@@ -44,6 +44,11 @@ def test_truth_values_are_black_and_white():
     assert np.asarray(picture_of_array(np.array([[True, False]])))[0, :, 0].tolist() == [255, 0]
 
 
+def test_numbers_with_a_sign_in_eight_bits():
+    picture = picture_of_array(np.array([[0, 100, 127, -5]], dtype=np.int8))
+    assert np.asarray(picture)[0, :, 0].tolist() == [0, 100, 127, 0]
+
+
 def test_twelve_bits_are_found_and_said():
     picture = picture_of_array(PIXELS.astype(np.uint16) * 16)
     np.testing.assert_array_equal(np.asarray(picture), PIXELS)

@@ -16,6 +16,7 @@ from promptlab.data.pictures.picture import as_rgb, open_picture
 from promptlab.data.pictures.reading import MAX_PIXELS, PictureError, Reading
 from promptlab.data.sources.tables import TableImages
 from promptlab.support.errors import DatasetError, UsageError
+from tests.data.pictures.greys import tiff
 
 COLOUR = (200, 10, 30)
 
@@ -65,6 +66,12 @@ def test_heic_is_named_with_what_reads_it(monkeypatch):
     if "HEIF" not in formats():
         with pytest.raises(PictureError, match=r"mine\.heic .it is a HEIC picture, .*'promptlab-clip\[heif\]'"):
             open_picture(BytesIO(start), name="mine.heic")
+
+
+def test_a_tiff_of_unreadable_values_is_told_from_other_files():
+    data = tiff(np.zeros((4, 256)).tobytes(), bits=64, sample_format=3)
+    with pytest.raises(PictureError, match="it is damaged, or a TIFF of values that are not read: save it as RGB"):
+        open_picture(BytesIO(data))
 
 
 def test_heic_is_read_where_its_package_is_installed():
@@ -151,6 +158,13 @@ def test_a_small_file_of_too_many_pixels_is_not_decoded(monkeypatch):
     monkeypatch.setattr(Image.Image, "convert", lambda *args: pytest.fail("it was decoded"))
     with pytest.raises(PictureError, match=f"15,000 x 12,500 pixels, more than max_pixels={MAX_PIXELS}"):
         open_picture(BytesIO(data))
+
+
+def test_a_line_is_not_blown_up():
+    """Resized by its shorter side, a picture of 100,000 x 1 would take 15 GB."""
+    assert open_picture(BytesIO(encoded(image=Image.new("1", (5000, 5))))).size == (5000, 5)
+    with pytest.raises(PictureError, match="100,000 x 1 pixels, one side more than 1,000 times the other: crop it"):
+        open_picture(BytesIO(encoded(image=Image.new("1", (100_000, 1)))))
 
 
 @pytest.mark.parametrize("options", [{"max_pixels": 0}, {"max_pixels": 1e6}, {"grey_bits": 7}, {"exif": "yes"}])
