@@ -8,7 +8,7 @@ from .data.sampling import base_new_classes as base_new_classes
 from .data.sampling import sample_few_shot as sample_few_shot
 from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
-from .evaluation.evaluate import predict as predict
+from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
 from .learners import SHIP as SHIP
 from .learners import CLIPAdapter as CLIPAdapter

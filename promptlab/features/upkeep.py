@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
 from promptlab.features.store import FeatureStore, key_range
 
 _DAY_SECONDS = 86400.0
@@ -119,6 +120,7 @@ def _delete(
             connection.execute("DELETE FROM collections WHERE id = ?", (info.id,))
         if forget_files:
             connection.execute("DELETE FROM files")
+            connection.execute(f"DROP TABLE IF EXISTS {REMEMBERED_FILES}")
             connection.execute("DELETE FROM contents")
         return doomed
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from promptlab.evaluation.evaluate import evaluate, logits_of, predict
+from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.predict import predict
 from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, PromptLearner
 from promptlab.learners.base.optim import Optim

@@ -20,6 +20,7 @@ from promptlab.clip.guards import require_promptable_config
 from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.clip.weights.transforms import refuse_transform
 from promptlab.support.words import first_line
 
 DEMO = "demo"
@@ -35,6 +36,7 @@ def load_clip(
     quick_gelu: bool | None = None,
     seed: int | None = None,
     text_memory_mb: int | None = None,
+    transform_of: str | None = None,
 ) -> FrozenCLIP:
     """Load a CLIP of open_clip, frozen and in eval mode.
 
@@ -53,12 +55,16 @@ def load_clip(
             the configuration.
         seed: of random weights; 0 if not given.
         text_memory_mb: see :class:`FrozenCLIP`.
+        transform_of: the tag of the architecture whose image transform (mean, deviation, interpolation, crop) a file's
+            weights were trained with. A path needs it where the architecture's tags differ in that, unless the file is
+            a published one.
 
     Returns:
         The frozen backbone.
 
     Raises:
-        ValueError: for an unknown name, tag, precision or device, or an activation that the weights don't have.
+        ValueError: for an unknown name, tag, precision or device, an activation that the weights don't have, or an
+            image transform that can't be known.
         UnsupportedBackboneError: if the text tower can't take prompt vectors.
         CheckpointError: for a file that is damaged, holds code, or doesn't fit the architecture.
         FileNotFoundError: for a missing file or folder.
@@ -75,10 +81,11 @@ def load_clip(
         raise ValueError(f"seed={seed} is for pretrained={RANDOM!r}; {name} with pretrained={pretrained!r} has weights")
     device = _usable(device)
     if name == DEMO:
+        refuse_transform(transform_of, repr(DEMO))
         label = DEMO
         model, tokenizer, preprocess = _load_demo(pretrained, quick_gelu, precision)
     else:
-        source = resolve(name, pretrained, quick_gelu)
+        source = resolve(name, pretrained, quick_gelu, transform_of)
         require_promptable_config(source.model_cfg, name)
         label = source.label if source.fetch else f"{source.label}-{seed or 0}"
         tokenizer = _build_tokenizer(source)

@@ -6,7 +6,9 @@ name whatever activation its weights were trained with; only the tag's own entry
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import open_clip
 
@@ -69,6 +71,17 @@ def require_activation(name: str, quick_gelu: bool, claim: str) -> None:
     raise ValueError(f"{claim} with {activation(quick_gelu)}, but {name!r} is {activation(not quick_gelu)}: {instead}")
 
 
+def related_tags(name: str) -> dict[str, dict[str, Any]]:
+    """open_clip's entries of the tags whose weights were trained with this architecture and its activation, by tag.
+
+    Where there are none, those of the same architecture with the other activation.
+    """
+    own, other = _tags(name), _counterpart(name)
+    if own or other is None:
+        return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in own}
+    return {tag: open_clip.get_pretrained_cfg(other, tag) for tag in _tags(other)}
+
+
 def unknown_tag(name: str, tag: str) -> ValueError:
     """The error for a tag that an architecture doesn't have."""
     other = _counterpart(name)
@@ -110,5 +123,15 @@ def _counterpart(name: str) -> str | None:
 
 
 def _close(word: str, allowed: Sequence[str]) -> str:
-    close = closest(word, allowed, most=3)
+    """The end of a sentence, with those that come close; case and signs don't count, ``vit_b16`` is ``ViT-B-16``."""
+    alike = [name for name in allowed if _bare(name).removesuffix("quickgelu") == _bare(word)]
+    close = alike or closest(word, allowed, most=3) or _of_bare(closest(_bare(word), map(_bare, allowed), 3), allowed)
     return f": did you mean {' or '.join(map(repr, close))}?" if close else "."
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _of_bare(found: Iterable[str], allowed: Sequence[str]) -> list[str]:
+    return [next(name for name in allowed if _bare(name) == bare) for bare in found]

@@ -65,7 +65,9 @@ def read_benchmark(
     else:
         rows, where = _from_index(layout, index), f"{name} ({layout.images})"
         _check_count(rows, n_classes, where)
-    return dataset_of_rows(name, layout.images, rows, where=where, template=template, n_classes=n_classes)
+    return dataset_of_rows(
+        name, layout.images, rows, where=where, template=template, n_classes=n_classes, downloaded=True
+    )
 
 
 def _from_index(layout: Layout, index: Callable[[Layout], SplitRows]) -> SplitRows:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.data.datasets_folder import datasets_folder
-from promptlab.data.sources.files import is_image_name
+from promptlab.data.pictures.formats import is_image_name
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 

@@ -153,5 +153,7 @@ def _decoded(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("missing", "image", problem)
     for warning in found.warnings:
         yield Finding("differs", "lists", warning)
+    for remark in found.remarks:
+        yield Finding("note", "images", remark)
     if not found.problems:
         yield Finding("ok", "image files", f"{found.images:,}, each can be read")

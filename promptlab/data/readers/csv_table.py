@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from promptlab.data.checks.problems import counted
+from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.readers.split_names import split_of, split_words
-from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
 from promptlab.support.files import open_text
 

@@ -11,7 +11,8 @@ from promptlab.class_text.names import ClassNames, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.names import with_names_noted
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.problems import noted
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
@@ -91,8 +92,7 @@ def read_features(
         split_hash=_split_hash(files),
         class_origins=tuple(f"label {label}" for label in range(len(names))),
     )
-    warn_of_copies(dataset)
-    return with_names_noted(dataset)
+    return with_names_noted(noted(dataset, copies_in(dataset)))
 
 
 def _class_names(given: ClassNames | None, train: FeatureFile) -> tuple[str, ...]:

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.checks.image_files import without_bad
+from promptlab.data.checks.problems import Finding
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.pictures.formats import is_image_name
+from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.labelled_paths import (
     dataset_of_lists,
     drawn_lists,
     given_path,
 )
 from promptlab.data.readers.split_names import split_of
-from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
 
@@ -30,6 +33,10 @@ def read_folder(
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
 
@@ -45,6 +52,11 @@ def read_folder(
         split_seed: of the draw where there are no split folders: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: naming everything that is wrong: unreadable files, classes without images, unclear folders.
@@ -60,6 +72,7 @@ def read_folder(
         >>> data.class_names, len(data.train), len(data.test)
         (('cat', 'dog'), 2, 2)
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     base = given_path(name, path, "a folder of images")
     if not base.is_dir():
         raise DatasetError(f"dataset {name}: {base} is a file; a folder of images is needed")
@@ -71,6 +84,9 @@ def read_folder(
     if not keys:
         raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
     pairs = {split: [(path, key) for key in sorted(images) for path in images[key]] for split, images in found.items()}
+    left_out: list[Finding] = []
+    if skip_bad:
+        pairs, left_out = without_bad(base, pairs, reading)
     lists = (
         {split: pairs.get(split, []) for split in SPLITS}
         if split_folders
@@ -87,6 +103,8 @@ def read_folder(
         where=f"dataset {name} ({base})",
         problems=problems,
         validate=validate,
+        reading=reading,
+        left_out=left_out,
     )
     if ignored:
         log.warning(

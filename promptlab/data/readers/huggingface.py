@@ -6,7 +6,7 @@ Needs the extra ``promptlab-clip[hf]``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy as np
 from promptlab.class_text.names import ClassNames, in_label_order, names_for, names_of_numbers
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
-from promptlab.data.checks.decoding import newly_unreadable
+from promptlab.data.checks.decoding import Look, look_anew
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.names import with_names_noted
-from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.problems import PROBLEMS_LISTED, Finding, noted, refuse
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
+from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.labelled_paths import drawn_lists
 from promptlab.data.readers.repeated_rows import without_repeated_rows
 from promptlab.data.readers.split_names import split_of
@@ -47,6 +48,10 @@ def read_hf(
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a Hugging Face dataset.
 
@@ -64,6 +69,11 @@ def read_hf(
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
         validate: decode every image before it is first used and compare contents; false for tables too large for that.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
@@ -73,6 +83,7 @@ def read_hf(
         Traceback (most recent call last):
         promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
     where = f"dataset {name} ({path})"
@@ -88,8 +99,12 @@ def read_hf(
             raise DatasetError(f"{where}: split {split} has no column {', '.join(absent)}")
     cells = {split: list(table[label_column]) for split, table in tables.items()}
     keys, names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
-    source = TableImages({split: _undecoded(table, image_column) for split, table in tables.items()}, image_column)
-    parts = _parts(chosen, labels, split_seed, where)
+    encoded = {split: _undecoded(table, image_column) for split, table in tables.items()}
+    source = TableImages(encoded, image_column, reading)
+    look = look_anew(source, range(len(source))) if validate or skip_bad else Look({}, {})
+    if not skip_bad:
+        refuse(where, shortened(look.problems, PROBLEMS_LISTED))
+    parts = _parts(chosen, labels, split_seed, where, bad=look.errors.keys())
     check_labels({split: everything for split, (_, everything) in parts.items()}, names, where=where)
     items = {split: Items(source, *part) for split, part in parts.items()}
     digest = hashlib.sha256("\n".join(names).encode())
@@ -108,10 +123,11 @@ def read_hf(
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
         class_origins=keys,
     )
+    left_out = tuple(f"{source.describe(i)} ({getattr(e, 'reason', e)})" for i, e in sorted(look.errors.items()))
+    bad = [Finding("images can't be read and are left out (skip_bad)", left_out)] if left_out else []
     if validate:
-        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
         dataset = without_repeated_rows(dataset)
-        warn_of_copies(dataset)
+    dataset = noted(dataset, [*bad, *look.findings(source.describe), *(copies_in(dataset) if validate else ())])
     return with_names_noted(dataset)
 
 
@@ -215,17 +231,21 @@ def _undecoded(table: Any, column: str) -> Any:
 
 
 def _parts(
-    chosen: Mapping[str, str], labels: Mapping[str, IntArray], seed: int, where: str
+    chosen: Mapping[str, str], labels: Mapping[str, IntArray], seed: int, where: str, bad: Collection[int]
 ) -> dict[str, tuple[IntArray, IntArray]]:
-    """Positions in the source and labels, by split."""
+    """Positions in the source and labels, by split, without bad positions."""
     starts = dict(zip(labels, np.cumsum([0, *(len(column) for column in labels.values())]).tolist(), strict=False))
     if len(chosen) > 1:
         empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-        whole = {name: (starts[name] + np.arange(len(column)), column) for name, column in labels.items()}
+        whole = {}
+        for name, column in labels.items():
+            positions = starts[name] + np.arange(len(column))
+            good = ~np.isin(positions, list(bad))
+            whole[name] = positions[good], column[good]
         return {split: whole[chosen[split]] if split in chosen else empty for split in SPLITS}
     column = labels[chosen["train"]]
     problems: list[str] = []
-    pairs = [(str(position), str(label)) for position, label in enumerate(column.tolist())]
+    pairs = [(str(position), str(label)) for position, label in enumerate(column.tolist()) if position not in bad]
     lists = drawn_lists(pairs, seed, problems)
     refuse(where, problems)
     rows = {split: np.array([int(path) for path, _ in lists[split]], dtype=np.int64) for split in SPLITS}

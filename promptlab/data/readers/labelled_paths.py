@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for
-from promptlab.data.checks.image_files import image_problems
-from promptlab.data.checks.problems import counted, refuse
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.image_files import examine_files
+from promptlab.data.checks.problems import Finding, counted, noted, refuse
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.hold_out import draw_split
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
@@ -42,6 +43,8 @@ def dataset_of_lists(
     problems: list[str],
     validate: bool,
     notes: Sequence[str] = (),
+    reading: Reading = USUAL,
+    left_out: Sequence[Finding] = (),
 ) -> Dataset:
     """A dataset over image files, with everything that is wrong named at once.
 
@@ -58,6 +61,8 @@ def dataset_of_lists(
         validate: whether images are decoded, and compared by content for a warning; otherwise only what is missing is
             looked for.
         notes: what was noticed already and is no problem.
+        reading: how images are read.
+        left_out: images that were not taken.
 
     Raises:
         DatasetError: naming all problems.
@@ -71,16 +76,17 @@ def dataset_of_lists(
     problems += counted("classes have no training images", [key for key in keys if key not in trained])
     if not lists["test"]:
         problems.append("there are no test images")
-    problems += image_problems(root, [path for split in SPLITS for path, _ in lists[split]], validate=validate)
-    refuse(where, problems)
+    files = examine_files(
+        root, [path for split in SPLITS for path, _ in lists[split]], validate=validate, reading=reading
+    )
+    problems += files.problems
+    refuse(where, problems + [finding.line() for finding in left_out] if problems else [])
     label = {key: position for position, key in enumerate(keys)}
     rows = {split: [(path, label[key], names[label[key]]) for path, key in lists[split]] for split in SPLITS}
     split_rows = SplitRows(rows["train"], rows["val"], rows["test"], source=source)
-    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template, notes=notes)
+    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template, notes=notes, reading=reading)
     dataset = replace(dataset, class_origins=tuple(keys))
-    if validate:
-        warn_of_copies(dataset)
-    return dataset
+    return noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
 
 
 def given_path(name: str, path: str | Path | None, what: str) -> Path:

@@ -9,10 +9,11 @@ from pathlib import Path
 from promptlab.class_text.names import ClassNames, in_label_order, names_by_label
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
-from promptlab.data.checks.image_files import image_problems
-from promptlab.data.checks.problems import counted, refuse
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.image_files import examine_files, without_bad
+from promptlab.data.checks.problems import Finding, counted, noted, refuse
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.csv_table import is_number, read_table, row_problems
 from promptlab.data.readers.labelled_paths import (
     Lists,
@@ -37,6 +38,10 @@ def read_csv(
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
 
@@ -52,6 +57,11 @@ def read_csv(
         split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
@@ -67,6 +77,7 @@ def read_csv(
         >>> data.class_names, len(data.train), len(data.test)
         (('cat', 'dog'), 2, 1)
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a CSV file")
     where = f"dataset {name} ({file})"
     table = read_table(file)
@@ -77,12 +88,12 @@ def read_csv(
     problems += counted(f"labels lie outside 0 to {len(keys) - 1}", sorted(set(labels).difference(keys)))
     refuse(where, problems)
     root, paths = under_one_root(_images_folder(images, file), table.paths, where)
-    pairs = list(zip(paths, labels, strict=True))
-    if table.splits is None:
-        once, notes = each_once({"": pairs})
-        lists = drawn_lists(once[""], split_seed, problems)
-    else:
-        lists, notes = each_once(_by_split(pairs, table.splits))
+    splits = table.splits or ["train"] * len(paths)  # what is drawn later begins as one list
+    given, notes = each_once(_by_split(list(zip(paths, labels, strict=True)), splits))
+    left_out: list[Finding] = []
+    if skip_bad:
+        given, left_out = without_bad(root, given, reading)
+    lists = given if table.splits else drawn_lists(given["train"], split_seed, problems)
     problems += _listed_twice(lists)
     return dataset_of_lists(
         name,
@@ -96,6 +107,8 @@ def read_csv(
         problems=problems,
         validate=validate,
         notes=notes,
+        reading=reading,
+        left_out=left_out,
     )
 
 
@@ -107,6 +120,10 @@ def read_json(
     class_names: ClassNames | None = None,
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
 
@@ -118,6 +135,11 @@ def read_json(
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: naming everything that is wrong with the file and its images.
@@ -132,6 +154,7 @@ def read_json(
         >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
         ('cat', 'dog')
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a JSON file")
     where = f"dataset {name} ({file})"
     rows = replace(read_split_file(file), source=f"json ({file.name})")
@@ -139,12 +162,18 @@ def read_json(
     root, paths = under_one_root(_images_folder(images, file), listed, where)
     on_disk = dict(zip(listed, paths, strict=True))
     lists, notes = each_once({split: [(on_disk[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS})
-    rows = replace(rows, train=lists["train"], val=lists["val"], test=lists["test"])
-    dataset = dataset_of_rows(name, root, rows, where=where, template=template, class_names=class_names, notes=notes)
-    refuse(where, image_problems(root, [row[0] for split in SPLITS for row in lists[split]], validate=validate))
-    if validate:
-        warn_of_copies(dataset)
-    return dataset
+    left_out: list[Finding] = []
+    if skip_bad:
+        lists, left_out = without_bad(root, lists, reading)
+    digest = "" if left_out else rows.digest
+    rows = replace(rows, train=lists["train"], val=lists["val"], test=lists["test"], digest=digest)
+    dataset = dataset_of_rows(
+        name, root, rows, where=where, template=template, class_names=class_names, notes=notes, reading=reading
+    )
+    listed = [row[0] for split in SPLITS for row in lists[split]]
+    files = examine_files(root, listed, validate=validate, reading=reading)
+    refuse(where, files.problems)
+    return noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
 
 
 def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], ClassNames | None]:

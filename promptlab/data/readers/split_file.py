@@ -92,7 +92,9 @@ def read_split_file(path: Path) -> SplitRows:
     try:
         lists = json.loads(decoded(data))
     except ValueError as error:
-        raise DatasetError(f"split file is not valid JSON: {path} ({error}). Fetch it again.") from error
+        raise DatasetError(
+            f"split file is not valid JSON: {path} ({error}). Correct it, or fetch it again if it is a benchmark's."
+        ) from error
     if not isinstance(lists, dict) or not all(isinstance(lists.get(split), list) for split in SPLITS):
         raise DatasetError(f"split file needs the lists {', '.join(SPLITS)}: {path}")
     for split in SPLITS:

@@ -18,6 +18,7 @@ from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
+from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.data.readers.listed_paths import as_on_disk
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
@@ -61,6 +62,8 @@ def dataset_of_rows(
     n_classes: int | None = None,
     class_names: ClassNames | None = None,
     notes: Sequence[str] = (),
+    reading: Reading = USUAL,
+    downloaded: bool = False,
 ) -> Dataset:
     """A dataset over image files, its labels and names checked; no image is touched.
 
@@ -73,6 +76,8 @@ def dataset_of_rows(
         n_classes: C, where it should be checked; taken from the rows if None.
         class_names: other names than those of the rows, as :func:`promptlab.class_text.names.names_for` takes them.
         notes: what was noticed already and a reader of Results should know.
+        reading: how the images are read.
+        downloaded: whether they are a benchmark's and not somebody's own.
 
     Raises:
         DatasetError: if labels, names or paths are not as they should be.
@@ -84,7 +89,8 @@ def dataset_of_rows(
     check_labels(labels, listed, where=where, test_only=rows.test_only)
     for note in notes:
         log.warning("%s: %s", where, note)
-    source = FileImages(images, as_on_disk(images, _relative_paths(lists, where)))
+    paths = as_on_disk(images, _relative_paths(lists, where))
+    source = FileImages(images, paths, reading, downloaded=downloaded)
     starts = dict(zip(SPLITS, np.cumsum([0, len(labels["train"]), len(labels["val"])]).tolist(), strict=True))
     items = {
         split: Items(source, np.arange(starts[split], starts[split] + len(labels[split])), labels[split])

@@ -88,7 +88,7 @@ def read_xlsa17(
         name=name,
         class_names=tuple(raw_names if class_names is not None else map(clean_name, raw_names)),
         template=template_of(template),
-        source=FileImages(base / image_folder, paths),
+        source=FileImages(base / image_folder, paths, downloaded=True),
         labels=labels,
         rows=(rows["trainval"], np.concatenate([rows["test_seen"], rows["test_unseen"]])),
         unseen=np.unique(labels[rows["test_unseen"]]),
