@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promptlab.support.database import Database
 from promptlab.support.paths import cache_dir
+from promptlab.support.words import printable
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class FileHashes:
     def remembered(self, files: Sequence[FileState]) -> list[str | None]:
         """Hashes of files seen before and unchanged since, by size and modification time; None for the others."""
         query = "SELECT f.path, f.size, f.mtime_ns, f.hash FROM json_each(?) j CROSS JOIN files f ON f.path = j.value"
-        paths = json.dumps([file.path for file in files])
+        paths = json.dumps([printable(file.path) for file in files])
         known = self.database.reading(lambda connection: connection.execute(query, (paths,)).fetchall())
         found = {(path, size, mtime_ns): digest for path, size, mtime_ns, digest in known}
-        return [found.get((file.path, file.size, file.mtime_ns)) for file in files]
+        return [found.get((printable(file.path), file.size, file.mtime_ns)) for file in files]
 
     def remember(self, files: Sequence[FileState], hashes: Sequence[str]) -> None:
         """Keep the hashes of these files."""
-        rows = [(file.path, file.size, file.mtime_ns, digest) for file, digest in zip(files, hashes, strict=True)]
+        seen = zip(files, hashes, strict=True)
+        rows = [(printable(file.path), file.size, file.mtime_ns, digest) for file, digest in seen]
         insert = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)"
         self.database.writing(lambda connection: connection.executemany(insert, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for
@@ -19,11 +20,13 @@ Lists = Mapping[str, Sequence[tuple[str, str]]]
 
 
 def drawn_lists(pairs: Sequence[tuple[str, str]], seed: int, problems: list[str]) -> Lists:
-    """Pairs of path and class, by drawn split; classes with one image are added to ``problems``."""
+    """Pairs of path and class, by drawn split; that no class has two images is added to ``problems``.
+
+    A class with a single image trains, and is not tested.
+    """
     splits = draw_split([key for _, key in pairs], seed)
-    trained = {key for (_, key), split in zip(pairs, splits, strict=True) if split == "train"}
-    tested = {key for (_, key), split in zip(pairs, splits, strict=True) if split == "test"}
-    problems += counted("classes have a single image, and a split needs two", sorted(trained - tested))
+    if pairs and "test" not in splits:
+        problems.append("no class has two images, one to train on and one to test: dataset.test=none trains on them all")
     return {name: [pair for pair, split in zip(pairs, splits, strict=True) if split == name] for name in SPLITS}
 
 
@@ -39,6 +42,8 @@ def dataset_of_lists(
     where: str,
     problems: list[str],
     validate: bool,
+    test: str | None = None,
+    drawn: bool = False,
 ) -> Dataset:
     """A dataset over image files, with everything that is wrong named at once.
 
@@ -54,6 +59,8 @@ def dataset_of_lists(
         problems: what was found already.
         validate: whether images are decoded, and compared by content for a warning; otherwise only what is missing is
             looked for.
+        test: ``none`` where test images aren't wanted, ``all`` where nothing else is.
+        drawn: whether the lists were drawn from one.
 
     Raises:
         DatasetError: naming all problems.
@@ -63,19 +70,23 @@ def dataset_of_lists(
         names = names_for(keys, class_names)
     except DatasetError as error:
         problems.append(str(error))
-    trained = {key for _, key in lists["train"]}
-    problems += counted("classes have no training images", [key for key in keys if key not in trained])
-    if not lists["test"]:
-        problems.append("there are no test images")
+    test_only = not lists["train"] and not lists["val"]
+    there = {key for _, key in lists["test" if test_only else "train"]}
+    what = "test" if test_only else "training"
+    problems += counted(f"classes have no {what} images", [key for key in keys if key not in there])
+    if not lists["test"] and test != "none":
+        problems.append("there are no test images: dataset.test=none learns without them")
     problems += image_problems(root, [path for split in SPLITS for path, _ in lists[split]], validate=validate)
     refuse(where, problems)
     label = {key: position for position, key in enumerate(keys)}
     rows = {split: [(path, label[key], names[label[key]]) for path, key in lists[split]] for split in SPLITS}
-    split_rows = SplitRows(rows["train"], rows["val"], rows["test"], source=source)
+    split_rows = SplitRows(
+        rows["train"], rows["val"], rows["test"], source=source, test_only=test_only, train_only=not lists["test"]
+    )
     dataset = dataset_of_rows(name, root, split_rows, where=where, template=template)
     if validate:
         warn_of_copies(dataset)
-    return dataset
+    return replace(dataset, drawn=drawn)
 
 
 def given_path(name: str, path: str | Path | None, what: str) -> Path:

@@ -23,6 +23,7 @@ from promptlab.data.readers.labelled_paths import (
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
+from promptlab.data.readers.tested import Test, tested
 from promptlab.support.errors import DatasetError
 
 
@@ -32,6 +33,7 @@ def read_csv(
     *,
     images: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
@@ -45,6 +47,8 @@ def read_csv(
         path: the file: UTF-8, comma-separated, with a line of column names.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: names in label order, or other names for some labels, or a text file with either.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of ``test``,
+            or the draw's, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
@@ -76,7 +80,9 @@ def read_csv(
     refuse(where, problems)
     root, paths = _under_one_root(_images_folder(images, file), table.paths)
     pairs = list(zip(paths, table.labels, strict=True))
-    lists = drawn_lists(pairs, split_seed, problems) if table.splits is None else _by_split(pairs, table.splits)
+    given = {"": pairs} if table.splits is None else _by_split(pairs, table.splits)
+    chosen = tested(given, test)
+    lists = drawn_lists(pairs, split_seed, problems) if "" in chosen else chosen
     problems += _listed_twice(lists)
     return dataset_of_lists(
         name,
@@ -89,6 +95,8 @@ def read_csv(
         where=where,
         problems=problems,
         validate=validate,
+        test=test,
+        drawn="" in chosen,
     )
 
 
@@ -153,7 +161,7 @@ def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple
     return keys, True
 
 
-def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> Lists:
+def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     splits = {word: split_of(word) or "" for word in set(words)}
     lists: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     for pair, word in zip(pairs, words, strict=True):
