@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots
@@ -13,6 +16,8 @@ from promptlab.support.errors import DatasetError
 
 def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few") -> Task:
     """The task of CoCoOp's cross-dataset tables: the source's test images, and all of each target's.
+
+    Of a target whose split promptlab drew, all images are scored, since none of them trains.
 
     Args:
         dataset: the source.
@@ -65,18 +70,43 @@ def transfer(
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    splits = (f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)
+    targets = [scored_whole(target) for target in targets]
+    splits = [f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets]
+    said = [f"{target.name}: {note}" for target in targets for note in target.notes]
     return Task(
         protocol=protocol,
         dataset=dataset.name,
         class_names=dataset.class_names,
-        has_images=(True,) * len(classes),
+        has_images=drawn.has_images(len(classes)),
         template=dataset.template,
         train=drawn.train,
         val=drawn.val,
-        evaluations=(source, *map(scored_as, targets)),
-        notes=(*drawn.notes, *splits),
+        evaluations=(*([source] if len(dataset.test) else []), *map(scored_as, targets)),
+        notes=(*drawn.notes, *splits, *said),
     )
+
+
+def scored_whole(target: Dataset) -> Dataset:
+    """A target with all of its images as test images, where its split was drawn from one list.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from promptlab.demo import demo_dataset
+        >>> textures = demo_dataset("demo_textures")
+        >>> whole = scored_whole(replace(textures, drawn=True))
+        >>> len(textures.test), len(whole.test), len(whole.train)
+        (720, 1296, 0)
+    """
+    if not target.drawn:
+        return target
+    parts = (target.train, target.val, target.test)
+    indices = np.concatenate([part.indices for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    order = np.argsort(indices)
+    whole = replace(target.test, indices=indices[order], labels=labels[order])
+    nothing = target.train.take([])
+    source = f"all {len(whole)} images, as none of a target trains"
+    return replace(target, train=nothing, val=nothing, test=whole, split_source=source)
 
 
 def _of_its_own(target: Dataset) -> EvaluationSet:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.items import Items
 
 
@@ -22,6 +23,9 @@ class EvaluationSet:
         known: for each of the C classes its index among ``Task.class_names``, or None where these names are not
             among the known ones.
 
+    Raises:
+        DatasetError: if the label space has fewer than two classes: a score over one can't be wrong.
+
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> data = demo_dataset("demo_textures")
@@ -36,6 +40,9 @@ class EvaluationSet:
     class_names: tuple[str, ...]
     template: str
     known: tuple[int, ...] | None
+
+    def __post_init__(self) -> None:
+        refuse_single_class(self.class_names, f"{self.dataset}, {self.name!r} images")
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,9 @@ class Task:
         is_development: whether this is such a task.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
 
+    Raises:
+        DatasetError: if there are training images, and all of one class: nothing can be learned from them.
+
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> from promptlab.protocols import few_shot
@@ -95,3 +105,8 @@ class Task:
     calibration: Mapping[str, Any] | None = None
     is_development: bool = False
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.train) and sum(self.has_images) < 2:
+            trained = [name for name, has in zip(self.class_names, self.has_images, strict=True) if has]
+            refuse_single_class(trained, f"{self.dataset}, training images of {self.protocol}")

@@ -24,6 +24,7 @@ class Parts:
 
     Args:
         settings: what the run is.
+        dataset: what it trains on.
         clip: the frozen backbone.
         task: what trains and what is scored.
         known: the task's classes that the learner is built over, as indices into ``task.class_names``.
@@ -34,6 +35,7 @@ class Parts:
     """
 
     settings: Settings
+    dataset: Dataset
     clip: FrozenCLIP
     task: Task
     known: tuple[int, ...]
@@ -70,13 +72,11 @@ def open_parts(settings: Settings) -> Parts:
     for evaluation in task.evaluations:
         if not len(evaluation.items):
             raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
-    known = tuple(
-        label
-        for label in range(len(task.class_names))
-        if task.has_images[label] or settings.learner_facts.uses_new_names
-    )
+    all_known = settings.learner_facts.uses_new_names or not any(task.has_images)
+    known = tuple(label for label in range(len(task.class_names)) if task.has_images[label] or all_known)
     return Parts(
         settings=settings,
+        dataset=dataset,
         clip=session.backbone(settings.backbone),
         task=task,
         known=known,
@@ -115,7 +115,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
         ConfigError: naming what chooses.
     """
     chooser = "select=val" if settings.select == "val" else settings.learner_facts.chooser
-    if chooser is None:
+    if chooser is None or not len(task.train):
         return
     if task.val is None:
         if settings.val == "none":
@@ -164,12 +164,26 @@ def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationS
 
 
 def require_scorable(learner: PromptLearner, parts: Parts) -> None:
-    """Refuse a run before training if none of its evaluations could be scored.
+    """Refuse a run before training if it has nothing to train on, or none of its evaluations could be scored.
 
     Raises:
+        DatasetError: if the learner trains, and there are no training images.
         ConfigError: with the reason.
     """
+    trains, source = bool(learner.fit_plan()), parts.dataset
+    if trains and not len(parts.train):
+        raise _nothing_to_train_on(source)
+    if not trains and not parts.task.evaluations:
+        raise DatasetError(f"{source.name} has no test images, and {parts.settings.learner.label} trains nothing")
     bound = [bind(learner, parts.known, evaluation) for evaluation in parts.task.evaluations]
     reasons = [reason for reason in bound if isinstance(reason, str)]
-    if len(reasons) == len(bound):
+    if bound and len(reasons) == len(bound):
         raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")
+
+
+def _nothing_to_train_on(dataset: Dataset) -> DatasetError:
+    return DatasetError(
+        f"{dataset.name} has no training images, all of its {len(dataset.test)} are test images ({dataset.split_source}): "
+        "learner=zero_shot scores them without training, or train on another dataset with this one among "
+        "protocol.targets"
+    )

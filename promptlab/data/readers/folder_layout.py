@@ -85,7 +85,7 @@ def _inside_wrappers(folder: Folder, notes: list[str], split: str | None = None)
             break
         folder = holding[0]
     if folder is not start:
-        notes.append(f"read from {folder.path}, the one folder with images in {start.path or 'what was given'}")
+        notes.append(f"read from {folder.path}, the one folder with images in {start.path or 'the given one'}")
     return folder
 
 
