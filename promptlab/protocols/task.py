@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
 from promptlab.data.checks.labels import refuse_single_class
@@ -108,5 +109,5 @@ class Task:
 
     def __post_init__(self) -> None:
         if len(self.train) and sum(self.has_images) < 2:
-            trained = [name for name, has in zip(self.class_names, self.has_images, strict=True) if has]
+            trained = list(compress(self.class_names, self.has_images))
             refuse_single_class(trained, f"{self.dataset}, training images of {self.protocol}")
