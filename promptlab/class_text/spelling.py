@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def spelling(name: str) -> str:
@@ -17,6 +17,20 @@ def spelling(name: str) -> str:
         (True, True)
     """
     return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
+
+
+def in_one_form(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Labels, by whatever column they stand in, with those alike that differ in their Unicode form alone.
+
+    Example:
+        >>> forms = in_one_form({"train": ["cafe\u0301"], "test": ["caf\u00e9"]})
+        >>> forms["train"] == forms["test"]
+        True
+    """
+    forms = {label: unicodedata.normalize("NFC", label) for column in columns.values() for label in set(column)}
+    if len(set(forms.values())) == len(forms):  # names as they are: ids of earlier fits hold them
+        return {key: list(column) for key, column in columns.items()}
+    return {key: [forms[label] for label in column] for key, column in columns.items()}
 
 
 def spelled_alike(names: Iterable[str]) -> list[tuple[str, ...]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-import numpy as np
-
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
+from promptlab.data.readers.tested import with_test
 from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
@@ -70,9 +69,15 @@ def transfer(
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    targets = [scored_whole(target) for target in targets]
-    splits = [f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets]
-    said = [f"{target.name}: {note}" for target in targets for note in target.notes]
+    targets = [with_test(target, "all") if target.drawn else target for target in targets]
+    of_targets = [
+        f"{what} of {target.name}: {said}"
+        for target in map(with_names_noted, targets)
+        for what, said in (
+            ("split", f"{target.split_source} ({target.split_hash})"),
+            *(("note", note) for note in target.notes),
+        )
+    ]
     return Task(
         protocol=protocol,
         dataset=dataset.name,
@@ -82,31 +87,8 @@ def transfer(
         train=drawn.train,
         val=drawn.val,
         evaluations=(*([source] if len(dataset.test) else []), *map(scored_as, targets)),
-        notes=(*drawn.notes, *splits, *said),
+        notes=(*drawn.notes, *of_targets),
     )
-
-
-def scored_whole(target: Dataset) -> Dataset:
-    """A target with all of its images as test images, where its split was drawn from one list.
-
-    Example:
-        >>> from dataclasses import replace
-        >>> from promptlab.demo import demo_dataset
-        >>> textures = demo_dataset("demo_textures")
-        >>> whole = scored_whole(replace(textures, drawn=True))
-        >>> len(textures.test), len(whole.test), len(whole.train)
-        (720, 1296, 0)
-    """
-    if not target.drawn:
-        return target
-    parts = (target.train, target.val, target.test)
-    indices = np.concatenate([part.indices for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    order = np.argsort(indices)
-    whole = replace(target.test, indices=indices[order], labels=labels[order])
-    nothing = target.train.take([])
-    source = f"all {len(whole)} images, as none of a target trains"
-    return replace(target, train=nothing, val=nothing, test=whole, split_source=source)
 
 
 def _of_its_own(target: Dataset) -> EvaluationSet:

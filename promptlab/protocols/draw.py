@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
@@ -52,12 +53,12 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
             f"{dataset.name} has no training images of {len(dataset.unseen)} classes, which generalised zero-shot "
             "learning leaves unseen: use protocol=generalized_zero_shot"
         )
-    notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *dataset.notes]
+    notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *with_names_noted(dataset).notes]
     if not len(dataset.train):
         return Draw(dataset.train, None, (*notes, f"{dataset.name} has test images alone: nothing trains"))
-    train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
     if not len(dataset.test):
         notes.append(f"{dataset.name} has no test images: nothing of it is scored")
+    train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
     short = fewer_than(dataset.train.labels, shots)
     if short:
         named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])

@@ -19,7 +19,7 @@ def check_labels(
     test_only: bool = False,
     train_only: bool = False,
 ) -> None:
-    """Make sure that labels are 0 to C-1, that there are two classes, and that every class has training images.
+    """Make sure that labels are 0 to C-1 and that every class has training images.
 
     A class without validation or test images is allowed: it has no part in those metrics. In a dataset that has test
     images alone, every class needs those.
@@ -64,7 +64,6 @@ def check_labels(
             f"{where}: {len(undecoded)} class names are no UTF-8: {printable(some_of(undecoded))}. Rename "
             "what they are read from, or give names: dataset.class_names=FILE, one name per line"
         )
-    refuse_single_class(class_names, where)
 
 
 def refuse_single_class(class_names: Sequence[str], what: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from promptlab.class_text.names import names_of_numbers
+from promptlab.class_text.names import ClassNames, names_of_numbers
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.checks.names import with_names_noted
+from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
@@ -26,7 +27,7 @@ def read_features(
     train_labels: str | Path | None = None,
     test_labels: str | Path | None = None,
     val_labels: str | Path | None = None,
-    class_names: Sequence[str] | str | Path | None = None,
+    class_names: ClassNames | None = None,
     template: str = DEFAULT_TEMPLATE,
     name: str = "features",
 ) -> Dataset:
@@ -43,7 +44,8 @@ def read_features(
         train_labels: file of labels, where ``train`` is a ``.npy``.
         test_labels: likewise for ``test``.
         val_labels: likewise for ``val``.
-        class_names: the names by label, or a text file with one per line; None to take them from the training file.
+        class_names: the names by label, a mapping of label to name, or a file with either; None to take them from the
+            training file.
         template: the hand-written prompt with ``{}`` for the class name.
         name: what a Result calls the dataset.
 
@@ -78,7 +80,7 @@ def read_features(
         split: Items(source, np.arange(len(source), dtype=np.int64), files[split].labels)
         for split, source in sources.items()
     }
-    return Dataset(
+    dataset = Dataset(
         name=name,
         class_names=names,
         template=template_of(template),
@@ -87,10 +89,13 @@ def read_features(
         test=items["test"],
         split_source="files of features",
         split_hash=_split_hash(files),
+        class_origins=tuple(f"label {label}" for label in range(len(names))),
     )
+    warn_of_copies(dataset)
+    return with_names_noted(dataset)
 
 
-def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -> tuple[str, ...]:
+def _class_names(given: ClassNames | None, train: FeatureFile) -> tuple[str, ...]:
     if given is None:
         if train.class_names is None:
             raise DatasetError(
@@ -98,7 +103,7 @@ def _class_names(given: Sequence[str] | str | Path | None, train: FeatureFile) -
                 "per line"
             )
         return train.class_names
-    return names_of_numbers(str(given) if isinstance(given, Path) else given)
+    return names_of_numbers(given)
 
 
 def _split_hash(files: dict[str, FeatureFile]) -> str:

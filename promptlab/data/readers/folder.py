@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from promptlab.class_text.names import ClassNames
+from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.default_name import name_of
@@ -22,8 +21,6 @@ from promptlab.data.readers.labelled_paths import (
 from promptlab.data.readers.tested import Test
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
-
-log = logging.getLogger(__name__)
 
 
 def read_folder(
@@ -39,7 +36,7 @@ def read_folder(
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
 
-    Classes are the folders in alphabetical order (in the order of numbers, if all are numbers), and their names are the
+    Classes are the folders in alphabetical order, or by number where all names are numbers, and their names are the
     folders' names. Split folders may also be called ``training_set``, ``TestImages`` and the like, or lie inside each
     class's folder; a folder that holds nothing but another is stepped into; images may lie in folders inside a class's
     folder. What isn't clear is asked for. Hidden files are passed over, as are links to folders that were read already;
@@ -80,8 +77,14 @@ def read_folder(
         raise DatasetError(f"dataset {name}: {base} is a file; a folder of images is needed")
     tree, links = read_tree(base)
     found = layout_of(tree, str(base), classes=classes, test=test)
-    keys = _in_order({key for by_class in found.splits.values() for key in by_class})
-    _refuse_too_few(keys, tree, found, f"dataset {name}: {base}")
+    keys = in_label_order({key for by_class in found.splits.values() for key in by_class})
+    if not tree.holds_images():
+        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
+    if not keys:
+        raise DatasetError(
+            f"dataset {name}: {base} holds no folders of images, but {len(tree.images)} images ({some_of(tree.images, 2)}): "
+            "one folder per class is needed, or a table that says what they show (dataset=csv)"
+        )
     problems: list[str] = []
     pairs = {
         split: [(image, key) for key in keys if key in by_class for image in by_class[key].images]
@@ -99,34 +102,11 @@ def read_folder(
         where=f"dataset {name} ({base})",
         problems=problems,
         validate=validate,
+        notes=[*found.notes, *_notes_of_links(links), *_notes_of_ignored(tree, found)],
         test=test,
         drawn=drawn,
     )
-    notes = [*found.notes, *_notes_of_links(links), *_notes_of_ignored(tree, found)]
-    for note in notes:
-        log.warning("%s: %s", base, note)
-    origins = tuple(", ".join(_origin(found, key)) for key in keys)
-    return replace(dataset, class_origins=origins, notes=(*dataset.notes, *notes))
-
-
-def _in_order(keys: Iterable[str]) -> list[str]:
-    """Alphabetical, or in the order of numbers if all are numbers."""
-    keys = sorted(keys)
-    return sorted(keys, key=int) if all(key.isdecimal() for key in keys) else keys
-
-
-def _refuse_too_few(keys: Sequence[str], tree: Folder, found: Layout, where: str) -> None:
-    """Refuse a folder without classes, or with one, saying what lies in it."""
-    if not keys or not tree.holds_images():
-        loose = f", but {len(tree.images)} images in none ({some_of(tree.images, 2)})" if tree.images else ""
-        raise DatasetError(f"{where} holds no folders of images{loose}: one folder per class is needed")
-    if len(keys) > 1:
-        return
-    (origin, *_) = _origin(found, keys[0])
-    raise DatasetError(
-        f"{where} holds images of one class, {keys[0]!r} ({origin}/): with one class no answer could be wrong. "
-        "dataset.path has to be the folder that holds the folders of all classes: perhaps the one above it, or one in it."
-    )
+    return replace(dataset, class_origins=tuple(", ".join(_origin(found, key)) for key in keys))
 
 
 def _origin(found: Layout, key: str) -> list[str]:
@@ -146,7 +126,9 @@ def _notes_of_links(links: Sequence[str]) -> list[str]:
 
 def _notes_of_ignored(tree: Folder, found: Layout) -> list[str]:
     """What was left out, by kind and class."""
-    class_of = {folder: key for by_class in found.splits.values() for key, of in by_class.items() for folder in of.folders}
+    class_of = {
+        folder: key for by_class in found.splits.values() for key, of in by_class.items() for folder in of.folders
+    }
     used = sum(len(of.images) for by_class in found.splits.values() for of in by_class.values())
     images = tree.all_images()
     if len(images) > used:

@@ -12,20 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.names import ClassNames, in_label_order, names_for, names_of_numbers
+from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.decoding import newly_unreadable
 from promptlab.data.checks.labels import check_labels
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.readers.labelled_paths import drawn_lists
+from promptlab.data.readers.repeated_rows import without_repeated_rows
 from promptlab.data.readers.split_names import split_of
 from promptlab.data.sources.tables import TableImages
+from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import shortened
+from promptlab.support.words import shortened, some_of
 
 
 def read_hf(
@@ -105,8 +109,9 @@ def read_hf(
     )
     if validate:
         refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
+        dataset = without_repeated_rows(dataset)
         warn_of_copies(dataset)
-    return dataset
+    return with_names_noted(dataset)
 
 
 def _load(path: str, subset: str | None, revision: str | None, where: str) -> dict[str, Any]:
@@ -118,6 +123,8 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
             f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab-clip[hf]'"
         ) from None
     folder = Path(path).expanduser()
+    for file in (folder, folder / "dataset_dict.json", folder / "state.json"):
+        reads.note(file)
     saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
     try:
         found: Any = (
@@ -183,13 +190,17 @@ def _labels(
         names = (
             names_for(feature.names, class_names) if _kind(feature) == "ClassLabel" else names_of_numbers(class_names)
         )
+        whole = all(isinstance(cell, int) for column in cells.values() for cell in column)
+        if not whole:
+            raise DatasetError(f"{where}: labels must be whole numbers or texts: set dataset.label_column to another")
         return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
-    keys = sorted(set(cells[train]))
+    cells = in_one_form(cells)
+    keys = in_label_order(cells[train])
     label_of = {key: label for label, key in enumerate(keys)}
     labels = {split: np.array([label_of.get(cell, -1) for cell in column]) for split, column in cells.items()}
-    strange = sorted({cell for column in cells.values() for cell in column} - label_of.keys())
+    strange = sorted({str(cell) for column in cells.values() for cell in column} - label_of.keys())
     if strange:
-        raise DatasetError(f"{where}: classes without training images: {', '.join(strange)}")
+        raise DatasetError(f"{where}: classes without training images: {some_of(strange)}")
     return names_for(keys, class_names), labels
 
 

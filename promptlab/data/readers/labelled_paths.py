@@ -13,6 +13,7 @@ from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.hold_out import draw_split
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 Lists = Mapping[str, Sequence[tuple[str, str]]]
@@ -26,7 +27,9 @@ def drawn_lists(pairs: Sequence[tuple[str, str]], seed: int, problems: list[str]
     """
     splits = draw_split([key for _, key in pairs], seed)
     if pairs and "test" not in splits:
-        problems.append("no class has two images, one to train on and one to test: dataset.test=none trains on them all")
+        problems.append(
+            "no class has two images, one to train on and one to test: dataset.test=none trains on them all"
+        )
     return {name: [pair for pair, split in zip(pairs, splits, strict=True) if split == name] for name in SPLITS}
 
 
@@ -42,6 +45,7 @@ def dataset_of_lists(
     where: str,
     problems: list[str],
     validate: bool,
+    notes: Sequence[str] = (),
     test: str | None = None,
     drawn: bool = False,
 ) -> Dataset:
@@ -59,6 +63,7 @@ def dataset_of_lists(
         problems: what was found already.
         validate: whether images are decoded, and compared by content for a warning; otherwise only what is missing is
             looked for.
+        notes: what was noticed already and is no problem.
         test: ``none`` where test images aren't wanted, ``all`` where nothing else is.
         drawn: whether the lists were drawn from one.
 
@@ -83,10 +88,11 @@ def dataset_of_lists(
     split_rows = SplitRows(
         rows["train"], rows["val"], rows["test"], source=source, test_only=test_only, train_only=not lists["test"]
     )
-    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template)
+    dataset = dataset_of_rows(name, root, split_rows, where=where, template=template, notes=notes)
+    dataset = replace(dataset, class_origins=tuple(keys), drawn=drawn)
     if validate:
         warn_of_copies(dataset)
-    return replace(dataset, drawn=drawn)
+    return dataset
 
 
 def given_path(name: str, path: str | Path | None, what: str) -> Path:
@@ -98,6 +104,7 @@ def given_path(name: str, path: str | Path | None, what: str) -> Path:
     if not path:
         raise DatasetError(f"dataset {name} needs {what}: set dataset.path=...")
     found = Path(path).expanduser().absolute()
+    reads.note(found)
     if not found.exists():
         raise DatasetError(f"dataset {name}: there is no {what} at {found}")
     return found

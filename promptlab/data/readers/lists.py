@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.names import ClassNames, in_label_order, names_by_label
+from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.checks.image_files import image_problems
 from promptlab.data.checks.problems import counted, refuse
@@ -20,6 +20,8 @@ from promptlab.data.readers.labelled_paths import (
     drawn_lists,
     given_path,
 )
+from promptlab.data.readers.listed_paths import under_one_root
+from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
@@ -40,11 +42,12 @@ def read_csv(
 ) -> Dataset:
     r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
 
-    Labels are names, with classes in alphabetical order, or numbers from 0 whose names ``class_names`` gives.
+    Labels are names, with classes in alphabetical order, or numbers from 0 whose names ``class_names`` gives. Paths may
+    have slashes or backslashes; rows that are there twice count once.
 
     Args:
         name: what a Result calls the dataset.
-        path: the file: UTF-8, comma-separated, with a line of column names.
+        path: the file: UTF-8, with a line of column names, separated by commas, semicolons or tabs.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: names in label order, or other names for some labels, or a text file with either.
         test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of ``test``,
@@ -73,30 +76,31 @@ def read_csv(
     table = read_table(file)
     problems = row_problems(table)
     refuse(where, problems)
-    labels = set(table.labels)
-    keys, numbered = _keys(labels, class_names, where)
-    strange = sorted(labels.difference(keys))
-    problems += counted(f"labels lie outside 0 to {len(keys) - 1}", strange)
+    labels = in_one_form({"": table.labels})[""]
+    keys, names = _keys(set(labels), class_names, where)
+    problems += counted(f"labels lie outside 0 to {len(keys) - 1}", sorted(set(labels).difference(keys)))
     refuse(where, problems)
-    root, paths = _under_one_root(_images_folder(images, file), table.paths)
-    pairs = list(zip(paths, table.labels, strict=True))
+    root, paths = under_one_root(_images_folder(images, file), table.paths)
+    pairs = list(zip(paths, labels, strict=True))
     given = {"": pairs} if table.splits is None else _by_split(pairs, table.splits)
-    chosen = tested(given, test)
-    lists = drawn_lists(pairs, split_seed, problems) if "" in chosen else chosen
+    once, notes = each_once(tested(given, test))
+    drawn = "" in once
+    lists = drawn_lists(once[""], split_seed, problems) if drawn else once
     problems += _listed_twice(lists)
     return dataset_of_lists(
         name,
         root,
         lists,
         keys=keys,
-        class_names=names_of_numbers(class_names) if numbered else class_names,
+        class_names=names,
         template=template,
         source=f"csv ({file.name})" if table.splits else f"drawn from {file.name} (split_seed={split_seed})",
         where=where,
         problems=problems,
         validate=validate,
+        notes=notes,
         test=test,
-        drawn="" in chosen,
+        drawn=drawn,
     )
 
 
@@ -135,30 +139,27 @@ def read_json(
     """
     file = given_path(name, path, "a JSON file")
     where = f"dataset {name} ({file})"
-    root, rows = _images_folder(images, file), replace(read_split_file(file), source=f"json ({file.name})")
+    rows = replace(read_split_file(file), source=f"json ({file.name})")
     listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
-    if any(os.path.isabs(path) or ".." in path.split("/") for path in listed):
-        root, paths = _under_one_root(root, listed)
-        moved = dict(zip(listed, paths, strict=True))
-        lists = ([(moved[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS)
-        train, val, test = lists
-        rows = replace(rows, train=train, val=val, test=test)
-    dataset = dataset_of_rows(name, root, rows, where=where, template=template)
-    listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
-    refuse(where, image_problems(root, listed, validate=validate))
+    root, paths = under_one_root(_images_folder(images, file), listed)
+    on_disk = dict(zip(listed, paths, strict=True))
+    lists, notes = each_once({split: [(on_disk[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS})
+    rows = replace(rows, **lists)
+    dataset = dataset_of_rows(name, root, rows, where=where, template=template, class_names=class_names, notes=notes)
+    refuse(where, image_problems(root, [row[0] for split in SPLITS for row in lists[split]], validate=validate))
     if validate:
         warn_of_copies(dataset)
-    return replace(dataset, class_names=names_for(dataset.class_names, class_names))
+    return dataset
 
 
-def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], bool]:
-    """The classes in label order, and whether they are numbers."""
+def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], ClassNames | None]:
+    """The classes in label order, and their names."""
     if not all(counts_from_zero(label) for label in labels):
-        return sorted(labels), False
-    keys = [str(label) for label in range(len(names_of_numbers(class_names)))]
-    if "0" not in labels and str(len(keys)) in labels:
-        raise DatasetError(f"{where}: labels run from 1 to {len(keys)}; they must start at 0. Subtract 1 from each.")
-    return keys, True
+        return in_label_order(labels), class_names
+    names = names_by_label(labels, class_names)
+    if "0" in names and "0" not in labels and str(len(names)) in labels:
+        raise DatasetError(f"{where}: labels run from 1 to {len(names)}; they must start at 0. Subtract 1 from each.")
+    return list(names), names
 
 
 def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
@@ -171,17 +172,6 @@ def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> dict[st
 
 def _images_folder(given: str | None, file: Path) -> Path:
     return Path(given).expanduser().absolute() if given else file.parent
-
-
-def _under_one_root(root: Path, listed: Sequence[str]) -> tuple[Path, list[str]]:
-    """Paths relative to ``root``, or to the folder above all images where some lie elsewhere."""
-    if not any(path[:1] in ("/", ".", os.sep) or "/." in path or "//" in path for path in listed):
-        return root, list(listed)
-    paths = [os.path.normpath(root / path) for path in listed]
-    if not all(path.startswith(f"{root}{os.sep}") for path in paths):
-        root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-    start = len(os.path.join(root, ""))
-    return root, [path[start:].replace(os.sep, "/") for path in paths]
 
 
 def _listed_twice(lists: Lists) -> list[str]:

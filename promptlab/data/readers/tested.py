@@ -3,11 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, TypeVar
+
+import numpy as np
+
+from promptlab.data.items import Dataset
+from promptlab.support.errors import DatasetError
 
 Test = Literal["all", "none", "val"]
 """All images and none trains; none; those of the validation list."""
 T = TypeVar("T")
+
+
+def with_test(dataset: Dataset, test: Test | None) -> Dataset:
+    """A dataset with the test images that were asked for.
+
+    Args:
+        dataset: as it was read.
+        test: ``all`` of its images and none trains; ``none``, so that all train where the split was drawn; those of
+            ``val``; as it is if None.
+
+    Raises:
+        DatasetError: if there are no validation images to test on.
+
+    Example:
+        >>> from promptlab.demo import demo_dataset
+        >>> data = with_test(demo_dataset("demo_textures"), "all")
+        >>> len(data.train), len(data.test)
+        (0, 1296)
+    """
+    if test is None:
+        return dataset
+    nothing = dataset.train.take([])
+    if test == "val" and not len(dataset.val):
+        raise DatasetError(f"dataset {dataset.name}: dataset.test=val, but there are no validation images")
+    if test == "val":
+        return replace(dataset, test=dataset.val, val=nothing, val_is_test=False)
+    if test == "none" and not dataset.drawn:
+        return replace(dataset, test=nothing, val_is_test=False)
+    parts = (dataset.train, dataset.val, dataset.test)
+    indices, firsts = np.unique(np.concatenate([part.indices for part in parts]), return_index=True)
+    labels = np.concatenate([part.labels for part in parts])[firsts]
+    whole = replace(dataset.test, indices=indices, labels=labels)
+    lists = {"train": nothing, "val": nothing, "test": nothing} | {"test" if test == "all" else "train": whole}
+    said = "all images are test images" if test == "all" else "all images are training images"
+    return replace(dataset, **lists, split_source=said, val_is_test=False, drawn=False)
 
 
 def tested(lists: Mapping[str, list[T]], test: Test | None) -> dict[str, list[T]]:

@@ -15,13 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from promptlab.class_text.names import ClassNames, names_for, read_class_names
+from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.names_file import read_class_names
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.datasets_folder import existing_folder
 from promptlab.data.hashing import content_id
 from promptlab.data.hold_out import hold_out
@@ -91,6 +94,7 @@ def read_xlsa17(
         unseen=np.unique(labels[rows["test_unseen"]]),
         split_source=f"xlsa17 ({SPLIT_MAT})",
     )
+    dataset = with_names_noted(dataset)
     if held_out_classes is None:
         return dataset
     development = _development(dataset, labels, rows["trainval"], held_out_classes)
@@ -206,16 +210,13 @@ def _tail(path: str, keep_after: str, where: Path) -> str:
 def _class_names(name: str, base: Path, given: ClassNames | None, splits: dict[str, Any]) -> list[str]:
     if given is None:
         return texts_of(splits, "allclasses_names", base / SPLIT_MAT)
-    if not isinstance(given, str):
-        keys = [str(label) for label in range(len(given))]
-        return list(names_for(keys, given))
-    path = base / given
-    if not path.is_file():
-        raise DatasetError(
-            f"{name}: its files hold no class names. A text file with one name per line, in label order, belongs at "
-            f"{path}"
-        )
-    names = read_class_names(path)
-    if isinstance(names, dict):
-        raise DatasetError(f"{path}: one name per line is needed, in label order")
-    return names
+    if isinstance(given, str | PathLike):
+        given = base / given
+        if not given.is_file():
+            raise DatasetError(
+                f"{name}: its files hold no class names. A text file with one name per line, in label order, "
+                f"belongs at {given}"
+            )
+    if "allclasses_names" not in splits:
+        return list(names_of_numbers(given))
+    return list(names_for(texts_of(splits, "allclasses_names", base / SPLIT_MAT), given))

@@ -275,7 +275,8 @@ def test_images_may_lie_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na.png,cat\n", "no column path; it has image, label"),
+        ("picture,label\na.png,cat\n", "no column path; it has picture, label"),
+        ("path,label\na.png,cat, tabby\n", r"1 rows have more cells than columns .*: line 2"),
         ("path,label\n", "no rows"),
         ("path,label\ncat/image_0000.png,\n", "no path or no label: line 2"),
         (ROWS.replace("1.png,cat", "1.png,NaN"), "1 rows have no path or no label: line 4"),
