@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
 from promptlab.data.readers.tested import with_test
@@ -27,7 +28,7 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
         val: validation images.
 
     Raises:
-        DatasetError: without a target, or if one is given twice or is the source.
+        DatasetError: without a target, or if one is given twice, is the source, or has one class.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -104,6 +105,8 @@ def _check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -
     names = [target.name for target in targets]
     if not names:
         raise DatasetError(f"{protocol} needs targets: protocol.targets=[NAME,...], names of `promptlab list datasets`")
+    for target in targets:
+        refuse_single_class(target.class_names, f"{protocol}: target {target.name}", target.class_origins)
     for name in names:
         if name == source.name or names.count(name) > 1:
             reason = "is the source, which is scored anyway" if name == source.name else "is there twice"

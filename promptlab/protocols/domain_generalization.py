@@ -82,6 +82,5 @@ def _spelled_as(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
     alike: dict[str, list[str]] = {}
     for name in ours:
         alike.setdefault(spelling(name), []).append(name)
-    return tuple(
-        same[0] if name not in ours and len(same := alike.get(spelling(name), [])) == 1 else name for name in theirs
-    )
+    same = {name: [name] if name in ours else alike.get(spelling(name), []) for name in theirs}
+    return tuple(same[name][0] if len(same[name]) == 1 else name for name in theirs)

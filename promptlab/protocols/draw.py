@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
@@ -41,9 +42,11 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
 
     Raises:
         ValueError: for shots or val that can't be.
-        DatasetError: if there are no images, or none to train on of some classes in a protocol that needs them of all.
+        DatasetError: if there is one class, or there are no images, or none to train on of some classes in a protocol
+            that needs them of all.
     """
     check_shots(shots)
+    refuse_single_class(dataset.class_names, dataset.name, dataset.class_origins)
     if val not in get_args(Val):
         raise ValueError(f"val={val!r}: allowed are {', '.join(get_args(Val))}")
     if not len(dataset.train) and not len(dataset.test):

@@ -35,8 +35,8 @@ def generalized_zero_shot(
 
     Raises:
         ValueError: for an unknown split.
-        DatasetError: if there are fewer than three classes, no training or no test images, too few for a development split, or if that would hold
-            images of the test split.
+        DatasetError: if there are fewer than three classes, no training or no test images, too few for a development
+            split, or if that would hold images of the test split.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -89,8 +89,8 @@ def _with_unseen(dataset: Dataset) -> Dataset:
         return dataset
     if len(dataset.class_names) < 3:
         raise DatasetError(
-            f"generalized_zero_shot needs at least three classes, of which two are seen; {dataset.name} has "
-            f"{len(dataset.class_names)}: use protocol=few_shot"
+            f"generalized_zero_shot needs at least two classes that are seen and one that isn't; {dataset.name} has "
+            f"{len(dataset.class_names)} in all: use protocol=few_shot"
         )
     seen, unseen = base_new_classes(len(dataset.class_names))
     return replace(dataset, train=dataset.train.only(seen), val=dataset.val.only(seen), unseen=tuple(unseen))

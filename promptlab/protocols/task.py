@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Literal
 
 from promptlab.data.checks.labels import refuse_single_class
@@ -108,6 +107,6 @@ class Task:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.train) and sum(self.has_images) < 2:
-            trained = list(compress(self.class_names, self.has_images))
-            refuse_single_class(trained, f"{self.dataset}, training images of {self.protocol}")
+        if len(trained := set(self.train.labels.tolist())) == 1:
+            names = [self.class_names[label] for label in trained]
+            refuse_single_class(names, f"{self.dataset}, training images of {self.protocol}")

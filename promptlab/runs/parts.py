@@ -183,7 +183,6 @@ def require_scorable(learner: PromptLearner, parts: Parts) -> None:
 
 def _nothing_to_train_on(dataset: Dataset) -> DatasetError:
     return DatasetError(
-        f"{dataset.name} has no training images, all of its {len(dataset.test)} are test images ({dataset.split_source}): "
-        "learner=zero_shot scores them without training, or train on another dataset with this one among "
-        "protocol.targets"
+        f"{dataset.name} has no training images, all of its {len(dataset.test)} are test images: learner=zero_shot scores "
+        "them without training; or train on another dataset, with this one among protocol.targets"
     )

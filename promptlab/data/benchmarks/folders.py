@@ -42,8 +42,8 @@ def class_folders(
     for folder in folders:
         if not images[folder]:
             raise DatasetError(
-                f"{layout.name}: a class's folder holds no images: {what_lies_in(layout.images / folder)}. The folders of "
-                f"all classes, with the images in them, belong into {layout.images}."
+                f"{layout.name}: a class's folder holds no images: {what_lies_in(layout.images / folder)}. Folders of "
+                f"classes, with the images in them, belong into {layout.images}."
             )
     return split_each_class(
         [(f"{folder}/{image}", label, names.get(folder, folder)) for image in images[folder]]

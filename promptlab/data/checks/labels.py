@@ -66,12 +66,13 @@ def check_labels(
         )
 
 
-def refuse_single_class(class_names: Sequence[str], what: str) -> None:
+def refuse_single_class(class_names: Sequence[str], what: str, origins: Sequence[str] = ()) -> None:
     """Refuse a label space of one class.
 
     Args:
         class_names: the label space.
         what: what the message begins with.
+        origins: for each class what it was read from.
 
     Raises:
         DatasetError: if there are fewer than two classes.
@@ -83,4 +84,5 @@ def refuse_single_class(class_names: Sequence[str], what: str) -> None:
     """
     if len(class_names) < 2:
         named = f"one class, {class_names[0]}" if class_names else "no class"
-        raise DatasetError(f"{what}: there is {named}: with one class no answer could be wrong")
+        way_out = f", read from {origins[0]}: dataset.path may be one folder too high or too low" if origins else ""
+        raise DatasetError(f"{what}: there is {named}: with one class no answer could be wrong{way_out}")

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+_FILES = (".csv", ".tsv", ".json", ".npz", ".npy", ".safetensors")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+-]+")
 
 
-def name_of(path: str | Path) -> str:
-    """The name of a folder or file as the name of a dataset, which can be part of a path on every system.
+def own_name(name: str | None, kind: str, path: str | Path) -> str:
+    """The name that was given, or that of the folder or file, which can be part of a path on every system.
+
+    Args:
+        name: as it was given, or None.
+        kind: what configurations call datasets of this kind; counts as none, since it tells nothing apart.
+        path: the folder or file.
 
     Example:
-        >>> name_of("photos/my pets (2)"), name_of("photos/pets.csv")
+        >>> own_name("folder", "folder", "photos/my pets (2)"), own_name(None, "csv", "photos/pets.csv")
         ('my_pets_2', 'pets')
+        >>> own_name("mine", "csv", "photos/pets.csv")
+        'mine'
     """
+    if name is not None and name != kind:
+        return name
     place = Path(path)
-    name = place.stem if place.suffix in (".csv", ".json", ".npz", ".npy", ".safetensors") else place.name
-    return _UNSAFE.sub("_", name).strip("_.-+") or "unnamed"
+    own = place.stem if place.suffix.lower() in _FILES else place.name
+    return _UNSAFE.sub("_", own).strip("_.-+") or kind

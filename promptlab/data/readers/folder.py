@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.data.readers.default_name import name_of
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.folder_layout import Classes, Layout, layout_of
 from promptlab.data.readers.folder_tree import Folder, read_tree
 from promptlab.data.readers.labelled_paths import (
@@ -43,7 +43,7 @@ def read_folder(
     other files that are no images are reported in a warning.
 
     Args:
-        name: what a Result calls the dataset; as its folder if None.
+        name: what a Result calls the dataset; as its folder if None, or ``folder`` as in the configuration.
         path: the folder.
         class_names: names in the order of the folders, or of some folders, or a text file with either.
         classes: which folders are the classes where they lie inside each other: the ``outer`` ones, or the ``inner``
@@ -72,7 +72,7 @@ def read_folder(
         4
     """
     base = given_path(name or "folder", path, "a folder of images")
-    name = name or name_of(base)
+    name = own_name(name, "folder", base)
     if not base.is_dir():
         raise DatasetError(f"dataset {name}: {base} is a file; a folder of images is needed")
     tree, links = read_tree(base)
@@ -82,8 +82,9 @@ def read_folder(
         raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
     if not keys:
         raise DatasetError(
-            f"dataset {name}: {base} holds no folders of images, but {len(tree.images)} images ({some_of(tree.images, 2)}): "
-            "one folder per class is needed, or a table that says what they show (dataset=csv)"
+            f"dataset {name}: {base} holds no folders of images, but {len(tree.images)} images "
+            f"({some_of(tree.images, 2)}): one folder per class is needed, or a table that says what they show "
+            "(dataset=csv)"
         )
     problems: list[str] = []
     pairs = {
@@ -126,16 +127,10 @@ def _notes_of_links(links: Sequence[str]) -> list[str]:
 
 def _notes_of_ignored(tree: Folder, found: Layout) -> list[str]:
     """What was left out, by kind and class."""
-    class_of = {
-        folder: key for by_class in found.splits.values() for key, of in by_class.items() for folder in of.folders
-    }
-    used = sum(len(of.images) for by_class in found.splits.values() for of in by_class.values())
-    images = tree.all_images()
-    if len(images) > used:
-        read = {image for by_class in found.splits.values() for of in by_class.values() for image in of.images}
-        images = [image for image in images if image not in read]
-    else:
-        images = []
+    classes = [(key, of) for by_class in found.splits.values() for key, of in by_class.items()]
+    class_of = {folder: key for key, of in classes for folder in of.folders}
+    used = {image for _, of in classes for image in of.images}
+    images = [image for image in tree.all_images() if image not in used]
     ignored = sorted([*images, *(file for folder in tree.walk() for file in folder.others)])
     if not ignored:
         return []

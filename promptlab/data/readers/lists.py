@@ -14,6 +14,7 @@ from promptlab.data.checks.problems import counted, refuse
 from promptlab.data.checks.validate import warn_of_copies
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.csv_table import counts_from_zero, read_table, row_problems
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.labelled_paths import (
     Lists,
     dataset_of_lists,
@@ -25,7 +26,7 @@ from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
-from promptlab.data.readers.tested import Test, tested
+from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
 
 
@@ -46,12 +47,12 @@ def read_csv(
     have slashes or backslashes; rows that are there twice count once.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``csv``, as in the configuration, stands for the file's name.
         path: the file: UTF-8, with a line of column names, separated by commas, semicolons or tabs.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: names in label order, or other names for some labels, or a text file with either.
-        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of ``test``,
-            or the draw's, if None.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those that the
+            column ``split`` or the draw says, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
@@ -72,6 +73,7 @@ def read_csv(
         (('cat', 'dog'), 2, 1)
     """
     file = given_path(name, path, "a CSV file")
+    name = own_name(name, "csv", file)
     where = f"dataset {name} ({file})"
     table = read_table(file)
     problems = row_problems(table)
@@ -110,16 +112,18 @@ def read_json(
     *,
     images: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
 ) -> Dataset:
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``json``, as in the configuration, stands for the file's name.
         path: the file.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: other names, in label order, or of some of the file's names, or a text file with either.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; the file's if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
@@ -138,18 +142,19 @@ def read_json(
         ('cat', 'dog')
     """
     file = given_path(name, path, "a JSON file")
+    name = own_name(name, "json", file)
     where = f"dataset {name} ({file})"
     rows = replace(read_split_file(file), source=f"json ({file.name})")
     listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
     root, paths = under_one_root(_images_folder(images, file), listed)
     on_disk = dict(zip(listed, paths, strict=True))
     lists, notes = each_once({split: [(on_disk[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS})
-    rows = replace(rows, **lists)
+    rows = replace(rows, **lists, test_only=not rows.train and not rows.val, train_only=test is not None)
     dataset = dataset_of_rows(name, root, rows, where=where, template=template, class_names=class_names, notes=notes)
     refuse(where, image_problems(root, [row[0] for split in SPLITS for row in lists[split]], validate=validate))
     if validate:
         warn_of_copies(dataset)
-    return dataset
+    return with_test(dataset, test)
 
 
 def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], ClassNames | None]:
