@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
 from promptlab.data.checks.labels import refuse_single_class
@@ -107,6 +108,6 @@ class Task:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(trained := set(self.train.labels.tolist())) == 1:
-            names = [self.class_names[label] for label in trained]
+        if sum(self.has_images) == 1 < len(self.has_images):
+            names = list(compress(self.class_names, self.has_images))
             refuse_single_class(names, f"{self.dataset}, training images of {self.protocol}")

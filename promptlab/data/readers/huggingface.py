@@ -64,8 +64,8 @@ def read_hf(
         val_split: likewise; ``validation``, ``val``, ``valid`` or ``dev`` where there is one.
         test_split: likewise; ``test``. With neither of the two, both are drawn from the training split.
         class_names: names in label order, or of some labels, or a text file with either.
-        test: ``all`` images are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the test
-            split, or the draw's, if None.
+        test: ``all`` images are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the
+            test split, or the draw's, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
         validate: decode every image before it is first used and compare contents; false for tables too large for that.
@@ -166,8 +166,8 @@ def _chosen(there: Sequence[str], given: Mapping[str, str | None], test: Test | 
         raise DatasetError(f"{where} has no training split; set dataset.train_split to one of {', '.join(there)}")
     if "val" in chosen and "test" not in chosen and test is None:
         raise DatasetError(
-            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those, or "
-            "dataset.test=none to test on nothing"
+            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those, "
+            "or dataset.test=none to test on nothing"
         )
     if chosen["train"] in (chosen.get("val"), chosen.get("test")):
         raise DatasetError(f"{where}: split {chosen['train']} can't be trained on and held out at once")

@@ -123,7 +123,8 @@ def read_json(
         path: the file.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: other names, in label order, or of some of the file's names, or a text file with either.
-        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; the file's if None.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the
+            file's list ``test`` if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
