@@ -40,7 +40,7 @@ def summary(dataset: Dataset, targets: Sequence[Dataset] = (), *, notes: bool = 
     said = [f"target {target.name}: {len(target.test):,} images of {len(target.class_names):,} classes; "
             f"split: {target.split_source}" for target in targets]  # fmt: skip
     lines += shortened(said, _TARGETS)
-    lines += [f"  {note}" for note in (shortened(dataset.notes, _NOTES) if notes else ())]
+    lines += [f"  {note}" for note in (shortened(dataset.notes, _NOTES - bool(targets)) if notes else ())]
     return [printable(line if len(line) <= _WIDEST else f"{line[:_WIDEST]}...") for line in lines]
 
 

@@ -18,7 +18,7 @@ from promptlab.data.readers.labelled_paths import (
     drawn_lists,
     given_path,
 )
-from promptlab.data.readers.tested import Test
+from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
 
@@ -99,7 +99,7 @@ def read_folder(
         keys=keys,
         class_names=class_names,
         template=template,
-        source=f"drawn from folders (split_seed={split_seed})" if drawn else "folders",
+        source=f"drawn from folders (split_seed={split_seed})" if drawn else SAID_OF.get(test, "folders"),
         where=f"dataset {name} ({base})",
         problems=problems,
         validate=validate,

@@ -118,7 +118,8 @@ def _split_folders(tree: Folder, where: str) -> dict[str, Folder]:
 def _refuse_flat(folders: Mapping[str, Folder], where: str, test: Test | None) -> None:
     """Refuse a folder of training or test images without folders of classes in it."""
     needed = {"train"} | {None: {"test"}, "all": {"test", "val"}, "none": set(), "val": {"val"}}[test]
-    for split, folder in folders.items():
+    for split in [split for split in SPLITS if split in folders]:
+        folder = folders[split]
         flat = folder.images or [image for inside in folder.holding() for image in inside.images]
         trained = {spelling(inside.name) for inside in folders.get("train", folder).holding()}
         classes = [inside for inside in folder.holding() if spelling(inside.name) in trained]

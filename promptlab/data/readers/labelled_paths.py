@@ -79,7 +79,7 @@ def dataset_of_lists(
     there = {key for _, key in lists["test" if test_only else "train"]}
     what = "test" if test_only else "training"
     problems += counted(f"classes have no {what} images", [key for key in keys if key not in there])
-    if not lists["test"] and test != "none":
+    if not lists["test"] and test != "none" and not drawn:
         problems.append("there are no test images: dataset.test=none learns without them")
     problems += image_problems(root, [path for split in SPLITS for path, _ in lists[split]], validate=validate)
     refuse(where, problems)

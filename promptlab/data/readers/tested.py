@@ -13,6 +13,8 @@ from promptlab.support.errors import DatasetError
 
 Test = Literal["all", "none", "val"]
 """All images and none trains; none; those of the validation list."""
+SAID_OF: Mapping[Test | None, str] = {"all": "all images are test images", "none": "no image is a test image"}
+"""Where the split comes from then, for people."""
 T = TypeVar("T")
 
 
@@ -47,8 +49,7 @@ def with_test(dataset: Dataset, test: Test | None) -> Dataset:
     labels = np.concatenate([part.labels for part in parts])[firsts]
     whole = replace(dataset.test, indices=indices, labels=labels)
     lists = {"train": nothing, "val": nothing, "test": nothing} | {"test" if test == "all" else "train": whole}
-    said = "all images are test images" if test == "all" else "all images are training images"
-    return replace(dataset, **lists, split_source=said, val_is_test=False, drawn=False)
+    return replace(dataset, **lists, split_source=SAID_OF[test], val_is_test=False, drawn=False)
 
 
 def tested(lists: Mapping[str, list[T]], test: Test | None) -> dict[str, list[T]]:
