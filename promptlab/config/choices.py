@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from promptlab.config.as_text import as_text
 from promptlab.config.settings import Choice, ConfigError
 from promptlab.config.values import describe, fits, hints_of
 from promptlab.support.deprecation import current_path
@@ -42,6 +43,7 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
         if key not in parameters:
             raise ConfigError(f"unknown key {where}.{key}{suggest(key, parameters)}; {target.__name__} takes: "
                               f"{', '.join(parameters)}")  # fmt: skip
+        value = as_text(value, hints.get(key, Any), f"{where}.{key}")
         arguments[key] = _argument(value, f"{where}.{key}")
         if not _is_node(value):
             _check_value(value, f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptlab.class_text.given_names import checked_names as checked_names
+from promptlab.class_text.given_names import indices_of as indices_of
+from promptlab.class_text.given_names import places_of as places_of
 from promptlab.class_text.sentences import PromptSet as PromptSet
 from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
 from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
@@ -63,6 +66,7 @@ class ClassTexts:
     ) -> None:
         if prompts is not None and templates is not None:
             raise ValueError("templates and prompts are both given: choose the templates or the sentences")
+        class_names = checked_names(class_names)
         self._clip, self._templates = clip, templates
         self._sentences = None if prompts is None else load_prompt_set(prompts)
         self.features = self._encode(class_names, template)

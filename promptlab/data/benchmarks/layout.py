@@ -10,6 +10,7 @@ from pathlib import Path
 from promptlab.data.benchmarks.misplaced import Place, find_elsewhere, inside_its_own_name
 from promptlab.data.datasets_folder import datasets_folder, what_lies_in
 from promptlab.data.sources.files import is_image_name
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 
@@ -114,6 +115,7 @@ def subfolders(folder: Path) -> list[str]:
     Raises:
         DatasetError: if the folder is missing or has none.
     """
+    reads.note(folder)
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
@@ -126,6 +128,7 @@ def subfolders(folder: Path) -> list[str]:
 
 def image_names(folder: Path) -> list[str]:
     """Names of the image files in a folder, sorted; read from the listing alone, no file is touched."""
+    reads.note(folder)
     return sorted(name for name in os.listdir(folder) if name[0] != "." and is_image_name(name))
 
 

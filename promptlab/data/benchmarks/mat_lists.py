@@ -72,9 +72,12 @@ def _array(path: Path, key: str) -> Any:
 
 
 def _names_of_numbers(path: Path) -> dict[int, str]:
-    names = read_class_names(path)
+    try:
+        names = read_class_names(path)
+    except DatasetError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(names, dict):
-        raise DatasetError(f"{path}: an object of number to name is needed")
+        raise ValueError(f"{path}: an object of number to name is needed")
     return {int(number) - 1: name for number, name in names.items()}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptlab.data.sources.files import is_image_name
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 _OF_SYSTEMS = ("__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information")
@@ -95,6 +96,7 @@ def read_tree(base: Path) -> tuple[Folder, list[str]]:
 
 def _listed(base: Path, folder: Folder) -> list[tuple[Folder, bool]]:
     """Fill in the files of a folder; the folders inside it, and whether each is a link."""
+    reads.note(base / folder.path)
     try:
         with os.scandir(base / folder.path) as entries:
             shown = sorted((entry for entry in entries if not _hidden(entry.name)), key=lambda entry: entry.name)

@@ -40,8 +40,13 @@ def as_on_disk(root: Path, paths: Sequence[str]) -> list[str]:
     return [path if path.isascii() and "\\" not in path else folders.find(root, path) for path in paths]
 
 
-def under_one_root(root: Path, listed: Sequence[str]) -> tuple[Path, list[str]]:
+def under_one_root(root: Path, listed: Sequence[str], where: str) -> tuple[Path, list[str]]:
     """Paths relative to ``root``, or to the folder above all images where some lie elsewhere, as the disk has them.
+
+    Args:
+        root: the folder that paths are relative to.
+        listed: as a table has them.
+        where: what messages begin with.
 
     Raises:
         DatasetError: if paths are those of a Windows machine.
@@ -49,7 +54,7 @@ def under_one_root(root: Path, listed: Sequence[str]) -> tuple[Path, list[str]]:
     foreign = [path for path in listed if _OF_WINDOWS.match(path)] if os.sep == "/" else []
     if foreign:
         raise DatasetError(
-            f"{len(foreign)} paths begin at a drive of Windows, which isn't here: {foreign[0]}. Write them relative to "
+            f"{where}: {len(foreign)} paths begin at a drive of Windows: {foreign[0]}. Write them relative to "
             "the images' folder, and name that by dataset.images=FOLDER."
         )
     paths = as_on_disk(root, listed)

@@ -82,7 +82,7 @@ def read_csv(
     keys, names = _keys(set(labels), class_names, where)
     problems += counted(f"labels lie outside 0 to {len(keys) - 1}", sorted(set(labels).difference(keys)))
     refuse(where, problems)
-    root, paths = under_one_root(_images_folder(images, file), table.paths)
+    root, paths = under_one_root(_images_folder(images, file), table.paths, where)
     pairs = list(zip(paths, labels, strict=True))
     given = {"": pairs} if table.splits is None else _by_split(pairs, table.splits)
     once, notes = each_once(tested(given, test))
@@ -147,10 +147,17 @@ def read_json(
     where = f"dataset {name} ({file})"
     rows = replace(read_split_file(file), source=f"json ({file.name})")
     listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
-    root, paths = under_one_root(_images_folder(images, file), listed)
+    root, paths = under_one_root(_images_folder(images, file), listed, where)
     on_disk = dict(zip(listed, paths, strict=True))
     lists, notes = each_once({split: [(on_disk[row[0]], *row[1:]) for row in getattr(rows, split)] for split in SPLITS})
-    rows = replace(rows, **lists, test_only=not rows.train and not rows.val, train_only=test is not None)
+    rows = replace(
+        rows,
+        train=lists["train"],
+        val=lists["val"],
+        test=lists["test"],
+        test_only=not rows.train and not rows.val,
+        train_only=test is not None,
+    )
     dataset = dataset_of_rows(name, root, rows, where=where, template=template, class_names=class_names, notes=notes)
     refuse(where, image_problems(root, [row[0] for split in SPLITS for row in lists[split]], validate=validate))
     if validate:

@@ -51,11 +51,14 @@ def without_repeated_rows(dataset: Dataset) -> Dataset:
         parts[split] = items.take(list(first.values()))
     for note in _note(left_out):
         log.warning("dataset %s: %s", dataset.name, note)
-    return replace(dataset, **parts, notes=(*dataset.notes, *_note(left_out))) if left_out else dataset
+    if not left_out:
+        return dataset
+    train, val, test = (parts[split] for split in SPLITS)
+    return replace(dataset, train=train, val=val, test=test, notes=(*dataset.notes, *_note(left_out)))
 
 
 def _note(left_out: Sequence[str]) -> tuple[str, ...]:
     if not left_out:
         return ()
     counted = "1 row repeats another and is" if len(left_out) == 1 else f"{len(left_out)} rows repeat others and are"
-    return (f"{counted} left out: {some_of(list(dict.fromkeys(left_out)))}",)
+    return (f"{counted} left out: {some_of(list(dict.fromkeys(left_out)), 3)}",)

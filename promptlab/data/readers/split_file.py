@@ -73,7 +73,7 @@ def read_coop_split(
     return dataset_of_rows(
         name,
         base / image_folder,
-        replace(rows, **lists),
+        replace(rows, train=lists["train"], val=lists["val"], test=lists["test"]),
         where=f"{name} ({path})",
         template=template,
         n_classes=n_classes,

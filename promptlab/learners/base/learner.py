@@ -38,6 +38,7 @@ from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
+from promptlab.prompts.class_texts import checked_names
 
 if TYPE_CHECKING:
     from promptlab import Result  # named alone: learners know nothing of Results
@@ -58,7 +59,7 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         class_names: names of the C classes to score.
 
     Raises:
-        ValueError: if there are no classes.
+        ValueError: if there are no classes, or a name is no text or is empty.
 
     Example:
         >>> import promptlab
@@ -112,10 +113,10 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()
-        if not class_names:
-            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
         self.clip = clip
-        self.class_names = tuple(class_names)
+        self.class_names = checked_names(class_names)
+        if not self.class_names:
+            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
