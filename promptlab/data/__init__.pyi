@@ -16,3 +16,4 @@ from .sampling import sample_linear_probe as sample_linear_probe
 from .sources.features import FeatureRows as FeatureRows
 from .sources.files import FileImages as FileImages
 from .sources.files import check_images as check_images
+from .summary import summary as summary

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from promptlab.support.database import Database
 from promptlab.support.paths import cache_dir
+from promptlab.support.words import printable
 
 # The table ``files`` of older versions knew neither inode nor time of change: a file that was replaced by another of
 # its size, with its time kept, was taken for the old one.
@@ -67,7 +68,7 @@ class FileHashes:
 
     def remembered(self, files: Sequence[FileState]) -> list[str | None]:
         """Hashes of files seen before and not touched since; None for the others."""
-        paths = json.dumps([_key(file.path) for file in files])
+        paths = json.dumps([printable(file.path) for file in files])
         query = f"SELECT f.* FROM json_each(?) j CROSS JOIN {TABLE} f ON f.path = j.value"
 
         def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -89,9 +90,4 @@ class FileHashes:
 
 
 def _row(file: FileState) -> tuple[object, ...]:
-    return (_key(file.path), file.size, file.mtime_ns, file.ctime_ns, str(file.inode))  # inodes may need 64 bits
-
-
-def _key(path: str) -> str:
-    """A path as SQLite can hold it: bytes that are no UTF-8 are written out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return (printable(file.path), file.size, file.mtime_ns, file.ctime_ns, str(file.inode))  # inodes may need 64 bits

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -84,13 +85,14 @@ def _under_hydra(arguments: Sequence[str]) -> int:
 
 def _job(cfg: DictConfig) -> str | None:
     """One run, under Hydra; its answer is the folder of its Result, None for a failed run of a sweep."""
+    from promptlab.jobs.shown import show
     from promptlab.report.table import run_table
     from promptlab.runs.run import run
 
     console = Console()
     job, sweep = HydraConfig.get().job, HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        outcome = run(check(cfg))
+        outcome = run(check(cfg), opened=partial(show, job=job.num if sweep else None))
     except Exception as error:
         if not sweep or not is_expected(error):
             raise

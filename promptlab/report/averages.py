@@ -80,6 +80,8 @@ def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()
     """
     said = list(notes)
     names = list(dict.fromkeys(name for run in runs for name in run.evaluations))
+    if not names:
+        said.append("nothing was scored: there are no test images")
     comparable = {name: _comparable(name, runs, said) for name in names}
     first = runs[0]
     metric = "top1" if first.harmonic is None else first.harmonic.metric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +33,12 @@ class Outcome:
     fresh: bool
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) -> Outcome:
     """Open, fit, score, write; or find that all of it is finished.
 
     Args:
         settings: what to run.
+        opened: told of the run's parts once they are open, before anything is trained.
 
     Raises:
         ConfigError: if the settings don't fit each other.
@@ -49,6 +51,8 @@ def run(settings: Settings) -> Outcome:
         targets = targets_of(parts, fit)
         task = parts.task
         folder = run_dir(settings.results, task.dataset, task.protocol, settings.learner.label, fit.id)
+    if opened is not None:
+        opened(parts)
     bias = choose_bias(settings, parts.task, lambda other: run(other).result)
     work = _Work(parts, session.feature_bank(), fit, targets, bias, folder, clock)
     if not settings.force and (found := work.finished()) is not None:

@@ -6,6 +6,7 @@ What was made of files is made anew once one of them has changed.
 from __future__ import annotations
 
 import json
+import os
 from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
@@ -32,7 +33,7 @@ class _Kept:
     def of(self, choice: Choice) -> Any:
         """What a choice makes, once while its files stay as they are; each time anew if its arguments aren't plain."""
         try:
-            key = choice.kind, json.dumps(to_plain(choice.as_node()), sort_keys=True)
+            key = choice.kind, json.dumps([os.getcwd(), to_plain(choice.as_node())], sort_keys=True)
         except PlainError:
             return choice.make()
         if key not in self._made or not reads.unchanged(self._made[key][1]):

@@ -85,7 +85,8 @@ def render(value: Plain, indent: str = "") -> str:
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         rows = [deeper + render(item, deeper) for item in value]
         return "[\n" + ",\n".join(rows) + f"\n{indent}]"
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # bytes of a file's name that are no UTF-8, as \udcXX
 
 
 def _read(kind: Any, value: object, path: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 NAMES_IN_A_SENTENCE = 5
@@ -66,6 +67,20 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
     """
     close = closest(word, allowed)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def printable(text: str) -> str:
+    r"""A text that every UTF-8 file and terminal takes: bytes of a file's name that are no UTF-8 are spelled out.
+
+    Example:
+        >>> printable("M\udcfcll")
+        'M\\xfcll'
+    """
+    return re.sub("[\ud800-\udfff]", lambda found: _spelled_out(ord(found[0])), text)
+
+
+def _spelled_out(code: int) -> str:
+    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def first_line(error: Exception) -> str:

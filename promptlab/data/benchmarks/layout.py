@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlab.data.datasets_folder import datasets_folder
+from promptlab.data.benchmarks.misplaced import Place, find_elsewhere, inside_its_own_name
+from promptlab.data.datasets_folder import datasets_folder, what_lies_in
 from promptlab.data.pictures.formats import is_image_name
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
@@ -23,6 +24,7 @@ class Layout:
         home: where its lists belong.
         searched: folders in which its lists are looked for, in order; ``home`` is one of them.
         split_file: name of CoOp's split file, where it has one.
+        note: where the images were found, if that isn't where they belong.
 
     Example:
         >>> home = Path("data/dtd")
@@ -36,6 +38,7 @@ class Layout:
     home: Path
     searched: tuple[Path, ...]
     split_file: str | None = None
+    note: str = ""
 
     def find(self, *names: str) -> Path | None:
         """The first of these files that exists, or None.
@@ -71,6 +74,9 @@ class Layout:
 def find_layout(name: str, root: str | Path | None, folders: Sequence[str], split_file: str | None = None) -> Layout:
     """Find a dataset: the first of its possible image folders that exists.
 
+    Archives end up one folder too deep, and ``root`` is given one too high or too low: where the images can only be in
+    one place, they are found there, and the layout's ``note`` says so.
+
     Args:
         name: the dataset's name.
         root: the folder that holds all datasets.
@@ -89,15 +95,21 @@ def find_layout(name: str, root: str | Path | None, folders: Sequence[str], spli
     if not named or any(Path(folder).is_absolute() or not Path(folder).parts for folder in folders):
         raise ValueError(f"{name}: folders={folders!r} should be a list of image folders, relative to data.root")
     base = datasets_folder(name, root, f"images in FOLDER/{folders[0]}")
-    found = next((folder for folder in folders if (base / folder).is_dir()), None)
+    found = next((Place(base, folder, base / folder) for folder in folders if (base / folder).is_dir()), None)
+    found = found or find_elsewhere(base, folders)
     if found is None:
         others = f" (or {', '.join(folders[1:])} there)" if len(folders) > 1 else ""
         raise DatasetError(
-            f"{name}: its images are missing. They belong at {base / folders[0]}{others}; see CoOp's DATASETS.md."
+            f"{name}: its images are missing. They belong at {base / folders[0]}{others}; {what_lies_in(base)}. "
+            "See CoOp's DATASETS.md."
         )
-    searched = [base / part for folder in (found, *folders) for part in _with_parents(folder)]
-    home = base / Path(found).parts[0]
-    return Layout(name, base / found, home, tuple(dict.fromkeys([*searched, base])), split_file)
+    images = inside_its_own_name(found.images)
+    above = [folder for folder in (images, *images.parents) if folder.is_relative_to(found.root)]
+    searched = [found.root / part for folder in (found.folder, *folders) for part in _with_parents(folder)]
+    usual = images == base / found.folder
+    note = "" if usual else f"its images were found at {images}; they belong at {base / folders[0]}"
+    home = found.root / Path(found.folder).parts[0]
+    return Layout(name, images, home, tuple(dict.fromkeys([*above[:-1], *searched, found.root])), split_file, note)
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -128,6 +128,9 @@ def _counts(dataset: Dataset, about: Mapping[str, Any]) -> Iterator[Finding]:
         if expected is not None:
             same = count == expected
             yield Finding("ok" if same else "differs", key, f"{count:,}" + f" instead of {expected:,}" * (not same))
+        elif key == "classes" and count < 2:
+            yield Finding("differs", key, f"{count}: with one class no answer could be wrong; is the path one folder "
+                                          "too high or too low?")  # fmt: skip
         elif key in ("classes", "train", "val", "test"):
             yield Finding("note", key, f"{count:,}")
 

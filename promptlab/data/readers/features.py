@@ -16,6 +16,7 @@ from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.arrays import FeatureFile, read_feature_file
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.sources.features import FeatureRows
 from promptlab.support.errors import DatasetError
 
@@ -40,7 +41,7 @@ def read_features(
 
     Args:
         train: file of training features.
-        test: file of test features.
+        test: file of test features; ``none`` to learn without scoring anything.
         val: file of validation features, if there are any.
         train_labels: file of labels, where ``train`` is a ``.npy``.
         test_labels: likewise for ``test``.
@@ -48,7 +49,8 @@ def read_features(
         class_names: the names by label, a mapping of label to name, or a file with either; None to take them from the
             training file.
         template: the hand-written prompt with ``{}`` for the class name.
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``features``, as in the configuration, stands for the name of the
+            training file.
 
     Returns:
         The dataset; its items' sources are :class:`FeatureRows`.
@@ -67,12 +69,19 @@ def read_features(
         (('cat', 'dog'), 4)
     """
     if not train or not test:
-        raise DatasetError("a dataset of features needs two files: set dataset.train=FILE and dataset.test=FILE")
-    files = {"train": read_feature_file(train, train_labels), "test": read_feature_file(test, test_labels)}
+        raise DatasetError(
+            "a dataset of features needs two files: set dataset.train=FILE and dataset.test=FILE (dataset.test=none to "
+            "learn without scoring)"
+        )
+    name = own_name(name, "features", train)
+    files = {"train": read_feature_file(train, train_labels)}
+    if test != "none":
+        files["test"] = read_feature_file(test, test_labels)
     if val:
         files["val"] = read_feature_file(val, val_labels)
     names = _class_names(class_names, files["train"])
-    check_labels({split: file.labels for split, file in files.items()}, names, where=f"dataset {name}")
+    labels = {split: file.labels for split, file in files.items()}
+    check_labels(labels, names, where=f"dataset {name}", train_only=test == "none")
     sources = {split: FeatureRows(file.features, Path(file.path).name) for split, file in files.items()}
     widths = {split: source.features.shape[1] for split, source in sources.items()}
     if len(set(widths.values())) > 1:
@@ -81,13 +90,14 @@ def read_features(
         split: Items(source, np.arange(len(source), dtype=np.int64), files[split].labels)
         for split, source in sources.items()
     }
+    nothing = items["train"].take([])
     dataset = Dataset(
         name=name,
         class_names=names,
         template=template_of(template),
         train=items["train"],
-        val=items["val"] if val else items["train"].take([]),
-        test=items["test"],
+        val=items.get("val", nothing),
+        test=items.get("test", nothing),
         split_source="files of features",
         split_hash=_split_hash(files),
         class_origins=tuple(f"label {label}" for label in range(len(names))),

@@ -23,9 +23,11 @@ from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.pictures.reading import MAX_PIXELS, Reading
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.labelled_paths import drawn_lists
 from promptlab.data.readers.repeated_rows import without_repeated_rows
 from promptlab.data.readers.split_names import split_of
+from promptlab.data.readers.tested import Test, with_test
 from promptlab.data.sources.tables import TableImages
 from promptlab.support import reads
 from promptlab.support.arrays import IntArray
@@ -45,6 +47,7 @@ def read_hf(
     val_split: str | None = None,
     test_split: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
@@ -56,7 +59,7 @@ def read_hf(
     """Read a Hugging Face dataset.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``hf``, as in the configuration, stands for the last part of ``path``.
         path: a folder that ``save_to_disk`` wrote, or what ``datasets.load_dataset`` takes, such as an id on the hub.
         subset: which of the hub dataset's configurations.
         revision: a tag or commit of the hub's repository.
@@ -66,6 +69,8 @@ def read_hf(
         val_split: likewise; ``validation``, ``val``, ``valid`` or ``dev`` where there is one.
         test_split: likewise; ``test``. With neither of the two, both are drawn from the training split.
         class_names: names in label order, or of some labels, or a text file with either.
+        test: ``all`` images are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the
+            test split, or the draw's, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
         validate: decode every image before it is first used and compare contents; false for tables too large for that.
@@ -86,11 +91,13 @@ def read_hf(
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
+    name = own_name(name, "hf", path)
     where = f"dataset {name} ({path})"
     splits = _load(path, subset, revision, where)
-    chosen = _chosen(list(splits), {"train": train_split, "val": val_split, "test": test_split}, where)
+    chosen = _chosen(list(splits), {"train": train_split, "val": val_split, "test": test_split}, test, where)
     tables = {split: splits[split] for split in dict.fromkeys(chosen.values())}
-    features = tables[chosen["train"]].features
+    first = chosen.get("train") or chosen["test"]
+    features = tables[first].features
     image_column = _image_column(features, image_column, where)
     label_column = _label_column(features, label_column, where)
     for split, table in tables.items():
@@ -98,19 +105,25 @@ def read_hf(
         if absent:
             raise DatasetError(f"{where}: split {split} has no column {', '.join(absent)}")
     cells = {split: list(table[label_column]) for split, table in tables.items()}
-    keys, names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
+    keys, names, labels = _labels(features[label_column], cells, class_names, first, where)
     encoded = {split: _undecoded(table, image_column) for split, table in tables.items()}
     source = TableImages(encoded, image_column, reading)
     look = look_anew(source, range(len(source))) if validate or skip_bad else Look({}, {})
     if not skip_bad:
         refuse(where, shortened(look.problems, PROBLEMS_LISTED))
     parts = _parts(chosen, labels, split_seed, where, bad=look.errors.keys())
-    check_labels({split: everything for split, (_, everything) in parts.items()}, names, where=where)
+    check_labels(
+        {split: everything for split, (_, everything) in parts.items()},
+        names,
+        where=where,
+        test_only="train" not in chosen,
+        train_only=test is not None,
+    )
     items = {split: Items(source, *part) for split, part in parts.items()}
     digest = hashlib.sha256("\n".join(names).encode())
     for split in SPLITS:
         digest.update(split.encode() + items[split].indices.tobytes() + items[split].labels.tobytes())
-    drawn = len(chosen) == 1
+    drawn = chosen.keys() == {"train"}
     dataset = Dataset(
         name=name,
         class_names=names,
@@ -120,6 +133,7 @@ def read_hf(
         test=items["test"],
         split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
         split_hash=digest.hexdigest()[:ID_DIGITS],
+        drawn=drawn,
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
         class_origins=keys,
     )
@@ -128,7 +142,7 @@ def read_hf(
     if validate:
         dataset = without_repeated_rows(dataset)
     dataset = noted(dataset, [*bad, *look.findings(source.describe), *(copies_in(dataset) if validate else ())])
-    return with_names_noted(dataset)
+    return with_test(with_names_noted(dataset), test)
 
 
 def _load(path: str, subset: str | None, revision: str | None, where: str) -> dict[str, Any]:
@@ -154,7 +168,7 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
     return dict(found) if isinstance(found, Mapping) else {"train": found}
 
 
-def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -> dict[str, str]:
+def _chosen(there: Sequence[str], given: Mapping[str, str | None], test: Test | None, where: str) -> dict[str, str]:
     """Names of the splits to use, or of the training split alone, where the others are drawn from it."""
     chosen: dict[str, str] = {}
     for split, wanted in given.items():
@@ -163,11 +177,14 @@ def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -
         usual = [name for name in there if split_of(name) == split]
         if wanted or usual:
             chosen[split] = wanted or usual[0]
+    if chosen.keys() == {"test"}:
+        return chosen
     if "train" not in chosen:
         raise DatasetError(f"{where} has no training split; set dataset.train_split to one of {', '.join(there)}")
-    if "val" in chosen and "test" not in chosen:
+    if "val" in chosen and "test" not in chosen and test is None:
         raise DatasetError(
-            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those"
+            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those, "
+            "or dataset.test=none to test on nothing"
         )
     if chosen["train"] in (chosen.get("val"), chosen.get("test")):
         raise DatasetError(f"{where}: split {chosen['train']} can't be trained on and held out at once")
@@ -235,7 +252,7 @@ def _parts(
 ) -> dict[str, tuple[IntArray, IntArray]]:
     """Positions in the source and labels, by split, without bad positions."""
     starts = dict(zip(labels, np.cumsum([0, *(len(column) for column in labels.values())]).tolist(), strict=False))
-    if len(chosen) > 1:
+    if chosen.keys() != {"train"}:
         empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         whole = {}
         for name, column in labels.items():

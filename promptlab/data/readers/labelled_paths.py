@@ -22,11 +22,15 @@ Lists = Mapping[str, Sequence[tuple[str, str]]]
 
 
 def drawn_lists(pairs: Sequence[tuple[str, str]], seed: int, problems: list[str]) -> Lists:
-    """Pairs of path and class, by drawn split; classes with one image are added to ``problems``."""
+    """Pairs of path and class, by drawn split; that no class has two images is added to ``problems``.
+
+    A class with a single image trains, and is not tested.
+    """
     splits = draw_split([key for _, key in pairs], seed)
-    trained = {key for (_, key), split in zip(pairs, splits, strict=True) if split == "train"}
-    tested = {key for (_, key), split in zip(pairs, splits, strict=True) if split == "test"}
-    problems += counted("classes have a single image, and a split needs two", sorted(trained - tested))
+    if pairs and "test" not in splits:
+        problems.append(
+            "no class has two images, one to train on and one to test: dataset.test=none trains on them all"
+        )
     return {name: [pair for pair, split in zip(pairs, splits, strict=True) if split == name] for name in SPLITS}
 
 
@@ -45,6 +49,8 @@ def dataset_of_lists(
     notes: Sequence[str] = (),
     reading: Reading = USUAL,
     left_out: Sequence[Finding] = (),
+    test: str | None = None,
+    drawn: bool = False,
 ) -> Dataset:
     """A dataset over image files, with everything that is wrong named at once.
 
@@ -63,6 +69,8 @@ def dataset_of_lists(
         notes: what was noticed already and is no problem.
         reading: how images are read.
         left_out: images that were not taken.
+        test: ``none`` where test images aren't wanted, ``all`` where nothing else is.
+        drawn: whether the lists were drawn from one.
 
     Raises:
         DatasetError: naming all problems.
@@ -72,20 +80,23 @@ def dataset_of_lists(
         names = names_for(keys, class_names)
     except DatasetError as error:
         problems.append(str(error))
-    trained = {key for _, key in lists["train"]}
-    problems += counted("classes have no training images", [key for key in keys if key not in trained])
-    if not lists["test"]:
-        problems.append("there are no test images")
-    files = examine_files(
-        root, [path for split in SPLITS for path, _ in lists[split]], validate=validate, reading=reading
-    )
+    test_only = not lists["train"] and not lists["val"]
+    there = {key for _, key in lists["test" if test_only else "train"]}
+    what = "test" if test_only else "training"
+    problems += counted(f"classes have no {what} images", [key for key in keys if key not in there])
+    if not lists["test"] and test != "none" and not drawn:
+        problems.append("there are no test images: dataset.test=none learns without them")
+    listed = [path for split in SPLITS for path, _ in lists[split]]
+    files = examine_files(root, listed, validate=validate, reading=reading)
     problems += files.problems
     refuse(where, problems + [finding.line() for finding in left_out] if problems else [])
     label = {key: position for position, key in enumerate(keys)}
     rows = {split: [(path, label[key], names[label[key]]) for path, key in lists[split]] for split in SPLITS}
-    split_rows = SplitRows(rows["train"], rows["val"], rows["test"], source=source)
+    split_rows = SplitRows(
+        rows["train"], rows["val"], rows["test"], source=source, test_only=test_only, train_only=not lists["test"]
+    )
     dataset = dataset_of_rows(name, root, split_rows, where=where, template=template, notes=notes, reading=reading)
-    dataset = replace(dataset, class_origins=tuple(keys))
+    dataset = replace(dataset, class_origins=tuple(keys), drawn=drawn)
     return noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
 
 

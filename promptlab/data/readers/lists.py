@@ -15,6 +15,7 @@ from promptlab.data.checks.validate import copies_in
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.csv_table import is_number, read_table, row_problems
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.labelled_paths import (
     Lists,
     dataset_of_lists,
@@ -26,6 +27,7 @@ from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
+from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
 
 
@@ -35,6 +37,7 @@ def read_csv(
     *,
     images: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
@@ -49,10 +52,12 @@ def read_csv(
     have slashes or backslashes; rows that are there twice count once.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``csv``, as in the configuration, stands for the file's name.
         path: the file: UTF-8, with a line of column names, separated by commas, semicolons or tabs.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: names in label order, or other names for some labels, or a text file with either.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those that the
+            column ``split`` or the draw says, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw where there is no column ``split``: 50 % train, 20 % val, 30 % test of each class.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
@@ -79,6 +84,7 @@ def read_csv(
     """
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a CSV file")
+    name = own_name(name, "csv", file)
     where = f"dataset {name} ({file})"
     table = read_table(file)
     problems = row_problems(table)
@@ -88,12 +94,14 @@ def read_csv(
     problems += counted(f"labels lie outside 0 to {len(keys) - 1}", sorted(set(labels).difference(keys)))
     refuse(where, problems)
     root, paths = under_one_root(_images_folder(images, file), table.paths, where)
-    splits = table.splits or ["train"] * len(paths)  # what is drawn later begins as one list
-    given, notes = each_once(_by_split(list(zip(paths, labels, strict=True)), splits))
+    pairs = list(zip(paths, labels, strict=True))
+    given = {"": pairs} if table.splits is None else _by_split(pairs, table.splits)
+    once, notes = each_once(tested(given, test))
     left_out: list[Finding] = []
     if skip_bad:
-        given, left_out = without_bad(root, given, reading)
-    lists = given if table.splits else drawn_lists(given["train"], split_seed, problems)
+        once, left_out = without_bad(root, once, reading)
+    drawn = "" in once
+    lists = drawn_lists(once[""], split_seed, problems) if drawn else once
     problems += _listed_twice(lists)
     return dataset_of_lists(
         name,
@@ -107,6 +115,8 @@ def read_csv(
         problems=problems,
         validate=validate,
         notes=notes,
+        test=test,
+        drawn=drawn,
         reading=reading,
         left_out=left_out,
     )
@@ -118,6 +128,7 @@ def read_json(
     *,
     images: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
     exif: bool = False,
@@ -128,10 +139,12 @@ def read_json(
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``json``, as in the configuration, stands for the file's name.
         path: the file.
         images: the folder that its paths are relative to; the file's own if None.
         class_names: other names, in label order, or of some of the file's names, or a text file with either.
+        test: ``all`` rows are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the
+            file's list ``test`` if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         validate: look into every image before it is first used, and compare contents; false, for folders too large for
             that, only looks whether images are there.
@@ -156,6 +169,7 @@ def read_json(
     """
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a JSON file")
+    name = own_name(name, "json", file)
     where = f"dataset {name} ({file})"
     rows = replace(read_split_file(file), source=f"json ({file.name})")
     listed = [row[0] for split in SPLITS for row in getattr(rows, split)]
@@ -165,15 +179,23 @@ def read_json(
     left_out: list[Finding] = []
     if skip_bad:
         lists, left_out = without_bad(root, lists, reading)
-    digest = "" if left_out else rows.digest
-    rows = replace(rows, train=lists["train"], val=lists["val"], test=lists["test"], digest=digest)
+    rows = replace(
+        rows,
+        train=lists["train"],
+        val=lists["val"],
+        test=lists["test"],
+        digest="" if left_out else rows.digest,
+        test_only=not rows.train and not rows.val,
+        train_only=test is not None,
+    )
     dataset = dataset_of_rows(
         name, root, rows, where=where, template=template, class_names=class_names, notes=notes, reading=reading
     )
     listed = [row[0] for split in SPLITS for row in lists[split]]
     files = examine_files(root, listed, validate=validate, reading=reading)
     refuse(where, files.problems)
-    return noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
+    dataset = noted(dataset, [*left_out, *files.remarks, *(copies_in(dataset) if validate else ())])
+    return with_test(dataset, test)
 
 
 def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple[list[str], ClassNames | None]:
@@ -189,7 +211,7 @@ def _keys(labels: Set[str], class_names: ClassNames | None, where: str) -> tuple
     return list(names), names
 
 
-def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> Lists:
+def _by_split(pairs: Sequence[tuple[str, str]], words: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     splits = {word: split_of(word) or "" for word in set(words)}
     lists: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     for pair, word in zip(pairs, words, strict=True):

@@ -40,6 +40,7 @@ class SplitRows:
         source: where the split comes from, for people.
         digest: hash of the split's contents; of the rows if empty.
         test_only: True for a dataset that has nothing but test images.
+        train_only: True for one that has no test images.
         class_keys: C ids that mean the same class in other datasets, or empty.
     """
 
@@ -49,6 +50,7 @@ class SplitRows:
     source: str
     digest: str = ""
     test_only: bool = False
+    train_only: bool = False
     class_keys: tuple[str, ...] = ()
 
 
@@ -86,7 +88,7 @@ def dataset_of_rows(
     lists = {split: getattr(rows, split) for split in SPLITS}
     labels = {split: _labels(lists[split], where) for split in SPLITS}
     listed = _class_names(lists, labels["test" if rows.test_only else "train"], n_classes, where)
-    check_labels(labels, listed, where=where, test_only=rows.test_only)
+    check_labels(labels, listed, where=where, test_only=rows.test_only, train_only=rows.train_only)
     for note in notes:
         log.warning("%s: %s", where, note)
     paths = as_on_disk(images, _relative_paths(lists, where))
