@@ -34,7 +34,7 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
     """
     reads.note(path)
     with open(path, "rb") as file:
-        _refuse_utf16(file.read(100))
+        _refuse_wider(file.read(100))
     try:
         with open(path, encoding="utf-8-sig", newline="") as lines:
             yield lines
@@ -55,7 +55,7 @@ def decoded(data: bytes) -> str:
         Traceback (most recent call last):
         UnicodeDecodeError: ...it seems to be UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8 FILE)
     """
-    _refuse_utf16(data[:100])
+    _refuse_wider(data[:100])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -79,6 +79,8 @@ def text_lines(path: str | Path) -> list[str]:
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
-def _refuse_utf16(start: bytes) -> None:
+def _refuse_wider(start: bytes) -> None:
+    if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        raise UnicodeDecodeError("utf-8", start, 0, 4, _CURE.format("UTF-32"))
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in start:
         raise UnicodeDecodeError("utf-8", start, 0, min(len(start), 2), _CURE.format("UTF-16"))
