@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import DatasetError
-from promptlab.support.files import read_text
+from promptlab.support.texts import read_text
 from promptlab.support.words import some_of
 
 _TABLES = {".csv": ",;\t|", ".tsv": "\t"}

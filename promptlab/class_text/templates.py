@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from promptlab.support.files import text_lines
 from promptlab.support.paths import conf_dir
+from promptlab.support.texts import text_lines
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 """Of datasets that have none of their own."""

@@ -38,12 +38,13 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 TOKEN_TABLE = "token_embedding.weight"
 TOKEN_IDS = "trained_token_ids"
 METADATA = "promptlab"
-WORDS_NAMED = 10
-"""Unknown words that one warning names."""
 
 
 class DemoWeightsError(PromptlabError, ValueError):
     """The demo's weights are missing, damaged, or of another picture world."""
+
+
+UNKNOWN_LISTED = 10
 
 
 class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
@@ -64,7 +65,7 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
         unknown = sorted(word for word in words if not self.trained_tokens.issuperset(self.encode(word)))
         if unknown:
             self._named.update(unknown)
-            log.warning("the demo backbone has never seen these words: %s", some_of(unknown, WORDS_NAMED))
+            log.warning("the demo backbone has never seen these words: %s", some_of(unknown, most=UNKNOWN_LISTED))
 
 
 def build(architecture: dict[str, Any] | None = None) -> CLIP:

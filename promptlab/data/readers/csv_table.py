@@ -13,7 +13,7 @@ from promptlab.data.checks.problems import counted
 from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.readers.split_names import split_of, split_words
 from promptlab.support.errors import DatasetError
-from promptlab.support.files import open_text
+from promptlab.support.texts import open_text
 
 _SEPARATORS = ",;\t|"
 _COLUMNS = {

@@ -18,7 +18,7 @@ from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
-from promptlab.support.files import decoded
+from promptlab.support.texts import decoded
 
 
 def read_coop_split(
