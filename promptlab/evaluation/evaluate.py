@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import Items
-from promptlab.evaluation.test_time import adapting_scorer, encoded, inputs_of, views_of_picture
+from promptlab.evaluation.test_time import encoded, inputs_of, views_of_picture
 from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.schema import Metrics
 
