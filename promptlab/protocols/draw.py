@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
 
+log = logging.getLogger(__name__)
 Val = Literal["few", "full", "none"]
 
 
@@ -50,7 +53,11 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
     notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *dataset.notes]
     short = fewer_than(dataset.train.labels, shots)
     if short:
-        named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])
-        notes.append(f"{len(short)} classes have fewer than {shots} training images and keep all they have: {named}")
+        counts = [f"{dataset.class_names[label]!r} {count}" for label, count in short.items()]
+        have = "class has" if len(short) == 1 else "classes have"
+        notes.append(
+            f"{len(short)} {have} fewer than {shots} training images, and all of them train: {some_of(counts)}"
+        )
+        log.warning("%s: %s", dataset.name, notes[-1])
     chosen = {"few": dataset.val.take(few), "full": dataset.val, "none": None}[val]
     return Draw(dataset.train.take(train), chosen if chosen is not None and len(chosen) else None, tuple(notes))

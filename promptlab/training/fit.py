@@ -18,7 +18,7 @@ from promptlab.config.trainer import check_options
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.learners.base.stages import ClosedFormStage, GradientStage
+from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
 from promptlab.results.schema import EpochRecord
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.identity import Identity, identity_of
@@ -28,6 +28,7 @@ from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
 from promptlab.training.stage_data import StageData, Views
 
+log = logging.getLogger(__name__)
 Selection = Literal["last", "val"]
 
 
@@ -40,12 +41,14 @@ class FitReport:
         selection: which epoch's parameters were kept, in words.
         earlier_seconds: spent by interrupted runs that this one went on from.
         cut_short: in words, each stage that the trainer's options ended early.
+        notes: what else a reader of the scores should know, in words.
     """
 
     curve: tuple[EpochRecord, ...]
     selection: str
     earlier_seconds: float = 0.0
     cut_short: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -110,6 +113,9 @@ def fit(
         return FitReport((), "nothing is trained")
     for stage in plan:
         data.require(stage, select)
+    notes = tuple(note for stage in plan if (note := _next_to_nothing(stage)) is not None)
+    for note in notes:
+        log.warning(note)
     path = None if checkpoint is None else Path(checkpoint)
     identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
     resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()
@@ -136,7 +142,7 @@ def fit(
         resume.done()
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
-    return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short))
+    return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short), notes)
 
 
 def _check(select: Selection, val: Items | None, views: Views) -> None:
@@ -147,6 +153,20 @@ def _check(select: Selection, val: Items | None, views: Views) -> None:
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     if not (views == "online" or (isinstance(views, int) and views >= 0)):
         raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
+
+
+def _next_to_nothing(stage: Stage) -> str | None:
+    """What to say of a stage that ends while it is warming up, and so learns next to nothing."""
+    if not isinstance(stage, GradientStage):
+        return None
+    optim = stage.optim
+    if optim.steps is not None or optim.epochs > optim.warmup_epochs or optim.warmup_lr >= optim.lr:
+        return None
+    whole = "its only epoch is" if optim.epochs == 1 else f"its {optim.epochs} epochs are all"
+    return (
+        f"stage {stage.name} learns next to nothing: {whole} warm-up, at a learning rate of {optim.warmup_lr:g} in place "
+        f"of {optim.lr:g} (optim.warmup_epochs={optim.warmup_epochs}): give it more epochs, or warmup_epochs=0"
+    )
 
 
 def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:
