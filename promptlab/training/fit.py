@@ -164,8 +164,8 @@ def _next_to_nothing(stage: Stage) -> str | None:
         return None
     whole = "its only epoch is" if optim.epochs == 1 else f"its {optim.epochs} epochs are all"
     return (
-        f"stage {stage.name} learns next to nothing: {whole} warm-up, at a learning rate of {optim.warmup_lr:g} in place "
-        f"of {optim.lr:g} (optim.warmup_epochs={optim.warmup_epochs}): give it more epochs, or warmup_epochs=0"
+        f"stage {stage.name} learns next to nothing: {whole} warm-up, at a learning rate of {optim.warmup_lr:g}, not "
+        f"{optim.lr:g} (optim.warmup_epochs={optim.warmup_epochs}): give it more epochs, or warmup_epochs=0"
     )
 
 

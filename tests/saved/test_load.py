@@ -17,8 +17,8 @@ from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
 from promptlab.config.settings import Choice
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
-from promptlab.learners.base.contract import _train as train_a_little
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.short_fit import short_fit as train_a_little
 from promptlab.learners.contract import LearnerContract
 from promptlab.results.store import read_result
 from promptlab.runs.run import run

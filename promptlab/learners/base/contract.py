@@ -194,7 +194,7 @@ class LearnerContract:
         scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
         with torch.no_grad():
             together = scorer(inputs)
-            alone = torch.cat([scorer(row) for row in inputs.split(1)])
+            alone = torch.cat([scorer(row) for row in torch.split(inputs, 1)])
             turned = scorer(inputs.flip(0)).flip(0)
         advice = (
             ": logits may depend on the image alone; a method that looks at all test images at once says "
