@@ -491,3 +491,18 @@ def test_the_hub(clip, tmp_path, monkeypatch):
 def test_promptlab_offers_it():
     assert promptlab.load_learner is load_learner
     assert PromptLearner.save_pretrained.__doc__
+
+
+def test_a_device_is_the_backbones(clip, tmp_path):
+    saved = CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved")
+    assert load_learner(saved, device="cpu").ctx.device.type == "cpu"
+    with pytest.raises(ValueError, match=r"device=cuda: the learner is where its backbone is, and clip is on cpu"):
+        load_learner(saved, clip, device="cuda")
+    with pytest.raises(ValueError, match="device"):
+        load_learner(saved, device="nowhere")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(clip, tmp_path):
+    with pytest.raises(ValueError, match="cuda"):
+        load_learner(CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved"), device="cuda")
