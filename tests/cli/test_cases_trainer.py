@@ -82,7 +82,7 @@ def test_what_there_was_is_said_in_the_result(ran):
 
 def test_what_there_was_is_said_on_the_screen_and_in_the_table(ran, capsys):
     said = (ran / "said.txt").read_text()
-    assert "2 classes have fewer than 200 training images, and all of them train: " in said
+    assert "4 classes have fewer than 200 training images, and all of them train: " in said
     assert "learning rate of 1e-05, not 0.002 (optim.warmup_epochs=1): give it more epochs, or warmup_epochs=0" in said
     assert "shots 200, images a class " in said
     assert main(["report", str(ran / "results"), "--format", "markdown"]) == 0

@@ -170,7 +170,9 @@ class TestRuns:
         assert card["result"] == "result.json"
         result = outcome.result
         expected = {"dataset": "demo_shapes", "protocol": "base_to_new", "shots": 2, "seed": 1, "views": 0}
-        expected |= {"train_images": result.train_images, "fit_id": result.fit_id, "top1": None, "harmonic": None}
+        expected |= {"train_images": result.train_images, "fit_id": result.fit_id}
+        expected |= {"top1": {name: of.metrics.top1 for name, of in result.evaluations.items()}}
+        expected |= {"harmonic": result.harmonic.learner}
         assert card["training"] == expected
 
     def test_a_ships_folder_loads_with_its_inner_learner(self):
