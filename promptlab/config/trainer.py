@@ -125,6 +125,11 @@ def _profiler(value: Any) -> bool:
     return hasattr(value, "profile")
 
 
+def _one_or_several(value: Any, method: str) -> bool:
+    """Whether it is an object that has this method, or a list of such objects."""
+    return all(hasattr(one, method) for one in (value if isinstance(value, list | tuple) else [value]))
+
+
 def _path(value: Any) -> bool:
     return isinstance(value, str) or hasattr(value, "__fspath__")
 
@@ -187,7 +192,7 @@ OPTIONS: Mapping[str, Option] = {
         takes=_boolean, otherwise=_SWITCH, shown=True, in_run="the Result lists what is learned (trained_parameters)"
     ),
     "logger": Option(
-        takes=lambda value: not isinstance(value, str),
+        takes=lambda value: _boolean(value) or _one_or_several(value, "log_metrics"),
         otherwise="a logger of lightning.pytorch.loggers, or a list of them, is needed",
         shown=True,
         in_run="a logger is chosen with logger=csv, or logger._target_=... for one of lightning.pytorch.loggers",
@@ -210,7 +215,7 @@ OPTIONS: Mapping[str, Option] = {
         "bench measures steps",
     ),
     "callbacks": Option(
-        takes=lambda value: not isinstance(value, str | Mapping),
+        takes=lambda value: _one_or_several(value, "on_exception"),
         otherwise="a callback of lightning.pytorch.callbacks, or a list of them, is needed",
         in_run="callbacks are objects: give them to promptlab.fit(..., trainer={'callbacks': [...]}) in Python",
     ),

@@ -220,3 +220,21 @@ def test_the_environment_sets_no_option(clip, bank, monkeypatch):
     monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
     monkeypatch.setenv("PL_TRAINER_DEVICES", "2")
     assert fit(coop(clip), items(), bank=bank, views=0, seed=3, trainer=QUIET).curve == expected.curve
+
+
+@pytest.mark.parametrize(
+    ("optim", "said"),
+    [
+        ({"epochs": 1}, "its only epoch is warm-up, at a learning rate of 1e-05, not 0.002"),
+        ({"epochs": 2, "warmup_epochs": 2}, "its 2 epochs are all warm-up"),
+        ({"epochs": 2}, None),
+        ({"epochs": 1, "warmup_epochs": 0}, None),
+        ({"epochs": 1, "warmup_lr": 0.002}, None),
+    ],
+    ids=str,
+)
+def test_a_stage_that_only_warms_up_is_warned_of(clip, bank, caplog, optim, said):
+    learner = CoOp(clip, NAMES, n_ctx=2, optim=Optim(batch_size=32, **optim))
+    report = fit(learner, items(0, 6), bank=bank, views=0, trainer=QUIET)
+    assert [f"stage context learns next to nothing: {said}" in note for note in report.notes] == [True] * bool(said)
+    assert all(note in caplog.text for note in report.notes)
