@@ -15,7 +15,6 @@ from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
-from promptlab.support.words import suggest
 
 _TYPED = ("shots", "seed", "views", "val", "select", "ckpt_every_s", "results", "force")
 _GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
@@ -41,7 +40,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
         protocol=_protocol(nodes["protocol"]),
         logger=choice_of(nodes["logger"], "logger", named=False) if nodes["logger"] else None,
-        trainer=_trainer(nodes["trainer"]),
+        trainer=nodes["trainer"] or {},
         crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
         **typed,
     )
@@ -83,16 +82,3 @@ def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str]
     except ValueError as error:
         raise ConfigError(f"{group}.name: {error}") from error
     return rehearse(choice_of(node, group, drop=drop, named=True), group)
-
-
-def _trainer(options: Mapping[str, Any]) -> dict[str, Any]:
-    import lightning
-
-    allowed = signature_of(lightning.Trainer)
-    for key in options:
-        if key not in allowed:
-            raise ConfigError(f"unknown key trainer.{key}{suggest(key, allowed)}; lightning.Trainer takes: "
-                              f"{', '.join(allowed)}")  # fmt: skip
-        if key in ("max_epochs", "min_epochs"):
-            raise ConfigError(f"trainer.{key}: epochs belong to the learner (learner.optim.epochs)")
-    return dict(options)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from promptlab.config.names import usual_name
+from promptlab.config.trainer import check_options
 from promptlab.support.errors import UsageError
 from promptlab.support.signatures import path_of
 
@@ -100,7 +101,7 @@ class Settings:
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
         val: validation images: ``few`` (min(shots, 4) per class), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
-        trainer: options of ``lightning.Trainer``.
+        trainer: options of ``lightning.Trainer``; see :mod:`promptlab.config.trainer`.
         logger: makes a Lightning logger, or None.
         ckpt_every_s: at most one checkpoint in so many seconds.
         results: folder that results go to.
@@ -151,9 +152,19 @@ class Settings:
                 raise ConfigError(f"{key}={getattr(self, key)}: allowed are {', '.join(allowed)}")
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
+        self._check_trainer()
         if self.learner_facts.needs == "images" and self.views != 0:
             # what such a learner does with any number of views, and what its Result says
             object.__setattr__(self, "views", "online")
+
+    def _check_trainer(self) -> None:
+        if not isinstance(self.trainer, Mapping):
+            raise ConfigError(f"trainer={self.trainer}: options as trainer.KEY=VALUE are needed")
+        device = self.backbone.arguments.get("device")
+        try:
+            check_options(self.trainer, device=None if device is None else str(device).split(":")[0], in_run=True)
+        except ValueError as error:
+            raise ConfigError(f"trainer.{error}") from error
 
     @property
     def learner_class(self) -> type[PromptLearner]:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from promptlab.data.items import Items
-from promptlab.evaluation.test_time import adapting_scorer, inputs_of
+from promptlab.evaluation.test_time import inputs_of
 from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.schema import Metrics
 

@@ -16,7 +16,8 @@ from promptlab.data.pictures.picture import REMARKS
 from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.evaluation.given import Given, name_of, pictures_given, read_given
 from promptlab.evaluation.predicted import Predicted
-from promptlab.evaluation.test_time import adapting_scorer, encoded, views_of_picture
+from promptlab.evaluation.test_time import encoded, views_of_picture
+from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.machine import reader_threads
 from promptlab.support.words import some_of

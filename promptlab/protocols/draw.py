@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,7 +11,9 @@ from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
 
+log = logging.getLogger(__name__)
 Val = Literal["few", "full", "none"]
 ONLY_TRAINING = "protocol=few_shot learns from training images alone"
 
@@ -64,7 +67,11 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
     train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
     short = fewer_than(dataset.train.labels, shots)
     if short:
-        named = ", ".join(f"{dataset.class_names[label]!r} {count}" for label, count in list(short.items())[:5])
-        notes.append(f"{len(short)} classes have fewer than {shots} training images and keep all they have: {named}")
+        counts = [f"{dataset.class_names[label]!r} {count}" for label, count in short.items()]
+        have = "class has" if len(short) == 1 else "classes have"
+        notes.append(
+            f"{len(short)} {have} fewer than {shots} training images, and all of them train: {some_of(counts)}"
+        )
+        log.warning("%s: %s", dataset.name, notes[-1])
     chosen = {"few": dataset.val.take(few), "full": dataset.val, "none": None}[val]
     return Draw(dataset.train.take(train), chosen if chosen is not None and len(chosen) else None, tuple(notes))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+from promptlab.results import tables
 from promptlab.results.ids import FitFacts
 from promptlab.results.schema import (
     EpochRecord,
@@ -35,9 +37,9 @@ class ResultError(PromptlabError, ValueError):
     """A result file that can't be read or written; the message names the file and the field."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
-    """One fit and its evaluations.
+    """One fit and its evaluations; printed, and in a notebook, it is a table of its scores.
 
     Args:
         schema_version: of this document, ``SCHEMA_VERSION``.
@@ -107,6 +109,40 @@ class Result:
     notes: tuple[str, ...]
     seen_unseen: SeenUnseenCurve | None = None
     marks: tuple[str, ...] = ()
+    folder: ClassVar[Path | None] = None
+    """The folder of its file, of a result that was read from one; no part of the document."""
+
+    def found_in(self, folder: str | Path) -> Result:
+        """The same result, which knows its folder."""
+        object.__setattr__(self, "folder", Path(folder))
+        return self
+
+    def __repr__(self) -> str:
+        """One line."""
+        title, columns, rows = self._table()
+        scores = ", ".join(f"{name} {cell}" for name, cell in zip(columns, rows[self.learner], strict=True))
+        return f"Result({title}: {scores})"
+
+    def __str__(self) -> str:
+        """A table of the scores, zero-shot CLIP's above, in percent."""
+        return tables.as_text(*self._table())
+
+    def _repr_html_(self) -> str:
+        return tables.as_html(*self._table())
+
+    def _table(self) -> tuple[str, list[str], dict[str, list[str]]]:
+        metric = "top1" if self.harmonic is None else self.harmonic.metric
+        zero_shot = [getattr(of.zero_shot, metric, None) for of in self.evaluations.values()]
+        own = [getattr(of.metrics, metric, None) for of in self.evaluations.values()]
+        names = [*self.evaluations]
+        if self.harmonic is not None:
+            names, zero_shot, own = [*names, "H"], [*zero_shot, self.harmonic.zero_shot], [*own, self.harmonic.learner]
+        title = (
+            f"{self.learner} on {self.dataset}, {self.protocol}, {self.backbone}, shots {self.shots}, "
+            f"views {self.views}, seed {self.seed}"
+        )
+        rows = {"zero-shot": zero_shot, self.learner: own}
+        return title, names, {name: [tables.percent(score) for score in scores] for name, scores in rows.items()}
 
     def to_json(self) -> str:
         """The document as JSON text; equal results give equal text.

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ _TENSORS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Predictions:
     """What a learner predicted on one evaluation set of N images and C classes; k is min(5, C).
 
@@ -42,6 +43,8 @@ class Predictions:
         top_ids: (N, k) int32 class indices, best first.
         top_probabilities: (N, k) float32 softmax probabilities over all C classes, in [0, 1], falling along k.
         image_ids: (N, 16) uint8, the bytes of each image's content id.
+        files: N names of the images, relative to the dataset's folder where they are files; None in files that were
+            written before there were names.
 
     Raises:
         ValueError: if shapes, types or ranges are others.
@@ -54,6 +57,7 @@ class Predictions:
     top_ids: npt.NDArray[np.int32]
     top_probabilities: npt.NDArray[np.float32]
     image_ids: npt.NDArray[np.uint8]
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, ndim) in _TENSORS.items():
@@ -73,6 +77,29 @@ class Predictions:
         p = self.top_probabilities
         if not (np.all((p >= 0) & (p <= 1)) and np.all(p[:, :-1] >= p[:, 1:])):
             raise ValueError("top_probabilities must lie in [0, 1] and fall from best to worst")
+        if self.files is not None and len(self.files) != n:
+            raise ValueError(f"files must name all {n} images, got {len(self.files)} names")
+
+    def __repr__(self) -> str:
+        """One line."""
+        right = int((self.top_ids[:, 0] == self.labels).sum())
+        size = f"{len(self.labels)} images, {len(self.class_names)} classes"
+        return f"Predictions({self.evaluation}: {size}, {right} right)"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values per image, for ``pandas.DataFrame``: its file, its label, the prediction."""
+        names = self.class_names
+        return [
+            {
+                "file": None if self.files is None else self.files[i],
+                "label": names[int(self.labels[i])],
+                "predicted": names[int(self.top_ids[i, 0])],
+                "probability": float(self.top_probabilities[i, 0]),
+                "correct": bool(self.labels[i] == self.top_ids[i, 0]),
+                "content_id": content_id,
+            }
+            for i, content_id in enumerate(self.content_ids())
+        ]
 
     def content_ids(self) -> list[str]:
         """N content ids of 32 hexadecimal digits."""
@@ -85,6 +112,7 @@ class _Metadata:
     evaluation: str
     eval_id: str
     class_names: tuple[str, ...]
+    files: tuple[str, ...] | None = None
 
 
 def pack_content_ids(content_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -130,6 +158,7 @@ def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
         evaluation=predictions.evaluation,
         eval_id=predictions.eval_id,
         class_names=predictions.class_names,
+        files=predictions.files,
     )
     tensors = {name: np.ascontiguousarray(getattr(predictions, name)) for name in _TENSORS}
     path = Path(directory) / predictions_name(predictions.evaluation)
@@ -146,6 +175,7 @@ def read_predictions(path: str | Path) -> Predictions:
     Example:
         >>> predictions = read_predictions("RUN/predictions-new.safetensors")  # doctest: +SKIP
         >>> (predictions.top_ids[:, 0] == predictions.labels).mean()  # doctest: +SKIP
+        >>> [row["file"] for row in predictions.rows() if not row["correct"]]  # doctest: +SKIP
     """
     from safetensors import SafetensorError, safe_open
 
@@ -157,6 +187,7 @@ def read_predictions(path: str | Path) -> Predictions:
             evaluation=metadata.evaluation,
             eval_id=metadata.eval_id,
             class_names=metadata.class_names,
+            files=metadata.files,
             **arrays,
         )
     except ResultError:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from promptlab.results.document import Result, ResultError
+from promptlab.results.rows import rows_of
 from promptlab.support.files import write_text_atomic
 from promptlab.support.locks import lock_file
 
@@ -87,7 +89,7 @@ def read_result(path: str | Path) -> Result:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path}: can't be read ({error})") from error
-    return Result.from_json(text, source=str(path))
+    return Result.from_json(text, source=str(path)).found_in(Path(path).parent)
 
 
 def find_results(root: str | Path) -> list[Path]:
@@ -95,8 +97,26 @@ def find_results(root: str | Path) -> list[Path]:
     return sorted(Path(root).rglob(RESULT_NAME))
 
 
-def load_results(root: str | Path) -> list[Result]:
+class Results(list[Result]):
+    """Results in a list, with rows for ``pandas.DataFrame``; each knows the folder that it was read from.
+
+    Example:
+        >>> load_results("a/folder/without/results").rows()
+        []
+    """
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values per evaluation of every result; see :func:`promptlab.results.rows.rows_of`."""
+        return [row for result in self for row in rows_of(result)]
+
+    def _repr_html_(self) -> str:
+        return "".join(result._repr_html_() for result in self) or "no results"
+
+
+def load_results(root: str | Path) -> Results:
     """Every readable result below ``root``, in the order of :func:`find_results`.
+
+    ``pandas.DataFrame(load_results("results").rows())`` is a table of them, ``result.folder`` where one lies.
 
     Damaged documents and those of another schema are skipped, each with a warning that names it.
 
@@ -104,7 +124,7 @@ def load_results(root: str | Path) -> list[Result]:
         >>> [result.learner for result in load_results("a/folder/without/results")]
         []
     """
-    results = []
+    results = Results()
     for path in find_results(root):
         try:
             results.append(read_result(path))

@@ -10,6 +10,7 @@ from typing import Any
 
 from promptlab.class_text.sentences import content_digest
 from promptlab.config.settings import Choice, as_choice
+from promptlab.config.trainer import telling
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.transforms import evaluation_transform_id, training_transform
@@ -17,7 +18,6 @@ from promptlab.learners.base.offers import OFFERED
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
 from promptlab.runs.parts import Parts
 from promptlab.support.signatures import signature_of
-from promptlab.training.options import telling
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from promptlab.runs.facts import Fit, Target, fit_of, targets_of
 from promptlab.runs.fit import RESUME_NAME, encode_images, fit_or_take_over
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable
 from promptlab.runs.score import Scored, score, seen_unseen_curve
+from promptlab.saved.save import write_scores
 from promptlab.support.clock import Clock
 from promptlab.training.fit import FitReport
 
@@ -96,6 +97,7 @@ class _Work:
             scored = self._score(learner, report, earlier)
             curve = seen_unseen_curve(self.parts.task, scored, self.bias)
         result = self._document(learner, report, earlier, scored, curve)
+        write_scores(self.folder, result)
         write_result(self.folder, result)
         (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
         return Outcome(result, self.folder, fresh=True)

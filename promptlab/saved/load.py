@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import huggingface_hub
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -32,17 +33,24 @@ L = TypeVar("L", bound=PromptLearner)
 
 
 def load_learner(
-    source: str | Path, clip: FrozenCLIP | None = None, *, learner: type[PromptLearner] | None = None
+    source: str | Path,
+    clip: FrozenCLIP | None = None,
+    *,
+    learner: type[PromptLearner] | None = None,
+    device: str | torch.device | None = None,
 ) -> PromptLearner:
     """Bring back a learner that was saved, in eval mode.
 
     Args:
         source: a folder that ``save_pretrained`` or a run wrote, or the id of a repository with such files on the
             Hugging Face hub (``"organisation/name"``).
-        clip: the backbone it was trained on; None loads the one that the card names, on the CPU.
+        clip: the backbone it was trained on; None loads the one that the card names.
         learner: the class, needed for learners that aren't promptlab's: classes of others aren't imported from a card.
+        device: where that backbone and the learner go, ``"cuda"`` for example; the CPU if None. With ``clip``, whose
+            device it is then, it is left out.
 
     Raises:
+        ValueError: for a device that isn't there, or one besides ``clip``.
         FileNotFoundError: if there is no such folder, neither here nor on the hub.
         CardError: if files are missing or damaged, of another format or version of the learner, or don't fit each
             other or the backbone; the message says what was expected and what was found.
@@ -50,6 +58,8 @@ def load_learner(
     Example:
         >>> learner = load_learner("results/demo_shapes/base_to_new/coop/0123456789abcdef")  # doctest: +SKIP
     """
+    if clip is not None and device is not None:
+        raise ValueError(f"device={device}: the learner is where its backbone is, and clip is on {clip.device}")
     folder = _folder(source)
     card = read_card(folder / CARD_NAME)
     try:
@@ -57,7 +67,7 @@ def load_learner(
         kind = _kind(card, learner)
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
-        clip = _backbone(card) if clip is None else clip
+        clip = _backbone(card, device or "cpu") if clip is None else clip
         _require_backbone(card, clip)
         return made(kind, clip, card.class_names, arguments, tensors)
     except CardError as error:
@@ -77,7 +87,7 @@ def made(
         CardError: if they don't fit each other.
     """
     try:
-        return kind(clip, class_names, **arguments).load_learned(tensors).eval()
+        return kind(clip, class_names, **arguments).load_learned(tensors).to(clip.device).eval()
     except (TypeError, ValueError) as error:
         raise CardError(str(error)) from error
     except (AttributeError, RuntimeError) as error:  # what values of other kinds run into
@@ -132,7 +142,7 @@ def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner
     return kind
 
 
-def _backbone(card: Card) -> FrozenCLIP:
+def _backbone(card: Card, device: str | torch.device) -> FrozenCLIP:
     """The backbone that a card names."""
     facts = card.backbone
     if facts.source is None:
@@ -146,7 +156,7 @@ def _backbone(card: Card) -> FrozenCLIP:
             f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
             f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
         )
-    return load_clip(**source, precision=precision)
+    return load_clip(**source, precision=precision, device=device)
 
 
 def _require_backbone(card: Card, clip: FrozenCLIP) -> None:

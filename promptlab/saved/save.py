@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,9 +22,10 @@ from promptlab.saved.card import (
     Card,
     CardError,
     TrainingCard,
+    read_card,
 )
 from promptlab.saved.load import made
-from promptlab.support.files import open_atomic
+from promptlab.support.files import open_atomic, write_text_atomic
 from promptlab.support.signatures import path_of
 
 _Files = dict[str, bytes]
@@ -82,6 +84,19 @@ def save_run(learner: PromptLearner, folder: Path, training: TrainingCard) -> No
         _write(folder, {LEARNED_NAME: _learned(learner)})
         raise
     _write(folder, files)
+
+
+def write_scores(folder: Path, result: Result) -> None:
+    """Write a Result's scores into the card beside it, if there is a card.
+
+    Args:
+        folder: of a run, as :func:`save_run` leaves it.
+        result: what the run is about to write there.
+    """
+    path = folder / CARD_NAME
+    if path.exists():
+        card = read_card(path)
+        write_text_atomic(path, replace(card, training=_training_of(result)).to_json())
 
 
 def _files(learner: PromptLearner, training: TrainingCard | None, result: str | None) -> _Files:

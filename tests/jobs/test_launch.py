@@ -89,7 +89,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["seed=1,2"], "seed has several values: add -m"),
         (["-m", "seed=1,x"], "seed=x"),
         (["seed=1,2", "learner=coop,coopp", "-m"], "unknown learner coopp"),
-        (["-m", "seed=1,2", "trainer.devices=2"], "trainer.devices must be 1 in a sweep"),
+        (["-m", "seed=1,2", "trainer.devices=2"], "trainer.devices=2: one fit trains on one device"),
         (["learner._target_=promptlab.training.Optim"], "a PromptLearner is needed"),
     ],
 )

@@ -17,8 +17,8 @@ from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
 from promptlab.config.settings import Choice
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
-from promptlab.learners.base.contract import _train as train_a_little
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.short_fit import short_fit as train_a_little
 from promptlab.learners.contract import LearnerContract
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
@@ -170,7 +170,9 @@ class TestRuns:
         assert card["result"] == "result.json"
         result = outcome.result
         expected = {"dataset": "demo_shapes", "protocol": "base_to_new", "shots": 2, "seed": 1, "views": 0}
-        expected |= {"train_images": result.train_images, "fit_id": result.fit_id, "top1": None, "harmonic": None}
+        expected |= {"train_images": result.train_images, "fit_id": result.fit_id}
+        expected |= {"top1": {name: of.metrics.top1 for name, of in result.evaluations.items()}}
+        expected |= {"harmonic": result.harmonic.learner}
         assert card["training"] == expected
 
     def test_a_ships_folder_loads_with_its_inner_learner(self):
@@ -491,3 +493,18 @@ def test_the_hub(clip, tmp_path, monkeypatch):
 def test_promptlab_offers_it():
     assert promptlab.load_learner is load_learner
     assert PromptLearner.save_pretrained.__doc__
+
+
+def test_a_device_is_the_backbones(clip, tmp_path):
+    saved = CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved")
+    assert load_learner(saved, device="cpu").ctx.device.type == "cpu"
+    with pytest.raises(ValueError, match=r"device=cuda: the learner is where its backbone is, and clip is on cpu"):
+        load_learner(saved, clip, device="cuda")
+    with pytest.raises(ValueError, match="device"):
+        load_learner(saved, device="nowhere")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(clip, tmp_path):
+    with pytest.raises(ValueError, match="cuda"):
+        load_learner(CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved"), device="cuda")
