@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -22,7 +24,7 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_prompts import ClassPrompts
-from promptlab.prompts.starting_context import starting_context
+from promptlab.prompts.starting_context import ContextLength, ContextWords, starting_context
 
 
 class MaPLe(PromptLearner):
@@ -63,9 +65,9 @@ class MaPLe(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        n_ctx: int | None = 2,
-        ctx_init: str | None = "a photo of a",
-        depth: int = 9,
+        n_ctx: ContextLength | None = 2,
+        ctx_init: ContextWords | None = "a photo of a",
+        depth: Annotated[int, Interval(ge=1, le=100)] = 9,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -111,7 +113,7 @@ class MaPLe(PromptLearner):
 
 def _require_layers(clip: FrozenCLIP, depth: int) -> None:
     most = min(clip.text_layers, clip.vision_layers)
-    if not 1 <= depth <= most:
+    if depth > most:
         raise ValueError(
             f"depth={depth}: from 1 to {most} layers can have prompts, as {clip.name} has {clip.text_layers} text "
             f"layers and {clip.vision_layers} image layers"

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.arguments import RemembersArguments
+from promptlab.learners.base.arguments import ChecksArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
@@ -46,12 +46,13 @@ Scorer = Callable[[Tensor], Tensor]
 """Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
 
 
-class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
+class PromptLearner(HasClasses, ChecksArguments, nn.Module, ABC):
     """A frozen CLIP and something small that is learned to score C classes.
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
     that draw their initialisation take a ``generator``, those that use a hand-written prompt a ``template``, and those
-    that treat classes without training images apart ``has_images``.
+    that treat classes without training images apart ``has_images``. Ranges are declared beside the arguments
+    (``Annotated[int, Ge(1)]``) and checked before a constructor runs, and before a command line loads anything.
 
     Args:
         clip: the frozen backbone; held without being registered.
