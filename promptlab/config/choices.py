@@ -34,10 +34,12 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
         ConfigError: naming the key, what is allowed, and the closest match.
     """
     target = target_of(node, where)
-    parameters, hints = signature_of(target), hints_of(target)
+    parameters, hints = _parameters_of(target, node, where), hints_of(target)
     given = {key: value for key, value in node.items() if key not in _NO_ARGUMENTS and key not in drop}
     is_name = "name" not in parameters if named is None else named
-    name = given.pop("name", "") if is_name else ""
+    name = (given.pop("name", "") if is_name else "") or ""
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.name={shown(name)}: text is needed")
     arguments = {}
     for key, value in given.items():
         if key not in parameters:
@@ -47,7 +49,7 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
         if value is not parameters[key].default:
             _check_value(arguments[key], f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))
     _check_together(target, arguments, where)
-    return Choice(target, arguments, name or "", str(node["_target_"]), bool(node.get("_partial_")))
+    return Choice(target, arguments, name, str(node["_target_"]), bool(node.get("_partial_")))
 
 
 def rehearse(choice: Choice, where: str) -> Choice:
@@ -125,6 +127,16 @@ def target_of(node: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(f"{where} has no _target_: choose one with {where}=NAME")
     module, _, attribute = current_path(str(name)).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        target = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}._target_={name}: can't be imported ({error})") from error
+    if not callable(target):
+        raise ConfigError(f"{where}._target_={name}: a class or a function is needed")
+    return target
+
+
+def _parameters_of(target: Any, node: Mapping[str, Any], where: str) -> dict[str, inspect.Parameter]:
+    try:
+        return signature_of(target)
+    except ValueError as error:  # of a class or function that is written in C
+        raise ConfigError(f"{where}._target_={node['_target_']}: {error}") from error

@@ -147,8 +147,10 @@ class Settings:
         for key, hint in hints_of(Settings).items():
             if not fits(getattr(self, key), hint):
                 raise ConfigError(f"{key}={shown(getattr(self, key))}: {describe(hint)} is needed")
-        if self.crop_scale is not None and self.crop_scale[0] > self.crop_scale[1]:
-            raise ConfigError(f"crop_scale={list(self.crop_scale)}: the smallest share comes first")
+        if self.crop_scale is not None:
+            object.__setattr__(self, "crop_scale", tuple(self.crop_scale))  # YAML holds lists
+            if self.crop_scale[0] > self.crop_scale[1]:
+                raise ConfigError(f"crop_scale={list(self.crop_scale)}: the smallest share comes first")
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
         if self.learner_facts.needs == "images" and self.views != 0:
@@ -192,7 +194,7 @@ class Settings:
             "crop_scale": list(self.view_scale),
             "val": self.val,
             "select": self.select,
-            "ckpt_every_s": self.ckpt_every_s,
+            "ckpt_every_s": float(self.ckpt_every_s),
             "results": str(self.results),
             "force": self.force,
         }
@@ -211,13 +213,18 @@ def _facts_of(learner: Choice) -> LearnerFacts:
     """What the classes of a learner and of those inside it say.
 
     Raises:
-        ConfigError: if one of them is no class of learners.
+        ConfigError: if one of them is no class of learners, or can't be around the other.
     """
     choices = {key: choice for key, value in learner.arguments.items() if (choice := as_choice(value)) is not None}
     inside = [choice for key, choice in choices.items() if key == "inner" or hasattr(choice.kind, "facts")]
     if not hasattr(learner.kind, "facts"):
         raise ConfigError(f"{learner.path} is no learner: a class derived from PromptLearner is needed")
-    facts: LearnerFacts = learner.kind.facts(_facts_of(inside[0]) if inside else None)
+    try:
+        facts: LearnerFacts = learner.kind.facts(_facts_of(inside[0]) if inside else None)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"learner: {error}") from error
     return facts
 
 

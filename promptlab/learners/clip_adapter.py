@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,7 +67,7 @@ class CLIPAdapter(TextSideLearner):
         templates: Templates | None = None,
         prompts: PromptSet | None = None,
         ratio: Annotated[float, Interval(ge=0, le=1)] = 0.2,
-        reduction: Annotated[int, Ge(1)] = 4,
+        reduction: Annotated[int, Interval(ge=1, le=65_536)] = 4,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:

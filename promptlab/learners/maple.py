@@ -11,8 +11,8 @@ and drawn from the global one); text encoding skips the work that can't change t
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Interval
@@ -85,6 +85,14 @@ class MaPLe(PromptLearner):
         self.deep_projections = nn.ModuleList(copy.deepcopy(one) for _ in deeper)
         self.to(clip.device)
         self.prompts = ClassPrompts(clip, class_names, n_ctx=len(start), words=" ".join(words[len(start) :]))
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse more vectors in a layer than words to start from, which are a vector each."""
+        n_ctx, words = arguments.get("n_ctx"), (arguments.get("ctx_init") or "").replace("_", " ").split()
+        if words and n_ctx is not None and n_ctx > len(words):
+            raise ValueError(f"n_ctx={n_ctx}, but ctx_init={' '.join(words)!r} has {len(words)} words: give more of "
+                             "them, or none (null)")  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""

@@ -22,7 +22,7 @@ def are_words(text: str) -> bool:
         >>> are_words("a photo of a"), are_words(""), are_words(" "), are_words("a photo of a {}")
         (True, True, False, False)
     """
-    return not text or (bool(text.replace("_", " ").strip()) and not {"{", "}"}.intersection(text))
+    return not text or (any(map(str.isalnum, text)) and not {"{", "}"}.intersection(text))
 
 
 ContextLength = Annotated[int, Interval(ge=1, le=1000)]

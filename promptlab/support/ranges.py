@@ -85,7 +85,7 @@ def fits(value: Any, hint: Any) -> bool:
         return _is_mapping(value, origin or hint, arguments)
     wanted = origin or hint
     if isinstance(value, str | int | float | bool) and inspect.isclass(wanted):
-        is_list = issubclass(wanted, Sequence)  # where a list is wanted, a text is a slip, not a list of its letters
+        is_list = issubclass(list, wanted)  # where a list is wanted, a text is a slip, not a list of its letters
         return (isinstance(value, wanted) and not is_list) or (isinstance(value, str) and issubclass(wanted, Path))
     return True
 
@@ -156,20 +156,20 @@ def _satisfies(value: Any, rule: Any) -> bool:
 
 
 def _limits(hint: Any) -> Iterator[str]:
-    limits = []
+    """The range in words, lower end first, as its author wrote it."""
+    above = ""
     for rule in _rules(hint):
         match rule:
             case at.Ge(limit):
-                limits.append(f"from {_number(limit)}")
+                above = f"from {_number(limit)}"
+                yield above
             case at.Gt(limit):
-                limits.append(f"above {_number(limit)}")
+                above = f"above {_number(limit)}"
+                yield above
             case at.Le(limit):
-                limits.append(f"to {_number(limit)}")
+                yield f"{'to' if above.startswith('from') else 'and up to' if above else 'up to'} {_number(limit)}"
             case at.Lt(limit):
-                limits.append(f"{'and ' if limits else ''}below {_number(limit)}")
-            case at.MinLen(limit):
-                yield f"of at least {limit}"
-    yield from limits
+                yield f"{'and ' if above else ''}below {_number(limit)}"
 
 
 def _number(limit: Any) -> str:

@@ -32,7 +32,7 @@ OPTIM = "promptlab.training.Optim"
         ),
         (
             {"_target_": COOP, "optim": {"_target_": OPTIM, "lr": "fast"}},
-            r"learner\.optim\.lr='fast': a number from 0 to 1,000 is needed",
+            r"learner\.optim\.lr='fast': a number above 0 and up to 1,000 is needed",
         ),
     ],
 )

@@ -76,7 +76,7 @@ def test_other_names_share_the_trained_adapter(clip):
     ("arguments", "message"),
     [
         ({"ratio": 1.2}, r"ratio=1.2\): a number from 0 to 1 is needed"),
-        ({"reduction": 0}, r"reduction=0\): a whole number from 1 is needed"),
+        ({"reduction": 0}, r"reduction=0\): a whole number from 1 to 65,536"),
         ({"reduction": 49}, "reduction=49"),
         ({"template": "a photo"}, "exactly one {}"),
     ],

@@ -12,7 +12,7 @@ from promptlab.support.signatures import signature_of
 _GIVEN_BY_POSITION = ("clip", "class_names")
 
 
-class ChecksArguments:
+class RemembersArguments:
     """Checks and notes the constructor's arguments of every object, without its class doing anything for it.
 
     A class declares the range of an argument beside it, ``n_ctx: Annotated[int, Ge(1)] = 16``, and what no single range

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.arguments import ChecksArguments
+from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
@@ -46,7 +46,7 @@ Scorer = Callable[[Tensor], Tensor]
 """Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
 
 
-class PromptLearner(HasClasses, ChecksArguments, nn.Module, ABC):
+class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """A frozen CLIP and something small that is learned to score C classes.
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those

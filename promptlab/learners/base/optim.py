@@ -87,7 +87,7 @@ class Optim:
     """Fields that came after fits had ids, as plain values: at these they change nothing, and are no part of an id."""
 
     name: OptimiserName = "sgd"
-    lr: Rate = 0.002
+    lr: Annotated[float, Interval(gt=0, le=1000)] = 0.002
     momentum: Decay = 0.9
     weight_decay: Rate = 5e-4
     eps: Annotated[float, Interval(ge=0, le=1)] = 1e-8

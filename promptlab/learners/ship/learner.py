@@ -24,6 +24,7 @@ from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
+from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
@@ -110,6 +111,17 @@ class SHIP(PromptLearner):
             prompt_generator, clip, self.class_names, template, n_ctx=n_ctx, activation=activation, generator=generator,
             **widths,
         )  # fmt: skip
+
+    @classmethod
+    def facts(cls, inner: LearnerFacts | None = None) -> LearnerFacts:
+        """Its own, with what the inner learner adds.
+
+        Raises:
+            ValueError: if the inner learner needs images: there are none of classes that have only a name.
+        """
+        if inner is not None and inner.needs != "features":
+            raise ValueError(f"{cls.__name__} makes features, but the learner inside it needs images")
+        return super().facts(inner)
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""

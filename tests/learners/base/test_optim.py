@@ -89,7 +89,7 @@ def test_what_came_later_changes_nothing_at_first():
         ({"schedule": "linear"}, "one of cosine, cosine_per_step, constant"),
         ({"epochs": 0}, r"epochs=0\): a whole number from 1 to 100,000"),
         ({"batch_size": -1}, "a whole number from 1"),
-        ({"lr": float("nan")}, r"lr=nan\): a number from 0"),
+        ({"lr": float("nan")}, r"lr=nan\): a number above 0 and up to 1,000"),
         ({"weight_decay": -1.0}, "a number from 0"),
         ({"eta_min": -1.0}, "a number from 0"),
         ({"betas": (0.9, 1.0)}, "two numbers from 0"),
@@ -105,7 +105,8 @@ def test_what_came_later_changes_nothing_at_first():
         ({"epochs": True}, "a whole number"),
         ({"epochs": 2.0}, "a whole number"),
         ({"drop_last": 1}, "true or false"),
-        ({"lr": "0.1"}, "a number from 0"),
+        ({"lr": "0.1"}, "a number above 0"),
+        ({"lr": 0.0}, "a number above 0"),
     ],
 )
 def test_bad_settings_are_named(arguments, message):
