@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from promptlab.class_text.templates import template_of
 from promptlab.config.choices import choice_of, rehearse, target_of
 from promptlab.config.names import usual_name
+from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
@@ -36,6 +37,9 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     nodes = _resolved(cfg)
+    for key in (*_TYPED, *OPEN_GROUPS):
+        if key not in nodes:
+            raise ConfigError(f"{key} is missing: leave out ~{key}")
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),

@@ -45,7 +45,7 @@ class Config:
     select: Any = "last"
     ckpt_every_s: Any = 30.0
     results: str = "results"
-    force: bool = False
+    force: Any = False
 
 
 def register() -> None:

@@ -62,11 +62,13 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if draw(st.booleans()):
         group = draw(st.sampled_from(GROUPS))
         chosen[group] = draw(st.sampled_from(choices_of(group)))
-    keys = [*TOP, *(key for group, choice in chosen.items() for key in keys_of(group, choice))]
+    keys = [*TOP, *GROUPS, *(key for group, choice in chosen.items() for key in keys_of(group, choice))]
     if chosen["learner"] == "ship":
         keys += [key.replace("learner.", "inner.", 1) for key in keys_of("learner", "coop")]
     values = st.one_of(st.sampled_from(VALUES), st.text(st.characters(codec="utf-8"), max_size=6))
     pairs = draw(st.lists(st.tuples(st.sampled_from(keys), values), min_size=1, max_size=2))
     line = [f"{group}={choice}" for group, choice in chosen.items()] + [f"{key}={value}" for key, value in pairs]
     last = line[-1]
-    return line + draw(st.sampled_from([[], [], [], [], [], [last], [last.split("=")[0]], [f"+{last}"], ["=5"]]))
+    return line + draw(
+        st.sampled_from([[], [], [], [], [], [last], [last.split("=")[0]], [f"+{last}"], [f"~{last.split('=')[0]}"]])
+    )
