@@ -9,16 +9,20 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from promptlab.class_text.templates import template_of
 from promptlab.config.choices import choice_of, rehearse, target_of
+from promptlab.config.names import usual_name
+from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
 
-_TYPED = ("shots", "seed", "views", "val", "select", "ckpt_every_s", "results", "force")
+_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "ckpt_every_s", "results", "force")
 _GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
+_GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")
 
 
 def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
@@ -32,16 +36,18 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     nodes = _resolved(cfg)
+    for key in (*_TYPED, *OPEN_GROUPS):
+        if key not in nodes:
+            raise ConfigError(f"{key} is missing: leave out ~{key}")
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),
         backbone=choice_of(nodes["backbone"], "backbone", named=False),
-        dataset=choice_of(nodes["dataset"], "dataset", named=False),
+        dataset=_dataset(nodes["dataset"]),
         targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
         protocol=_protocol(nodes["protocol"]),
         logger=choice_of(nodes["logger"], "logger", named=False) if nodes["logger"] else None,
         trainer=nodes["trainer"] or {},
-        crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
         **typed,
     )
 
@@ -60,12 +66,35 @@ def _learner(node: Mapping[str, Any]) -> Choice:
     kind = target_of(node, "learner")
     if not (inspect.isclass(kind) and issubclass(kind, PromptLearner)):
         raise ConfigError(f"learner._target_={node['_target_']}: a PromptLearner is needed")
-    return _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
+    choice = _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
+    for key, inner in choice.arguments.items():
+        taken = [name for name in _GIVEN_TO_INNER if isinstance(inner, Choice) and name in inner.arguments]
+        if taken:
+            raise ConfigError(f"learner.{key}.{taken[0]} is given by the run itself: leave it out")
+    return choice
+
+
+def _dataset(node: Mapping[str, Any]) -> Choice:
+    """The dataset, with a name that a folder can have and a template that a class name fits into."""
+    choice = choice_of(node, "dataset", named=False)
+    for key, refuse in (("name", safe_name), ("template", template_of)):
+        if choice.arguments.get(key):
+            try:
+                refuse(choice.arguments[key])
+            except ValueError as error:
+                raise ConfigError(f"dataset.{key}: {error}") from error
+    return choice
 
 
 def _protocol(node: Mapping[str, Any]) -> Choice:
     """The protocol without its targets, which are choices of their own."""
-    takes_targets = "targets" in signature_of(target_of(node, "protocol"))
+    kind = target_of(node, "protocol")
+    if kind.__module__.startswith("promptlab.") and node.get("name") != usual_name(kind):
+        raise ConfigError(
+            f"protocol.name={node.get('name')}: recipes go by this name, and {kind.__name__} is called "
+            f"{usual_name(kind)}; leave it out"
+        )
+    takes_targets = "targets" in signature_of(kind)
     return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())
 
 

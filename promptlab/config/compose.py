@@ -8,9 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.config import resolvers, schema
 from promptlab.config.explain import explain
@@ -39,7 +37,7 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # besides their own, Hydra and OmegaConf let through what YAML and Python raise
         raise ConfigError(explain(error)) from error
 
 

@@ -17,7 +17,6 @@ from promptlab.runs import session
 from promptlab.support.errors import DatasetError
 from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
-from promptlab.support.typed_json import PlainError, to_plain
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,6 @@ def open_parts(settings: Settings) -> Parts:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
     """
-    _require_writable(settings)
     dataset = session.dataset(settings.dataset)
     targets = _targets(settings)
     task = _task(settings, dataset, targets)
@@ -91,18 +89,6 @@ def open_parts(settings: Settings) -> Parts:
         unlabelled=_untested(dataset.train, task) if settings.learner_facts.uses_unlabelled else None,
         views=0 if given else settings.views,
     )
-
-
-def _require_writable(settings: Settings) -> None:
-    """Refuse settings that a Result couldn't hold, before anything is trained for it.
-
-    Raises:
-        ConfigError: naming the value.
-    """
-    try:
-        to_plain(settings.as_document())
-    except PlainError as error:
-        raise ConfigError(f"these settings can't be kept in a Result: {error}") from error
 
 
 def _targets(settings: Settings) -> tuple[Dataset, ...]:

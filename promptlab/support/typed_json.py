@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from promptlab.support.errors import PromptlabError
+from promptlab.support.words import shown
 
 T = TypeVar("T")
 
@@ -34,7 +35,8 @@ def to_plain(value: object, path: str = "") -> Plain:
         path: where the value stands, for messages.
 
     Raises:
-        PlainError: for NaN and infinities, keys that aren't str, and every other type (paths, arrays, sets, ...).
+        PlainError: for NaN and infinities, keys that aren't str, text that is no Unicode, and every other type (paths,
+            arrays, sets, ...).
     """
     if value is None or isinstance(value, bool):
         return value
@@ -45,6 +47,8 @@ def to_plain(value: object, path: str = "") -> Plain:
             raise PlainError(f"{_at(path)}: {value} is not a finite number")
         return float(value) + 0.0  # -0.0 equals 0.0, so both are written as 0.0
     if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise PlainError(f"{_at(path)}: {value!r} holds bytes that are no text, and can't be written as UTF-8")
         return str(value)
     if isinstance(value, list | tuple):
         return [to_plain(item, f"{path}[{position}]") for position, item in enumerate(value)]
@@ -157,8 +161,7 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
 
 def _expect(fits: bool, wanted: str, value: object, path: str) -> None:
     if not fits:
-        shown = repr(value)
-        raise PlainError(f"{_at(path)}: expected {wanted}, got {shown if len(shown) <= 60 else shown[:57] + '...'}")
+        raise PlainError(f"{_at(path)}: expected {wanted}, got {shown(value)}")
 
 
 def _key(key: object, path: str) -> str:

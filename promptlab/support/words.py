@@ -91,3 +91,21 @@ def first_line(error: Exception) -> str:
         'ValueError: shape (3,) is wrong'
     """
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value as Python writes it, cut short.
+
+    Args:
+        value: anything.
+        most: characters that are shown.
+
+    Example:
+        >>> shown("a" * 100, most=10)
+        "'aaaaaa..."
+    """
+    try:
+        written = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        written = f"a {type(value).__name__} of {value.__sizeof__():,} bytes"
+    return written if len(written) <= most else f"{written[: most - 3]}..."

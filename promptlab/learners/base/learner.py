@@ -52,7 +52,8 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
     that draw their initialisation take a ``generator``, those that use a hand-written prompt a ``template``, and those
-    that treat classes without training images apart ``has_images``.
+    that treat classes without training images apart ``has_images``. Ranges are declared beside the arguments
+    (``Annotated[int, Ge(1)]``) and checked before a constructor runs, and before a command line loads anything.
 
     Args:
         clip: the frozen backbone; held without being registered.

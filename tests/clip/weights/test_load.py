@@ -294,8 +294,11 @@ def test_wrong_names_are_refused(arguments, message):
             "quick_gelu=True says .* but 'ViT-B-16' is GELU: use 'ViT-B-16-q",
         ),
         ({"pretrained": "random", "quick_gelu": True}, "quick_gelu=True says"),
-        ({"pretrained": "random", "precision": "fp8"}, "precision='fp8': allowed are fp32, bf16, fp16"),
-        ({"pretrained": "random", "device": "gpu"}, "device='gpu' can't be used here"),
+        ({"pretrained": "random", "precision": "fp8"}, r"precision='fp8'\): one of fp32, bf16, fp16 is needed"),
+        ({"pretrained": "random", "device": "cuda:4711"}, "device='cuda:4711' can't be used here"),
+        ({"pretrained": "random", "text_memory_mb": 0}, r"text_memory_mb=0\): a whole number from 1"),
+        ({"pretrained": "random", "seed": -1}, r"seed=-1\): a whole number from 0"),
+        ({"pretrained": "random", "device": "gpu"}, r"device='gpu'\): a device, such as cpu or cuda:0, is needed"),
         ({"pretrained": "laion2b_s34b_b88k", "seed": 1}, "seed=1 is for pretrained='random'"),
     ],
 )
