@@ -13,6 +13,7 @@ from pathlib import Path
 
 from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import closest, some_of
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def content_digest(path: str) -> str:
 
 
 def _bytes(path: str) -> bytes:
+    refuse_pointer(Path(path).expanduser(), DatasetError)
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from promptlab.config.choices import choice_of, rehearse, target_of
+from promptlab.config.compose import resolved
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
@@ -32,7 +33,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    nodes = _resolved(cfg)
+    nodes = resolved(cfg)
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),
@@ -45,14 +46,6 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
         **typed,
     )
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
-    try:
-        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except Exception as error:  # whatever a resolver raises
-        raise ConfigError(f"the configuration can't be resolved: {error}") from error
-    return dict(nodes)
 
 
 def _learner(node: Mapping[str, Any]) -> Choice:

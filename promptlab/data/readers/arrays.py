@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 
 _ALLOWED = ".npy, .npz or .safetensors"
 
@@ -55,6 +56,7 @@ def read_feature_file(path: str | Path, labels: str | Path | None = None) -> Fea
 def _read(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
     if not path.is_file():
         raise DatasetError(f"file of features is missing: {path}")
+    refuse_pointer(path, DatasetError)
     try:
         if path.suffix == ".npy":
             return {"features": np.load(path, allow_pickle=False)}, None

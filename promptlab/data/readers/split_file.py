@@ -15,6 +15,7 @@ from promptlab.data.hashing import content_id
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 
 
 def read_coop_split(
@@ -75,6 +76,7 @@ def read_split_file(path: Path) -> SplitRows:
     Raises:
         DatasetError: if it is no JSON, lacks a list, or a row is not ``[path, label, class name]``.
     """
+    refuse_pointer(path, DatasetError)
     data = path.read_bytes()
     try:
         lists = json.loads(data)
