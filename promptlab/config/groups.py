@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +42,21 @@ def _read(group: str, folders: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
             node = yaml.safe_load(path.read_text(encoding="utf-8"))
             found.setdefault(path.stem, node if isinstance(node, dict) else {})
     return found
+
+
+def comment_of(group: str, name: str, folders: Sequence[Path] = ()) -> str:
+    """What a file says of itself in the comment at its head: recipes have no ``about`` block.
+
+    Example:
+        >>> comment_of("experiment", "coop_few_shot").split(":")[0]
+        'Learning to Prompt for Vision-Language Models (IJCV 2022)'
+    """
+    for folder in (conf_dir(), *folders):
+        path = folder / group / f"{name}.yaml"
+        if path.is_file():
+            head = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+            return " ".join(line.lstrip("# ") for line in head if "@package" not in line)
+    return ""
 
 
 def target_of(node: Any) -> Written | None:
