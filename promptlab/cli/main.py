@@ -57,6 +57,8 @@ def _status(arguments: Sequence[str]) -> int:
     except Exception as error:
         if was_asked_to_end():
             return _interrupted()
+        if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("promptlab"):
+            return _said(_not_installed(error))
         if not is_expected(error):
             raise
         return _said(error)
@@ -87,6 +89,12 @@ def _said(error: Exception) -> int:
         traceback.print_exception(error)
     sys.stderr.write(f"promptlab: {str(error) or type(error).__name__}\n")
     return error.exit_status if isinstance(error, PromptlabError) else FAILED
+
+
+def _not_installed(error: ModuleNotFoundError) -> UsageError:
+    """What to do about a package that isn't there, which a choice of the user's needs."""
+    package = (error.name or "").partition(".")[0]
+    return UsageError(f"the package {package} is not installed, and what was asked for needs it: pip install {package}")
 
 
 def _interrupted() -> int:

@@ -14,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from promptlab.config.check import check
 from promptlab.config.keys import without_untaken
+from promptlab.config.settings import Settings
+from promptlab.jobs.disk import naming_folders
 from promptlab.jobs.sweep import SweepTable
 from promptlab.report.table import run_table
 from promptlab.results.document import Result
@@ -37,7 +39,7 @@ def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None
     Raises:
         PromptlabError: what the run raises; besides, built-in errors with a message for the user.
     """
-    outcome = run(check(cfg))
+    outcome = _run(check(cfg))
     if as_json:
         say(json.dumps(described(outcome), indent=1))
         return
@@ -60,7 +62,7 @@ def run_in_sweep(cfg: DictConfig) -> dict[str, Any]:
     overrides = [word for word in given if not _is_left_out(word.partition("=")[0], cfg, table.optional)]
     place = f"{table.place_of(job.job.num)}  {table.varying(overrides)}".rstrip()
     try:
-        outcome = run(check(cfg))
+        outcome = _run(check(cfg))
     except Exception as error:
         said = str(error) if is_expected(error) and str(error) else first_line(error)
         again = shlex.join(["promptlab", *table.flags, *overrides])
@@ -94,6 +96,11 @@ def next_command(command: Sequence[str], result: Result) -> str:
         return ""
     words = [word for word in command if not word.startswith("seed=")]
     return f"{shlex.join(['promptlab', '-m', *words, 'seed=1,2,3'])} for an interval"
+
+
+def _run(settings: Settings) -> Outcome:
+    with naming_folders(settings.results):
+        return run(settings)
 
 
 def _is_left_out(key: str, cfg: DictConfig, optional: Sequence[str]) -> bool:

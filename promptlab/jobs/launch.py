@@ -105,6 +105,9 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
     if sweeps and any(each.trainer.get("devices", 1) != 1 for each in settings):
         raise ConfigError("trainer.devices must be 1 in a sweep (-m): run several jobs at once instead, "
                           "with hydra/launcher=joblib")  # fmt: skip
+    from promptlab.jobs.missing import require_datasets
+
+    require_datasets(settings)
 
 
 def _require_known_keys(overrides: Sequence[str], folders: Sequence[Path]) -> None:
