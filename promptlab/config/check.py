@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from promptlab.class_text.templates import template_of
 from promptlab.config.choices import choice_of, rehearse, target_of
+from promptlab.config.compose import resolved
 from promptlab.config.names import usual_name
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import Choice, ConfigError, Settings
@@ -35,7 +36,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    nodes = _resolved(cfg)
+    nodes = resolved(cfg)
     for key in (*_TYPED, *OPEN_GROUPS):
         if key not in nodes:
             raise ConfigError(f"{key} is missing: leave out ~{key}")
@@ -50,14 +51,6 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         trainer=nodes["trainer"] or {},
         **typed,
     )
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
-    try:
-        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except Exception as error:  # whatever a resolver raises
-        raise ConfigError(f"the configuration can't be resolved: {error}") from error
-    return dict(nodes)
 
 
 def _learner(node: Mapping[str, Any]) -> Choice:

@@ -11,7 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from promptlab.config import resolvers, schema
-from promptlab.config.explain import explain
+from promptlab.config.explain import explain, explain_reference
+from promptlab.config.quoting import quoted
 from promptlab.config.settings import ConfigError
 from promptlab.support.paths import conf_dir
 
@@ -41,25 +42,26 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
         raise ConfigError(explain(error)) from error
 
 
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration as plain values, whatever it refers to put in.
+
+    Raises:
+        ConfigError: if it refers to what isn't there, or a resolver refuses; in one line.
+    """
+    try:
+        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except Exception as error:  # whatever a resolver raises
+        raise ConfigError(explain_reference(error)) from error
+    return dict(nodes)
+
+
 def node_of(group: str, overrides: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
     """One group of the configuration with these overrides, resolved.
 
     Raises:
         ConfigError: as :func:`composed`.
     """
-    node: Any = OmegaConf.to_container(composed(overrides, folders)[group], resolve=True)
-    return dict(node)
-
-
-def quoted(text: str) -> str:
-    r"""A text as Hydra's grammar takes it, whatever is in it.
-
-    Example:
-        >>> quoted("my data, and others'")
-        "'my data, and others\\''"
-    """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return dict(resolved(composed(overrides, folders))[group])
 
 
 register()  # also in the worker processes of a launcher, which find the configuration composed

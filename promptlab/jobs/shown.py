@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from promptlab.data.summary import summary
 from promptlab.runs.parts import Parts
+from promptlab.support.console import say
 
 _said: set[str] = set()
 
@@ -21,5 +20,5 @@ def show(parts: Parts, *, job: int | None = None) -> None:
     if not job:
         _said.clear()
     if text not in _said:
-        Console(stderr=True).print(text, style="dim", soft_wrap=True, markup=False, highlight=False)
+        say(text, stderr=True)
     _said.add(text)

@@ -25,8 +25,10 @@ from promptlab.report.columns import (
 )
 from promptlab.report.grouping import summarise
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
+from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
 
+ZERO_SHOT_LEARNER = "zero_shot"
 METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 
 
@@ -37,7 +39,9 @@ def run_table(result: Result) -> ScoreTable:
     """
     (row,) = summarise([result])
     columns = run_score_columns(row)
-    line = Line({LEARNER: row.learner}, {column.name: column.shown(row) for column in columns})
+    line = Line(
+        {LEARNER: row.learner}, {column.name: column.shown(row) for column in columns}, _is_zero_shot(columns, row)
+    )
     return ScoreTable(
         title=f"{result.dataset}, {result.protocol}",
         facts={column.name: column.cell(result) for column in shown(RUN_FACTS, [result])},
@@ -116,7 +120,16 @@ def _zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> tuple[tuple[str
 
 def _line(row: SweepRow) -> Line:
     labels = {column.name: column.cell(row) for column in LABELS}
-    return Line(labels, {column.name: column.shown(row) for column in score_columns([row])})
+    columns = score_columns([row])
+    return Line(labels, {column.name: column.shown(row) for column in columns}, _is_zero_shot(columns, row))
+
+
+def _is_zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> bool:
+    """Whether a row is the baseline over again: the learner that trains nothing, under the baseline's prompts."""
+    if row.learner.split(" (")[0] != ZERO_SHOT_LEARNER:
+        return False
+    own = [(column.of(row), column.zero_shot(row)) for column in columns if column.zero_shot is not None]
+    return all((score.mean if isinstance(score, MeanInterval) else score) == baseline for score, baseline in own)
 
 
 def _row_notes(rows: Sequence[SweepRow]) -> list[str]:

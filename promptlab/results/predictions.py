@@ -18,6 +18,7 @@ import numpy.typing as npt
 from promptlab.results.document import ResultError
 from promptlab.results.store import safe_name
 from promptlab.support.files import write_bytes_atomic
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.typed_json import from_plain, to_plain
 
 SCHEMA_VERSION = 1
@@ -179,6 +180,7 @@ def read_predictions(path: str | Path) -> Predictions:
     """
     from safetensors import SafetensorError, safe_open
 
+    refuse_pointer(path, ResultError)
     try:
         with safe_open(str(path), framework="np") as file:
             metadata = _metadata(file.metadata(), path)

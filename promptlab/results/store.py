@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from promptlab.results.document import Result, ResultError
 from promptlab.results.rows import rows_of
 from promptlab.support.files import write_text_atomic
 from promptlab.support.locks import lock_file
+from promptlab.support.pointers import refuse_pointer
+from promptlab.support.version import __version__
 
 RESULT_NAME = "result.json"
 UNFINISHED_NAME = "unfinished.json"
 """A Result of a run that is still scoring: its fit is done, evaluations are missing. Nothing but the run reads it."""
+ERROR_NAME = "error.txt"
+"""What the last attempt at a run failed with, removed by one that doesn't."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +65,23 @@ def lock(directory: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def failure_kept(directory: Path) -> Iterator[None]:
+    """Leave an error and its traceback in a run's folder, and take away an earlier one's where there is none.
+
+    Args:
+        directory: the run's folder.
+    """
+    note = directory / ERROR_NAME
+    try:
+        yield
+    except Exception as error:
+        with suppress(OSError):  # the disk may be what failed
+            write_text_atomic(note, f"promptlab {__version__}\n{''.join(traceback.format_exception(error))}")
+        raise
+    note.unlink(missing_ok=True)
+
+
 def write_result(directory: str | Path, result: Result, name: str = RESULT_NAME) -> Path:
     """Write ``result.json`` into a run's folder, creating it; a reader sees the old document or the new one.
 
@@ -85,6 +107,7 @@ def read_result(path: str | Path) -> Result:
     Raises:
         ResultError: if it is missing, damaged, or of another schema, naming file and field.
     """
+    refuse_pointer(path, ResultError)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
-from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, lock, run_dir, write_result
+from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, failure_kept, lock, run_dir, write_result
 from promptlab.runs import session
 from promptlab.runs.calibrate import Bias, choose_bias
 from promptlab.runs.document import PHASES, continued_document, new_document
@@ -60,7 +60,10 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) ->
         return found
     learner = build_learner(parts)
     require_scorable(learner, parts)
-    with lock(folder):  # the same fit may be at work in another process: what it did isn't done again
+    with (
+        lock(folder),
+        failure_kept(folder),
+    ):  # the same fit may be at work in another process: what it did isn't done again
         return work.finish(learner)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import PromptlabError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 from promptlab.support.version import __version__
 
@@ -118,6 +119,7 @@ def read_card(path: Path) -> Card:
     Raises:
         CardError: if it is damaged, not promptlab's, or of another format.
     """
+    refuse_pointer(path, CardError)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # a ValueError for bytes that aren't UTF-8, too

@@ -25,6 +25,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.signatures import path_of
 from promptlab.support.words import first_line
 
@@ -115,6 +116,7 @@ def _folder(source: str | Path) -> Path:
 
 
 def _read_learned(path: Path, card: Card) -> Mapping[str, Tensor]:
+    refuse_pointer(path, CardError)
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != card.learned_sha256:

@@ -39,8 +39,36 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
     return [*lines[:most], *more]
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number with its noun.
+
+    Args:
+        number: how many.
+        one: the noun of a single one.
+        more: of several, where it isn't the single one's with an s.
+
+    Example:
+        >>> counted(1, "image"), counted(1200, "image"), counted(0, "class", "classes")
+        ('1 image', '1,200 images', '0 classes')
+    """
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
+def bare(word: str) -> str:
+    """A word's letters and digits alone, in small letters: what stays when names are typed from memory.
+
+    Example:
+        >>> bare("ViT-B/16"), bare("vit_b16")
+        ('vitb16', 'vitb16')
+    """
+    return "".join(character for character in word.casefold() if character.isalnum())
+
+
 def closest(word: str, allowed: Iterable[str], most: int = 1) -> list[str]:
     """Those of the allowed words that somebody may have meant, the closest first; none if none is close.
+
+    Words of the same letters come first, whatever their case and signs; then those that look alike; then those that
+    hold the word.
 
     Args:
         word: what was given.
@@ -48,10 +76,17 @@ def closest(word: str, allowed: Iterable[str], most: int = 1) -> list[str]:
         most: how many to return.
 
     Example:
-        >>> closest("eurosat", ["eurosat_rgb", "dtd"])
-        ['eurosat_rgb']
+        >>> closest("eurosat", ["eurosat_rgb", "dtd"]), closest("ViT-B/16", ["vit_l14", "vit_b16"])
+        (['eurosat_rgb'], ['vit_b16'])
+        >>> closest("pets", ["oxford_pets", "dtd"])
+        ['oxford_pets']
     """
-    return difflib.get_close_matches(word, list(allowed), n=most)
+    words, own = list(allowed), bare(word)
+    alike = [other for other in words if bare(other) == own and own]
+    lower = {other.casefold(): other for other in reversed(words)}
+    close = [lower[found] for found in difflib.get_close_matches(word.casefold(), lower, n=most)]
+    holding = [other for other in words if len(own) > 2 and own in bare(other)]
+    return list(dict.fromkeys([*alike, *close, *holding]))[:most]
 
 
 def suggest(word: str, allowed: Iterable[str]) -> str:

@@ -158,7 +158,7 @@ def test_the_cache_is_listed_pruned_and_cleared(capsys, tmp_path, monkeypatch):
     assert "dropped 0 features" in run_main(capsys, "cache", "prune", "--older-than-days", "1")[1]
     (tmp_path / "zero_shot").mkdir()
     (tmp_path / "zero_shot" / "0.json").write_text("{}")
-    assert "zero-shot scores of 1 evaluations" in run_main(capsys, "cache", "list")[1]
+    assert "zero-shot scores of 1 evaluation" in run_main(capsys, "cache", "list")[1]
     assert "dropped 384 features of 1" in run_main(capsys, "cache", "clear")[1]
     assert "nothing is kept" in run_main(capsys, "cache", "list")[1]
     assert not list((tmp_path / "zero_shot").iterdir())

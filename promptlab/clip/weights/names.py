@@ -12,7 +12,7 @@ from typing import Any
 
 import open_clip
 
-from promptlab.support.words import closest
+from promptlab.support.words import bare, closest
 
 RANDOM = "random"
 """Asks for random weights where a tag would stand."""
@@ -48,7 +48,7 @@ def require_architecture(name: str) -> None:
     """
     if name not in open_clip.list_models():
         raise ValueError(
-            f"unknown model {name!r}{_close(name, open_clip.list_models())} Allowed are open_clip's architectures "
+            f"unknown model {name!r}{_meant(name)} Allowed are open_clip's architectures "
             "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder' and 'demo'"
         )
 
@@ -120,6 +120,16 @@ def _counterpart(name: str) -> str | None:
     plain, quick = pair_of(name)
     other = plain if name == quick else quick
     return other if other in open_clip.list_models() else None
+
+
+def _meant(name: str) -> str:
+    """What somebody may have meant by a name: one of other signs (``vit_b16``), else what is close."""
+    plain = [model for model in open_clip.list_models() if bare(model) == bare(name)]
+    if not plain:
+        return _close(name, open_clip.list_models())
+    quick = _counterpart(plain[0])
+    of_openai = f"{quick!r} (with pretrained='openai') or " if quick and "openai" in _tags(quick) else ""
+    return f": did you mean {of_openai}{plain[0]!r}?"
 
 
 def _close(word: str, allowed: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from promptlab.class_text.names_file import texts_of
 from promptlab.support import reads
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 
 _ALLOWED = ".npy, .npz or .safetensors"
 
@@ -58,6 +59,7 @@ def _read(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
     reads.note(path)
     if not path.is_file():
         raise DatasetError(f"file of features is missing: {path}")
+    refuse_pointer(path, DatasetError)
     try:
         if path.suffix == ".npy":
             return {"features": np.load(path, allow_pickle=False)}, None

@@ -18,6 +18,7 @@ from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.texts import decoded
 
 
@@ -88,6 +89,7 @@ def read_split_file(path: Path) -> SplitRows:
         DatasetError: if it is no JSON, lacks a list, or a row is not ``[path, label, class name]``.
     """
     reads.note(path)
+    refuse_pointer(path, DatasetError)
     data = path.read_bytes()
     try:
         lists = json.loads(decoded(data))
