@@ -15,6 +15,8 @@ from promptlab.support.locks import lock_file
 RESULT_NAME = "result.json"
 UNFINISHED_NAME = "unfinished.json"
 """A Result of a run that is still scoring: its fit is done, evaluations are missing. Nothing but the run reads it."""
+RESUME_NAME = "resume.ckpt"
+"""State of an interrupted fit; private to the run, deleted when what was learned is written."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ def read_result(path: str | Path) -> Result:
     """Read one ``result.json``.
 
     Raises:
-        ResultError: if it is missing, damaged, or of another schema, naming file and field.
+        NewerResultError: if it is of a newer schema.
+        ResultError: if it is missing or damaged, or holds what can't be, naming file and field.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -98,7 +101,7 @@ def find_results(root: str | Path) -> list[Path]:
 def load_results(root: str | Path) -> list[Result]:
     """Every readable result below ``root``, in the order of :func:`find_results`.
 
-    Damaged documents and those of another schema are skipped, each with a warning that names it.
+    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it.
 
     Example:
         >>> [result.learner for result in load_results("a/folder/without/results")]
@@ -109,5 +112,5 @@ def load_results(root: str | Path) -> list[Result]:
         try:
             results.append(read_result(path))
         except ResultError as error:
-            _logger.warning("skipped a result that can't be read: %s", error)
+            _logger.warning("left out: %s", error)
     return results

@@ -10,16 +10,17 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
-from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, lock, run_dir, write_result
+from promptlab.results.store import RESUME_NAME, UNFINISHED_NAME, lock, run_dir, write_result
 from promptlab.runs import session
 from promptlab.runs.calibrate import Bias, choose_bias
 from promptlab.runs.document import PHASES, continued_document, new_document
-from promptlab.runs.earlier import Earlier, find_earlier
+from promptlab.runs.earlier import Earlier, clear_earlier, find_earlier
 from promptlab.runs.facts import Fit, Target, fit_of, targets_of
-from promptlab.runs.fit import RESUME_NAME, encode_images, fit_or_take_over
+from promptlab.runs.fit import describe, encode_images, fit_or_take_over
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable
 from promptlab.runs.score import Scored, score, seen_unseen_curve
 from promptlab.support.clock import Clock
+from promptlab.support.files import sweep_leftovers
 from promptlab.training.fit import FitReport
 
 
@@ -41,6 +42,7 @@ def run(settings: Settings) -> Outcome:
     Raises:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
+        ResultError: if there is a Result of this fit that is damaged or of a newer promptlab; it stays as it is.
     """
     clock = Clock(PHASES)
     with clock.phase("load"):
@@ -74,15 +76,20 @@ class _Work:
     def finished(self) -> Outcome | None:
         """What an earlier run left, if nothing of it is missing."""
         earlier = find_earlier(self.folder, self.targets, self.bias)
-        return Outcome(earlier.result, self.folder, fresh=False) if earlier is not None and earlier.complete else None
+        if earlier is None or not (earlier.complete and earlier.has_card):
+            return None
+        return Outcome(earlier.result, self.folder, fresh=False)
 
     def finish(self, learner: PromptLearner) -> Outcome:
         """Fit, score and write what isn't there yet."""
-        if self.parts.settings.force:  # a kill must not leave an old Result beside newer tensors
-            for name in (RESULT_NAME, UNFINISHED_NAME, RESUME_NAME):
-                (self.folder / name).unlink(missing_ok=True)
-        earlier = find_earlier(self.folder, self.targets, self.bias)
+        sweep_leftovers(self.folder)
+        if self.parts.settings.force:
+            clear_earlier(self.folder)
+        earlier = find_earlier(self.folder, self.targets, self.bias, mend=True)
         if earlier is not None and earlier.complete:
+            if not earlier.has_card:
+                assert earlier.learned is not None
+                describe(learner.load_learned(earlier.learned), self.folder, earlier.result)
             return Outcome(earlier.result, self.folder, fresh=False)
         with self.clock.phase("features"):
             encode_images(self.parts, self.bank)
@@ -92,6 +99,7 @@ class _Work:
             scored = self._score(learner, report, earlier)
             curve = seen_unseen_curve(self.parts.task, scored, self.bias)
         result = self._document(learner, report, earlier, scored, curve)
+        describe(learner, self.folder, result)
         write_result(self.folder, result)
         (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
         return Outcome(result, self.folder, fresh=True)

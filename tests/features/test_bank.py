@@ -220,7 +220,8 @@ def test_two_processes_share_the_work(tmp_path):
     for process, _ in running:
         process.join(60)
         assert process.exitcode == 0
-    assert 320 <= sum(encoded.value for _, encoded in running) < 640
+    assert sum(encoded.value for _, encoded in running) == 320
+    assert min(encoded.value for _, encoded in running) > 0
     clip = FakeClip()
     features = FeatureBank().features(clip, items, batch_size=4, progress=False)
     assert clip.encoded == 0
