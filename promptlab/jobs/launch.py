@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -23,6 +24,7 @@ from promptlab.config.explain import explain
 from promptlab.config.overrides import folders_of, lists_of, opened, split_flags
 from promptlab.config.settings import ConfigError
 from promptlab.jobs.sweep import SweepTable
+from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.errors import is_expected
 from promptlab.support.paths import conf_dir
 
@@ -74,6 +76,8 @@ def _under_hydra(arguments: Sequence[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except BrokenProcessPool as error:
+        raise LostWorkerError from error
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR", None)

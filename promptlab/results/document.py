@@ -84,7 +84,7 @@ class Result:
         >>> Result.from_json('{"schema_version": 99}')  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        promptlab.results.document.NewerResultError: result.json: schema_version: this promptlab reads up to version 2, ...
+        promptlab.results.document.NewerResultError: result.json: schema_version: this promptlab reads up to version ...
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -202,8 +202,8 @@ def _as_current(document: dict[str, Any], source: str) -> dict[str, Any]:
     version = document.get("schema_version", "missing")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ResultError(
-            f"{source}: schema_version: a number from 1 to {SCHEMA_VERSION} is expected, the file has {version!r}; it is "
-            "damaged, or no result"
+            f"{source}: schema_version: a number from 1 to {SCHEMA_VERSION} is expected, the file has {version!r}; it "
+            "is damaged, or no result"
         )
     if version > SCHEMA_VERSION:
         raise NewerResultError(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.evaluation.evaluate import evaluate
@@ -15,12 +13,9 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.zero_shot import ZeroShot
 from promptlab.protocols.task import EvaluationSet
 from promptlab.results.ids import EvalFacts, canonical_json
-from promptlab.results.possible import impossible_metrics
+from promptlab.results.kept_scores import read_metrics, write_metrics
 from promptlab.results.schema import Metrics
-from promptlab.support.checksums import DamageError, sealed, unsealed
-from promptlab.support.files import write_text_atomic
 from promptlab.support.paths import cache_dir
-from promptlab.support.typed_json import from_plain, render, to_plain
 
 log = logging.getLogger(__name__)
 _FORMAT = 2
@@ -51,7 +46,7 @@ def zero_shot_scores(
     zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
     metrics = evaluate(zero_shot, evaluation.items, bank)
     try:
-        write_text_atomic(path, render(sealed(cast(dict[str, Any], to_plain(metrics)))) + "\n")
+        write_metrics(path, metrics)
     except OSError as error:  # a full or read-only disk costs time, no run
         log.info("zero-shot scores can't be kept: %s", error)
     return metrics
@@ -68,27 +63,11 @@ def _folder() -> Path:
     return cache_dir() / "zero_shot"
 
 
-def read_kept(path: Path) -> Metrics:
-    """Scores that are kept.
-
-    Raises:
-        OSError: if the file can't be read.
-        ValueError: if it is damaged.
-    """
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict):
-        raise DamageError(f"expected an object, got a {type(document).__name__}")
-    metrics = from_plain(Metrics, unsealed(document))
-    if (fault := impossible_metrics(metrics)) is not None:
-        raise DamageError(fault)
-    return metrics
-
-
 def _read(path: Path) -> Metrics | None:
     try:
-        return read_kept(path)
+        return read_metrics(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s can't be read, zero-shot CLIP is scored again: %s", path, error)
         return None

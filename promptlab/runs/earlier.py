@@ -1,8 +1,8 @@
 """What an earlier run of the same fit left in its folder: read and checked, never replaced without being asked.
 
-A Result that is damaged, can't be, or is of a newer promptlab ends the run with a message; ``force=true`` keeps it under
-another name and computes it again. What a run keeps for going on (``unfinished.json``, what was learned while there is
-no Result yet) is put aside instead, and what it held is made again.
+A Result that is damaged, can't be, or is of a newer promptlab ends the run with a message; ``force=true`` keeps it
+under another name and computes it again. What a run keeps for going on (``unfinished.json``, what was learned while
+there is no Result yet) is put aside instead, and what it held is made again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_
 from promptlab.saved.load import read_learned
 from promptlab.support.files import set_aside
 
-_AGAIN = "force=true keeps it under another name and computes it again; `promptlab verify {}` checks the whole folder"
+_AGAIN = "force=true computes it again, and keeps a damaged result under another name; promptlab verify {} checks all"
 
 
 @dataclass(frozen=True)

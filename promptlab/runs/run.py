@@ -53,6 +53,7 @@ def run(settings: Settings) -> Outcome:
         folder = run_dir(settings.results, task.dataset, task.protocol, settings.learner.label, fit.id)
     bias = choose_bias(settings, parts.task, lambda other: run(other).result)
     work = _Work(parts, session.feature_bank(), fit, targets, bias, folder, clock)
+    sweep_leftovers(folder)
     if not settings.force and (found := work.finished()) is not None:
         return found
     learner = build_learner(parts)
@@ -82,7 +83,6 @@ class _Work:
 
     def finish(self, learner: PromptLearner) -> Outcome:
         """Fit, score and write what isn't there yet."""
-        sweep_leftovers(self.folder)
         if self.parts.settings.force:
             clear_earlier(self.folder)
         earlier = find_earlier(self.folder, self.targets, self.bias, mend=True)

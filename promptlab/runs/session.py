@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.settings import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
+from promptlab.support.files import sweep_leftovers
 from promptlab.support.paths import cache_dir
 from promptlab.support.typed_json import PlainError, to_plain
 
@@ -61,4 +63,6 @@ def feature_bank() -> FeatureBank:
 
 @lru_cache(1)
 def _bank(folder: str) -> FeatureBank:
+    for place in (Path(folder), Path(folder, "zero_shot")):
+        sweep_leftovers(place)
     return FeatureBank()

@@ -23,7 +23,7 @@ from promptlab.saved.card import (
     TrainingCard,
 )
 from promptlab.saved.load import made
-from promptlab.support.files import open_atomic
+from promptlab.support.files import open_atomic, sweep_leftovers
 from promptlab.support.signatures import path_of
 from promptlab.support.tensor_files import pack
 
@@ -66,6 +66,7 @@ def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result |
     _rehearse(learner)
     if result is not None:
         files[RESULT_NAME] = result.to_json().encode()
+    sweep_leftovers(Path(folder))
     _write(Path(folder), files)
     return Path(folder)
 

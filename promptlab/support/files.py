@@ -85,8 +85,9 @@ def write_text_atomic(path: str | Path, text: str) -> None:
 
 
 def sweep_leftovers(folder: Path) -> None:
-    """Delete the temporary files of writers that were killed: those of a process of this machine that has ended, and
-    any that are older than a day.
+    """Delete the temporary files of writers that were killed.
+
+    Those are a process's of this machine that has ended, and any that are older than a day.
 
     Args:
         folder: where they lie; folders inside it are left alone, and it need not exist.
@@ -128,7 +129,8 @@ def set_aside(path: Path, why: object, then: str) -> Path:
     """
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     path.replace(aside)
-    log.warning("%s is damaged, or can't be used (%s): kept as %s, %s", path, why, aside.name, then)
+    reason = str(why).removeprefix(f"{path}: ")
+    log.warning("%s is damaged, or can't be used (%s): kept as %s, %s", path, reason, aside.name, then)
     return aside
 
 

@@ -61,7 +61,7 @@ def _of_tensors(tensors: Mapping[str, Tensor], learner: PromptLearner) -> Iterat
         filled = start.numel() == 0 and found.shape[1:] == start.shape[1:]  # by a closed form, see take_shapes
         if found.shape != start.shape and not filled:
             yield f"{name} has shape {tuple(found.shape)}, expected {tuple(start.shape)}"
-        if found.isnan().any() and not start.isnan().any() or name in parameters and not found.isfinite().all():
+        if (found.isnan().any() and not start.isnan().any()) or (name in parameters and not found.isfinite().all()):
             yield f"{name} holds NaN or infinities"
 
 

@@ -52,7 +52,10 @@ def test_the_text_is_json_for_people():
     [
         (lambda d: d.pop("seed"), "seed: missing"),
         (lambda d: d.pop("schema_version"), "schema_version: .* has 'missing'"),
-        (lambda d: d.update(schema_version=3), "schema_version: .* reads up to version 2, the file has 3.*update promptlab"),
+        (
+            lambda d: d.update(schema_version=3),
+            "schema_version: .* reads up to version 2, the file has 3.*update promptlab",
+        ),
         (lambda d: d.update(schema_version=0), "schema_version: a number from 1 to 2 is expected, the file has 0"),
         (lambda d: d.update(schema_version=True), "schema_version"),
         (lambda d: d.update(sneed=1), "sneed: unknown field"),
