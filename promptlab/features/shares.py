@@ -46,7 +46,7 @@ class Shares:
         folder = database.with_name(f"{database.name}.encoding")
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"{own:08x}-{bucket:02d}" for bucket in range(_BUCKETS)]
-        random.Random(os.getpid()).shuffle(self._paths)  # each process begins elsewhere
+        self._order = random.Random(os.getpid()).sample(range(_BUCKETS), _BUCKETS)  # each process begins elsewhere
         self._bucket = np.array([zlib.crc32(content.encode()) % _BUCKETS for content in contents], dtype=np.int64)
         self._batch, self._most = batch_size, batch_size * max(1, _PIECE_BATCHES // len(collections))
 
@@ -59,8 +59,9 @@ class Shares:
         Args:
             left: positions among the contents, at least one.
         """
-        by_path = {self._paths[bucket]: left[self._bucket[left] == bucket] for bucket in np.unique(self._bucket[left])}
-        wanted = [path for path in self._paths if path in by_path]
+        buckets = self._bucket[left]
+        by_path = {self._paths[bucket]: left[buckets == bucket] for bucket in np.unique(buckets).tolist()}
+        wanted = [self._paths[bucket] for bucket in self._order if self._paths[bucket] in by_path]
         waiting_since, said = time.monotonic(), False
         while True:
             with taking(wanted, lambda held: sum(len(by_path[path]) for path in held) >= self._most) as held:
