@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from torchvision.transforms import ToTensor
 from promptlab.data import FileImages, Items
 from promptlab.features import FeatureBank
 from promptlab.features.upkeep import clear, damaged_rows
+from promptlab.support.database import CacheError
 
 PICTURES = 320
 FORK = multiprocessing.get_context("fork")
@@ -71,7 +73,10 @@ def fill(bank: Path, items: Items, seconds: float, encoded: Any, limit: int | No
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     encoder = SlowEncoder(seconds)
-    FeatureBank(bank).features(encoder, items, batch_size=8, progress=False)
+    try:
+        FeatureBank(bank).features(encoder, items, batch_size=8, progress=False)
+    except CacheError:
+        sys.exit(3)
     encoded.value = encoder.encoded
 
 
@@ -139,7 +144,10 @@ def full(bank: Path, items: Items, generator: random.Random) -> dict[str, int]:
     """A file may grow to a random size only, as on a full disk; afterwards there is room again."""
     ((process, _),) = started(bank, items, 0, 1, limit=generator.randrange(4096, 400_000))
     process.join(60)
-    return {"damaged rows": damaged_rows(bank)[1] if bank.exists() and bank.stat().st_size else 0}
+    return {
+        "ended with a message": int(process.exitcode == 3),
+        "damaged rows": damaged_rows(bank)[1] if bank.exists() and bank.stat().st_size else 0,
+    }
 
 
 ROUNDS: dict[str, tuple[Callable[[Path, Items, random.Random], dict[str, int]], int]] = {

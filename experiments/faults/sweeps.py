@@ -70,9 +70,10 @@ def kills(number: int, generator: random.Random, seconds: float, *more: str) -> 
     for _ in range(number):
         process = start(*more)
         time.sleep(generator.uniform(0.3, 1.0) * seconds)
-        hit += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if process.poll() is None:
+            hit += 1
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return hit
 
 

@@ -151,7 +151,11 @@ class Result:
             result = from_plain(cls, _as_current(document, source))
         except (PlainError, DamageError) as error:
             raise ResultError(f"{source}: {error}") from error
-        if (fault := impossible(result)) is not None:
+        try:
+            fault = impossible(result)
+        except OverflowError as error:
+            fault = f"a number is too large ({error})"
+        if fault is not None:
             raise ResultError(f"{source}: {fault}; the file was damaged, or edited by hand")
         return result
 

@@ -19,7 +19,7 @@ from promptlab.results.predictions import read_predictions
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME, read_result
 from promptlab.runs.calibrate import Bias, has_bias
 from promptlab.runs.facts import Target
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, NewerCardError, read_card
 from promptlab.saved.load import read_learned
 from promptlab.support.files import set_aside
 
@@ -62,10 +62,10 @@ def find_earlier(folder: Path, targets: Sequence[Target], bias: Bias | None, *, 
     whole = result is None and finished
     if result is None and finished:
         with _named(folder):
-            result = read_result(folder / RESULT_NAME)
+            result = _own(folder / RESULT_NAME)
     if result is None:
         return None
-    card = _card(folder)
+    card, has_card = _card(folder)
     if finished:
         with _named(folder):
             learned = _learned(folder, card)
@@ -73,7 +73,7 @@ def find_earlier(folder: Path, targets: Sequence[Target], bias: Bias | None, *, 
         learned = _recovered(folder, card, mend=mend)
     scored = frozenset(target.name for target in targets if _is_scored(folder, result, target, mend=mend))
     complete = whole and learned is not None and len(scored) == len(targets) and has_bias(result, bias)
-    return Earlier(result, learned, scored, complete, has_card=card is not None)
+    return Earlier(result, learned, scored, complete, has_card)
 
 
 def clear_earlier(folder: Path) -> None:
@@ -104,11 +104,19 @@ def _named(folder: Path) -> Iterator[None]:
         raise ResultError(f"{error}. {_AGAIN.format(folder)}") from error
 
 
+def _own(path: Path) -> Result:
+    """A Result, which must be of the fit that its folder is named by."""
+    result = read_result(path)
+    if result.fit_id != path.parent.name:
+        raise ResultError(f"{path}: it is of fit {result.fit_id}, and lies in the folder of another")
+    return result
+
+
 def _unfinished(folder: Path, *, mend: bool) -> Result | None:
     """The Result of a run that was still scoring."""
     path = folder / UNFINISHED_NAME
     try:
-        return read_result(path) if path.exists() else None
+        return _own(path) if path.exists() else None
     except NewerResultError:
         with _named(folder):
             raise
@@ -118,16 +126,21 @@ def _unfinished(folder: Path, *, mend: bool) -> Result | None:
         return None
 
 
-def _card(folder: Path) -> Card | None:
+def _card(folder: Path) -> tuple[Card | None, bool]:
+    """The card, and whether there is one to be left as it is; a missing or damaged one is written anew."""
     try:
-        return read_card(folder / CARD_NAME)
-    except CardError:  # missing or damaged: written anew from the Result
-        return None
+        return read_card(folder / CARD_NAME), True
+    except NewerCardError:
+        return None, True
+    except CardError:
+        return None, False
 
 
 def _learned(folder: Path, card: Card | None) -> Mapping[str, Tensor] | None:
     path = folder / LEARNED_NAME
     try:
+        if card is not None and card.training is not None and card.training.fit_id != folder.name:
+            raise CardError(f"{CARD_NAME} is of fit {card.training.fit_id}, and lies in the folder of another")
         return read_learned(path, card) if path.exists() else None
     except (CardError, OSError) as error:
         raise ResultError(f"{folder}: {error}") from error

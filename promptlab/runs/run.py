@@ -21,6 +21,7 @@ from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require
 from promptlab.runs.score import Scored, score, seen_unseen_curve
 from promptlab.support.clock import Clock
 from promptlab.support.files import sweep_leftovers
+from promptlab.support.typed_json import to_plain
 from promptlab.training.fit import FitReport
 
 
@@ -42,8 +43,10 @@ def run(settings: Settings) -> Outcome:
     Raises:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
+        PlainError: for a value that a Result can't hold, such as ``ckpt_every_s=inf``.
         ResultError: if there is a Result of this fit that is damaged or of a newer promptlab; it stays as it is.
     """
+    to_plain(settings.as_document())  # what the Result couldn't hold is named before anything is done
     clock = Clock(PHASES)
     with clock.phase("load"):
         parts = open_parts(settings)

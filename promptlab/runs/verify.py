@@ -18,7 +18,7 @@ from promptlab.results.document import NewerResultError, Result, ResultError
 from promptlab.results.kept_scores import read_metrics
 from promptlab.results.predictions import read_predictions
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME, read_result
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, read_card
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, NewerCardError, read_card
 from promptlab.support.archives import check_archive
 from promptlab.support.checksums import DamageError
 from promptlab.support.tensor_files import check
@@ -71,7 +71,7 @@ class _Kind:
 def _checked(path: Path, kind: _Kind) -> Checked:
     try:
         kind.check(path)
-    except NewerResultError as error:
+    except (NewerResultError, NewerCardError) as error:
         return Checked(path, kind.name, "newer", _without(path, error))
     except (DamageError, ResultError, CardError, sqlite3.DatabaseError, OSError, ValueError) as error:
         return Checked(path, kind.name, "damaged", _without(path, error))

@@ -23,6 +23,10 @@ class CardError(PromptlabError, ValueError):
     """A saved learner that can't be read or written; the message says what was expected and what was found."""
 
 
+class NewerCardError(CardError):
+    """A card of a newer promptlab, which this one can't read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackboneSource:
     """Arguments of :func:`promptlab.load_clip` that give the same weights on another machine."""
@@ -130,7 +134,8 @@ def read_card(path: Path) -> Card:
         raise CardError(f"{path} is no card of promptlab: a JSON object with format, promptlab and learner is expected")
     found = document["format"]
     if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= FORMAT:
-        raise CardError(
+        kind = NewerCardError if type(found) is int and found > FORMAT else CardError
+        raise kind(
             f"{path}: this promptlab ({__version__}) reads cards of formats 1 to {FORMAT}, this one has format "
             f"{found!r}, written by promptlab {document['promptlab']}"
         )

@@ -45,6 +45,10 @@ def to_plain(value: object, path: str = "") -> Plain:
             raise PlainError(f"{_at(path)}: {value} is not a finite number")
         return float(value) + 0.0  # -0.0 equals 0.0, so both are written as 0.0
     if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise PlainError(f"{_at(path)}: {value!a} holds bytes that are no text in UTF-8") from None
         return str(value)
     if isinstance(value, list | tuple):
         return [to_plain(item, f"{path}[{position}]") for position, item in enumerate(value)]

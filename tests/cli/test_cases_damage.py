@@ -185,3 +185,20 @@ def test_verify_names_what_is_missing(folder, capsys):
     (folder / "predictions-test.safetensors").unlink()
     assert main(["verify"]) == 0
     assert "missing" in capsys.readouterr().out
+
+
+def test_files_of_another_fit_are_named(folder, capsys):
+    shutil.copytree(folder, folder.with_name("0" * 16))
+    assert main([*QUICK, "seed=2", "force=true"]) == 0
+    (other,) = (path for path in folder.parent.iterdir() if path not in (folder, folder.with_name("0" * 16)))
+    for name in ("card.json", "result.json"):
+        shutil.copy(folder / name, other / name)
+        assert main([*QUICK, "seed=2"]) == 1
+        assert f"is of fit {folder.name}, and lies in the folder of another" in capsys.readouterr().err
+
+
+def test_what_a_result_could_not_hold_is_named_before_anything_is_done(folder, capsys):
+    shutil.rmtree(folder)
+    assert main([*QUICK, "ckpt_every_s=inf"]) != 0
+    assert "ckpt_every_s" in capsys.readouterr().err
+    assert not folder.exists()
