@@ -42,6 +42,8 @@ def plain(value: Any) -> Any:
     """What can be compared with ``==``."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     if isinstance(value, torch.Tensor | np.ndarray):
         return np.asarray(value).tobytes(), tuple(value.shape)
     return value

@@ -8,19 +8,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from promptlab.results.ids import eval_id, fit_id
-from promptlab.results.schema import EvaluationResult, Harmonic, Metrics, Reliability, SeenUnseenCurve
+from promptlab.results.ids import FitFacts, eval_id, fit_id
+from promptlab.results.schema import EpochRecord, EvaluationResult, Harmonic, Metrics, Reliability, SeenUnseenCurve
 from promptlab.results.statistics import harmonic_mean
-
-if TYPE_CHECKING:
-    from promptlab.results.document import Result
 
 _ROUNDING = 1e-6
 
 
-def impossible(result: Result) -> str | None:
+class Measured(Protocol):
+    """What of a Result can be impossible; the fields are described there."""
+
+    @property
+    def fit_id(self) -> str:
+        """Id of the fit."""
+
+    @property
+    def fit(self) -> FitFacts:
+        """What it follows from."""
+
+    @property
+    def seed(self) -> int:
+        """The run's."""
+
+    @property
+    def evaluations(self) -> Mapping[str, EvaluationResult]:
+        """Scores by name."""
+
+    @property
+    def harmonic(self) -> Harmonic | None:
+        """Made of two of them."""
+
+    @property
+    def learning_curve(self) -> tuple[EpochRecord, ...]:
+        """A record per epoch."""
+
+    @property
+    def seen_unseen(self) -> SeenUnseenCurve | None:
+        """Of generalised zero-shot learning."""
+
+
+def impossible(result: Measured) -> str | None:
     """The first value of a Result that can't be, with its place and what it should be; None where all can.
 
     Args:
@@ -39,7 +68,7 @@ def impossible_metrics(metrics: Metrics, path: str = "metrics") -> str | None:
     return next(_of_metrics(metrics, path), None)
 
 
-def _faults(result: Result) -> Iterator[str]:
+def _faults(result: Measured) -> Iterator[str]:
     expected = fit_id(result.fit)
     if result.fit_id != expected:
         yield f"fit_id is {result.fit_id!r}, but {expected!r} follows from what fit says"
