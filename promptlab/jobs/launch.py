@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from promptlab.config.overrides import (
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
+from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
 
@@ -170,6 +172,8 @@ def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: b
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except BrokenProcessPool as error:
+        raise LostWorkerError from error
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR", None)

@@ -1,29 +1,30 @@
 """The predictions sidecar: for every test image its label, content id and best five classes, in one safetensors file.
 
-Confusions, calibration and errors of single images can be drawn from it later, without the model. All metadata stands
-under one key, because safetensors writes several in no fixed order and equal predictions shall give equal bytes.
+Confusions, calibration and errors of single images can be drawn from it later, without the model. Equal predictions
+give equal bytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.results.document import ResultError
 from promptlab.results.store import safe_name
+from promptlab.support.checksums import DamageError
 from promptlab.support.files import write_bytes_atomic
 from promptlab.support.pointers import refuse_pointer
+from promptlab.support.tensor_files import Header, check, pack
 from promptlab.support.typed_json import from_plain, to_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 has a checksum; version 1 had none and is else the same."""
 CONTENT_ID_BYTES = 16
-_METADATA_KEY = "promptlab"
 _TENSORS = {
     "labels": (np.int32, 1),
     "top_ids": (np.int32, 2),
@@ -163,7 +164,7 @@ def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
     )
     tensors = {name: np.ascontiguousarray(getattr(predictions, name)) for name in _TENSORS}
     path = Path(directory) / predictions_name(predictions.evaluation)
-    write_bytes_atomic(path, save(tensors, {_METADATA_KEY: json.dumps(to_plain(metadata))}))
+    write_bytes_atomic(path, pack(save, tensors, cast(dict[str, Any], to_plain(metadata))))
     return path
 
 
@@ -178,34 +179,41 @@ def read_predictions(path: str | Path) -> Predictions:
         >>> (predictions.top_ids[:, 0] == predictions.labels).mean()  # doctest: +SKIP
         >>> [row["file"] for row in predictions.rows() if not row["correct"]]  # doctest: +SKIP
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     refuse_pointer(path, ResultError)
     try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = _metadata(file.metadata(), path)
-            arrays = {name: file.get_tensor(name) for name in _TENSORS}
+        data = Path(path).read_bytes()
+        metadata, arrays = _metadata(check(data), path), load(data)
+        if missing := [name for name in _TENSORS if name not in arrays]:
+            raise DamageError(f"it has no {', '.join(missing)}")
         return Predictions(
             evaluation=metadata.evaluation,
             eval_id=metadata.eval_id,
             class_names=metadata.class_names,
             files=metadata.files,
-            **arrays,
+            **{name: arrays[name] for name in _TENSORS},
         )
     except ResultError:
         raise
     except OSError as error:
         raise ResultError(f"{path}: can't be read ({error})") from error
-    except SafetensorError as error:
+    except (SafetensorError, DamageError) as error:
         raise ResultError(f"{path}: damaged, or not a predictions file ({error})") from error
     except ValueError as error:
         raise ResultError(f"{path}: {error}") from error
 
 
-def _metadata(stored: dict[str, str] | None, path: str | Path) -> _Metadata:
-    if not stored or _METADATA_KEY not in stored:
+def _metadata(header: Header, path: str | Path) -> _Metadata:
+    if not header.metadata:
         raise ResultError(f"{path}: has no promptlab metadata, so it isn't a predictions file")
-    metadata = from_plain(_Metadata, json.loads(stored[_METADATA_KEY]))
-    if metadata.schema_version != SCHEMA_VERSION:
-        raise ResultError(f"{path}: schema_version: expected {SCHEMA_VERSION}, the file has {metadata.schema_version}")
+    metadata = from_plain(_Metadata, header.metadata)
+    if not 1 <= metadata.schema_version <= SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema_version: this promptlab reads versions 1 to {SCHEMA_VERSION}, the file has "
+            f"{metadata.schema_version}"
+        )
+    if metadata.schema_version > 1 and not header.sealed:
+        raise DamageError("it has no checksum: it was cut or changed after it was written")
     return metadata

@@ -22,6 +22,8 @@ UNFINISHED_NAME = "unfinished.json"
 """A Result of a run that is still scoring: its fit is done, evaluations are missing. Nothing but the run reads it."""
 ERROR_NAME = "error.txt"
 """What the last attempt at a run failed with, removed by one that doesn't."""
+RESUME_NAME = "resume.ckpt"
+"""State of an interrupted fit; private to the run, deleted when what was learned is written."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -105,7 +107,8 @@ def read_result(path: str | Path) -> Result:
     """Read one ``result.json``.
 
     Raises:
-        ResultError: if it is missing, damaged, or of another schema, naming file and field.
+        NewerResultError: if it is of a newer schema.
+        ResultError: if it is missing or damaged, or holds what can't be, naming file and field.
     """
     refuse_pointer(path, ResultError)
     try:
@@ -141,7 +144,7 @@ def load_results(root: str | Path) -> Results:
 
     ``pandas.DataFrame(load_results("results").rows())`` is a table of them, ``result.folder`` where one lies.
 
-    Damaged documents and those of another schema are skipped, each with a warning that names it.
+    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it.
 
     Example:
         >>> [result.learner for result in load_results("a/folder/without/results")]
@@ -152,5 +155,5 @@ def load_results(root: str | Path) -> Results:
         try:
             results.append(read_result(path))
         except ResultError as error:
-            _logger.warning("skipped a result that can't be read: %s", error)
+            _logger.warning("left out: %s", error)
     return results

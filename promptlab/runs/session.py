@@ -9,6 +9,7 @@ import json
 import os
 from collections import OrderedDict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -16,6 +17,7 @@ from promptlab.config.settings import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
 from promptlab.support import reads
+from promptlab.support.files import sweep_leftovers
 from promptlab.support.paths import cache_dir
 from promptlab.support.typed_json import PlainError, to_plain
 
@@ -69,4 +71,6 @@ def feature_bank() -> FeatureBank:
 
 @lru_cache(1)
 def _bank(folder: str) -> FeatureBank:
+    for place in (Path(folder), Path(folder, "zero_shot")):
+        sweep_leftovers(place)
     return FeatureBank()

@@ -25,8 +25,10 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+from promptlab.support.checksums import DamageError
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.signatures import path_of
+from promptlab.support.tensor_files import check
 from promptlab.support.words import first_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -64,7 +66,7 @@ def load_learner(
     folder = _folder(source)
     card = read_card(folder / CARD_NAME)
     try:
-        tensors = _read_learned(folder / LEARNED_NAME, card)
+        tensors = read_learned(folder / LEARNED_NAME, card)
         kind = _kind(card, learner)
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
@@ -95,6 +97,34 @@ def made(
         raise CardError(f"its arguments don't make a {kind.__name__} ({type(error).__name__}: {error})") from error
 
 
+def read_learned(path: Path, card: Card | None) -> Mapping[str, Tensor]:
+    """What was learned, if the file is as it was written.
+
+    Args:
+        path: the file of tensors.
+        card: the one beside it, whose hash must be the file's; None where there is none, and the file's own checksum,
+            which those of earlier versions lack, has to do.
+
+    Raises:
+        CardError: if it is damaged or belongs to another card.
+    """
+    refuse_pointer(path, CardError)
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if card is not None and found != card.learned_sha256:
+        raise CardError(
+            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
+            f"found {found[:16]}..."
+        )
+    try:
+        header = check(data)
+        if card is None and header.metadata is not None and not header.sealed:
+            raise DamageError("it has no checksum: it was changed after it was written")
+        return load(data)
+    except (SafetensorError, DamageError) as error:
+        raise CardError(f"{path.name} can't be used ({error})") from error
+
+
 def _folder(source: str | Path) -> Path:
     """The folder itself, or where the hub's files are kept on this machine."""
     folder = Path(source).expanduser()
@@ -113,21 +143,6 @@ def _folder(source: str | Path) -> Path:
         if not (folder / name).is_file():
             raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
     return folder
-
-
-def _read_learned(path: Path, card: Card) -> Mapping[str, Tensor]:
-    refuse_pointer(path, CardError)
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != card.learned_sha256:
-        raise CardError(
-            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
-            f"found {found[:16]}..."
-        )
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise CardError(f"{path.name} is no safetensors file ({error})") from error
 
 
 def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner]:

@@ -47,8 +47,10 @@ def to_plain(value: object, path: str = "") -> Plain:
             raise PlainError(f"{_at(path)}: {value} is not a finite number")
         return float(value) + 0.0  # -0.0 equals 0.0, so both are written as 0.0
     if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise PlainError(f"{_at(path)}: {value!r} holds bytes that are no text, and can't be written as UTF-8")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise PlainError(f"{_at(path)}: {value!a} holds bytes that are no text in UTF-8") from None
         return str(value)
     if isinstance(value, list | tuple):
         return [to_plain(item, f"{path}[{position}]") for position, item in enumerate(value)]

@@ -119,9 +119,8 @@ def fit(
     path = None if checkpoint is None else Path(checkpoint)
     identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
     resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()
+    resume.take_up(learner, plan)
     progress = resume.progress
-    if resume.tensors is not None:
-        learner.take_shapes({name.removeprefix("learner."): saved for name, saved in resume.tensors.items()})
     try:
         for index, stage in list(enumerate(plan))[progress.stage :]:
             progress.stage = index

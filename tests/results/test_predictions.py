@@ -118,8 +118,12 @@ def test_a_missing_file_is_named(tmp_path):
         ({"promptlab": "[]"}, "expected an object"),
         ({"promptlab": '{"schema_version": 1}'}, "evaluation: missing"),
         (
+            {"promptlab": '{"schema_version": 3, "evaluation": "a", "eval_id": "b", "class_names": []}'},
+            "schema_version: this promptlab reads versions 1 to 2, the file has 3",
+        ),
+        (
             {"promptlab": '{"schema_version": 2, "evaluation": "a", "eval_id": "b", "class_names": []}'},
-            "schema_version: expected 1, the file has 2",
+            "it has no checksum",
         ),
         (
             {"promptlab": '{"schema_version": 1, "evaluation": "a", "eval_id": "b", "class_names": ["x"]}'},

@@ -25,6 +25,7 @@ from promptlab.runs.run import run
 from promptlab.saved.arguments import arguments_from_json, arguments_to_json
 from promptlab.saved.card import CardError
 from promptlab.support import files as atomic
+from promptlab.support.checksums import sealed, unsealed
 from tests.helpers.learners import LEARNERS
 from tests.helpers.models import tiny_clip
 from tests.helpers.settings import settings_of
@@ -54,8 +55,8 @@ def trained(learner):
 def edit(folder, **changes):
     """Change fields of a card; a field that becomes ``...`` is taken out."""
     path = folder / "card.json"
-    card = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({key: value for key, value in card.items() if value is not ...}))
+    card = {**unsealed(json.loads(path.read_text())), **changes}
+    path.write_text(json.dumps(sealed({key: value for key, value in card.items() if value is not ...})))
 
 
 CASES = {
@@ -299,7 +300,7 @@ def test_a_learner_that_can_not_come_back_is_refused(clip, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"reads cards of format 1, this one has format 2, written by promptlab"),
+        ({"format": 3}, r"reads cards of formats 1 to 2, this one has format 3, written by promptlab"),
         ({"format": True}, "has format True"),
         ({"learner": ...}, "is no card of promptlab"),
         ({"class_names": ...}, "class_names: missing"),
