@@ -59,7 +59,11 @@ def find_earlier(folder: Path, targets: Sequence[Target], bias: Bias | None) -> 
 
 def _is_scored(folder: Path, earlier: Result, target: Target) -> bool:
     scored = earlier.evaluations.get(target.name)
-    if scored is None or scored.eval_id != target.id:
+    if scored is None:
+        return False
+    if scored.eval_id != target.id:
+        log.warning("%s: other images or classes of %s are scored than before, which replaces its scores",
+                    folder, target.name)  # fmt: skip
         return False
     return scored.predictions is None or (folder / scored.predictions).exists()
 
