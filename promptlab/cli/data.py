@@ -99,7 +99,8 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     where = f" in {root_of(node)}" if "root" in node else ""
     _say(f"{options.name}{where}", style="bold")
     given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
-    findings, opened = [], []
+    findings: list[Finding] = []
+    opened: list[Dataset] = []
     reads = choice_of(given, "dataset").factory()
 
     def open_dataset() -> Dataset:

@@ -158,7 +158,11 @@ def _recovered(folder: Path, card: Card | None, *, mend: bool) -> Mapping[str, T
 
 def _is_scored(folder: Path, earlier: Result, target: Target, *, mend: bool) -> bool:
     scored = earlier.evaluations.get(target.name)
-    if scored is None or scored.eval_id != target.id:
+    if scored is None:
+        return False
+    if scored.eval_id != target.id:
+        log.warning("%s: other images or classes of %s are scored than before, which replaces its scores",
+                    folder, target.name)  # fmt: skip
         return False
     if scored.predictions is None:
         return True

@@ -48,8 +48,10 @@ def with_test(dataset: Dataset, test: Test | None) -> Dataset:
     indices, firsts = np.unique(np.concatenate([part.indices for part in parts]), return_index=True)
     labels = np.concatenate([part.labels for part in parts])[firsts]
     whole = replace(dataset.test, indices=indices, labels=labels)
-    lists = {"train": nothing, "val": nothing, "test": nothing} | {"test" if test == "all" else "train": whole}
-    return replace(dataset, **lists, split_source=SAID_OF[test], val_is_test=False, drawn=False)
+    train, of_test = (nothing, whole) if test == "all" else (whole, nothing)
+    return replace(
+        dataset, train=train, val=nothing, test=of_test, split_source=SAID_OF[test], val_is_test=False, drawn=False
+    )
 
 
 def tested(lists: Mapping[str, list[T]], test: Test | None) -> dict[str, list[T]]:
