@@ -16,6 +16,7 @@ _WRONG = {
     errno.EROFS: "that file system is read-only",
     errno.EACCES: "you may not write there",
     errno.EPERM: "you may not write there",
+    errno.ENOENT: "no folder can be made there",
     errno.ENOTDIR: "a file is in the way of a folder",
     errno.EEXIST: "a file is in the way of a folder",
     errno.ENAMETOOLONG: "a name in it is too long for that file system",

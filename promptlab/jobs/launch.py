@@ -36,6 +36,7 @@ from promptlab.config.overrides import (
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
+from promptlab.jobs.disk import naming_folders
 from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
@@ -66,11 +67,12 @@ def launch(arguments: Sequence[str], *, as_json: bool = False) -> int:
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)
         return 0
     optional = _optional(overrides, folders) if sweeps else []
-    _check_all(overrides, folders, optional, sweeps=sweeps)
-    if not sweeps:
+    results = _check_all(overrides, folders, optional, sweeps=sweeps)
+    with naming_folders(results):  # Hydra makes them
+        if sweeps:
+            return _sweep(flags, overrides, optional, as_json=as_json)
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)
-        return 0
-    return _sweep(flags, overrides, optional, as_json=as_json)
+    return 0
 
 
 def _optional(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
@@ -89,8 +91,11 @@ def _optional(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
     return found
 
 
-def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequence[str], *, sweeps: bool) -> None:
+def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequence[str], *, sweeps: bool) -> str:
     """Compose and check every choice before anything is loaded: first what needs no import of torch.
+
+    Returns:
+        The folder that results go to.
 
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
@@ -107,6 +112,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
     from promptlab.jobs.missing import require_datasets
 
     require_datasets(settings)
+    return str(settings[0].results)
 
 
 def _require_known_keys(overrides: Sequence[str], folders: Sequence[Path]) -> None:
