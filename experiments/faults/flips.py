@@ -81,6 +81,7 @@ def written(folder: Path) -> dict[str, tuple[Path, Callable[[Path], Any]]]:
             raise SystemExit("the run to damage failed")
     finally:
         sys.stdout = stdout
+    logging.getLogger("promptlab").setLevel(logging.CRITICAL)
     (result,) = (folder / "results").rglob("result.json")
     run = result.parent
     bank, state = folder / "bank.sqlite", folder / "resume.ckpt"
@@ -141,7 +142,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     out = options.out.absolute()
-    logging.getLogger("promptlab").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder, out.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "damage", "tried", "refused", "same numbers", "other numbers"])

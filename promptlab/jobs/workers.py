@@ -15,8 +15,6 @@ from omegaconf import DictConfig
 from promptlab.support.errors import PromptlabError
 from promptlab.support.files import sweep_leftovers
 
-_SWEEP = "PROMPTLAB_SWEEP_PROCESS"
-"""Environment variable: the process that a sweep was started in, for those that it starts."""
 _LOOK_SECONDS = 1.0
 
 
@@ -31,18 +29,14 @@ class LostWorkerError(PromptlabError, RuntimeError):
 
 
 class Workers(Callback):
-    """Hydra's callback: what has to happen in the sweep's own process, and in those that it starts."""
+    """Hydra's callback: what has to happen before a sweep starts processes of its own."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In the sweep's own process: say who it is, and tidy up after sweeps that were killed."""
-        os.environ[_SWEEP] = str(os.getpid())
+        """Let joblib's processes end with this one, and tidy up after sweeps that were killed."""
         for notes in Path(config.hydra.sweep.dir).parent.glob("*/runs"):
             sweep_leftovers(notes)
-
-    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In a process that the sweep started: end with it."""
-        if os.environ.get(_SWEEP) == str(os.getppid()):
-            end_with(os.getppid())
+        if "joblib" in str(config.hydra.launcher._target_):
+            _register_backend()
 
 
 def end_with(parent: int, end: Callable[[int], Any] = os._exit) -> None:
@@ -52,13 +46,25 @@ def end_with(parent: int, end: Callable[[int], Any] = os._exit) -> None:
         parent: its number.
         end: what is called then, with the exit status.
     """
-    name = f"end with {parent}"
-    if name in (thread.name for thread in threading.enumerate()):
-        return
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
         end(1)
 
-    threading.Thread(target=watch, name=name, daemon=True).start()
+    threading.Thread(target=watch, name=f"end with {parent}", daemon=True).start()
+
+
+def _register_backend() -> None:
+    """Replace joblib's way to start processes by one whose processes watch this one from their first moment on.
+
+    A job is too late for that: a process that waits for its first one never hears that there will be none.
+    """
+    from joblib import register_parallel_backend
+    from joblib._parallel_backends import LokyBackend
+
+    class Ending(LokyBackend):  # type: ignore[misc]
+        def configure(self, *args: Any, **kwargs: Any) -> Any:
+            return super().configure(*args, **kwargs, initializer=end_with, initargs=(os.getpid(),))
+
+    register_parallel_backend("loky", Ending)

@@ -4,11 +4,13 @@ import json
 import os
 import random
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from promptlab.cli.main import main
-from promptlab.results.store import load_results, read_result
+from promptlab.results.ids import fit_id
+from promptlab.results.store import load_results, read_result, write_result
 from promptlab.saved.card import read_card
 
 QUICK = (
@@ -188,13 +190,17 @@ def test_verify_names_what_is_missing(folder, capsys):
 
 
 def test_files_of_another_fit_are_named(folder, capsys):
-    shutil.copytree(folder, folder.with_name("0" * 16))
-    assert main([*QUICK, "seed=2", "force=true"]) == 0
-    (other,) = (path for path in folder.parent.iterdir() if path not in (folder, folder.with_name("0" * 16)))
-    for name in ("card.json", "result.json"):
-        shutil.copy(folder / name, other / name)
-        assert main([*QUICK, "seed=2"]) == 1
-        assert f"is of fit {folder.name}, and lies in the folder of another" in capsys.readouterr().err
+    result, card = read_result(folder / "result.json"), read_card(folder / "card.json")
+    card = replace(card, training=replace(card.training, fit_id="0" * 16))
+    (folder / "card.json").write_text(card.to_json())
+    assert main(list(QUICK)) == 1
+    assert f"is of fit {'0' * 16}, and lies in the folder of another" in capsys.readouterr().err
+    facts = replace(result.fit, seed=2)
+    other = replace(result, fit=facts, seed=2, fit_id=fit_id(facts), evaluations={}, harmonic=None)
+    write_result(folder, other)
+    assert main(list(QUICK)) == 1
+    assert f"is of fit {other.fit_id}, and lies in the folder of another" in capsys.readouterr().err
+    assert read_result(folder / "result.json") == other
 
 
 def test_what_a_result_could_not_hold_is_named_before_anything_is_done(folder, capsys):
