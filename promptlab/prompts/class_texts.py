@@ -103,7 +103,7 @@ def check_texts(arguments: Mapping[str, Any]) -> None:
     """Refuse ``templates`` together with ``prompts``.
 
     Args:
-        arguments: with some of both.
+        arguments: with both of them.
 
     Raises:
         ValueError: if both are given.

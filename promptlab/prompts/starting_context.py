@@ -35,7 +35,7 @@ def check_context(arguments: Mapping[str, Any]) -> None:
     """Refuse ``ctx_init`` together with a smaller ``n_ctx`` than it has words, each of which is a token or more.
 
     Args:
-        arguments: with some of both.
+        arguments: with both of them.
 
     Raises:
         ValueError: naming both.

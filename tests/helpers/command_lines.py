@@ -68,7 +68,5 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     values = st.one_of(st.sampled_from(VALUES), st.text(st.characters(codec="utf-8"), max_size=6))
     pairs = draw(st.lists(st.tuples(st.sampled_from(keys), values), min_size=1, max_size=2))
     line = [f"{group}={choice}" for group, choice in chosen.items()] + [f"{key}={value}" for key, value in pairs]
-    last = line[-1]
-    return line + draw(
-        st.sampled_from([[], [], [], [], [], [last], [last.split("=")[0]], [f"+{last}"], [f"~{last.split('=')[0]}"]])
-    )
+    key = line[-1].split("=")[0]
+    return line + draw(st.sampled_from([[], [], [], [], [], [line[-1]], [key], [f"+{line[-1]}"], [f"~{key}"]]))

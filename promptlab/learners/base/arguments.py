@@ -33,8 +33,7 @@ class RemembersArguments:
             bound = inspect.signature(cls).bind_partial(*args, **kwargs)
             made.__dict__["arguments"] = {k: v for k, v in bound.arguments.items() if k not in _GIVEN_BY_POSITION}
             _refuse_misfits_by_class(cls, made.arguments)
-            bound.apply_defaults()
-            cls.check_together(_flat(cls, bound.arguments))
+            cls.check_together({**_defaults(cls), **_flat(cls, bound.arguments)})
         return made
 
     @classmethod
@@ -42,8 +41,7 @@ class RemembersArguments:
         """Refuse arguments that don't fit each other; each fits its own range by then.
 
         Args:
-            arguments: all of the constructor's, defaults included; those that ``**kwargs`` may hold, and what a run
-                gives, can be missing.
+            arguments: all of the constructor's, defaults included; of a command line without what a run gives.
 
         Raises:
             ValueError: naming them, and what to do.
@@ -57,6 +55,12 @@ def _refuse_misfits_by_class(cls: type, arguments: Mapping[str, Any]) -> None:
         if left and "__init__" in vars(kind):
             refuse_misfits(kind, left)
             left = {name: value for name, value in left.items() if name not in signature_of(kind)}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """The defaults of a class's arguments, and of those that it passes on to its bases."""
+    kinds = [kind for kind in reversed(cls.__mro__) if "__init__" in vars(kind)]
+    return {name: p.default for kind in kinds for name, p in signature_of(kind).items() if p.default is not p.empty}
 
 
 def _flat(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
