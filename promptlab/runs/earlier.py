@@ -7,6 +7,7 @@ there is no Result yet) is put aside instead, and what it held is made again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, Newer
 from promptlab.saved.load import read_learned
 from promptlab.support.files import set_aside
 
+log = logging.getLogger(__name__)
 _AGAIN = "force=true computes it again, and keeps a damaged result under another name; promptlab verify {} checks all"
 
 
