@@ -1,6 +1,7 @@
 from .items import Dataset as Dataset
 from .items import ImageSource as ImageSource
 from .items import Items as Items
+from .pictures.picture import as_rgb as as_rgb
 from .pictures.reading import Reading as Reading
 from .readers.features import read_features as read_features
 from .readers.folder import read_folder as read_folder

@@ -85,6 +85,10 @@ def as_rgb(image: Image.Image, reading: Reading = USUAL) -> Image.Image:
 
     Raises:
         PictureError: for values that can't be read.
+
+    Example:
+        >>> as_rgb(Image.new("I;16", (1, 1), 65535)).getpixel((0, 0))
+        (255, 255, 255)
     """
     grey = grey_of_picture(image, reading.grey_bits)
     if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
