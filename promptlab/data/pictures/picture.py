@@ -67,10 +67,10 @@ def open_picture(
     except PictureError as error:  # of a sound file
         raise PictureError(f"image can't be read: {name} ({error})", error.reason) from None
     except Exception as error:  # Pillow's decoders raise many kinds
-        reason, cure = _reason(error, file), if_damaged
-        if isinstance(error, UnidentifiedImageError) and (missing := what_is_missing(file)) is not None:
-            reason, cure = f"it is {missing}", ""
-        raise PictureError(f"image can't be read: {name} ({reason}){cure and f'. {cure}'}", reason) from error
+        reason = _reason(error, file)
+        raise PictureError(
+            f"image can't be read: {name} ({reason}){if_damaged and f'. {if_damaged}'}", reason
+        ) from error
 
 
 def as_rgb(image: Image.Image, reading: Reading = USUAL) -> Image.Image:
@@ -139,6 +139,8 @@ def _reason(error: Exception, file: str | Path | BinaryIO) -> str:
         return "it is a folder"
     if isinstance(file, str | Path) and os.path.exists(file) and os.path.getsize(file) == 0:
         return "the file is empty"
+    if isinstance(error, UnidentifiedImageError) and (missing := what_is_missing(file)) is not None:
+        return f"it is {missing}"
     if isinstance(error, UnidentifiedImageError):
         return f"cannot identify a picture in it; {_FORMAT_CURE}"
     return str(error) or type(error).__name__
