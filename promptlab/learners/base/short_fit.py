@@ -11,7 +11,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
 
 EPOCHS = 3
-"""Of every gradient stage, a step each."""
+"""Of every gradient stage, a step each, the first ones after its warm-up: smaller steps would hide what they change."""
 _CUT = 1
 """How many of them are done when a fit is cut in two."""
 
@@ -87,7 +87,7 @@ def _steps(stage: GradientStage, optimiser: torch.optim.Optimizer, batch: Batch,
     for epoch in epochs:
         seen = as_seen(stage, batch)._replace(generator=torch.Generator().manual_seed(epoch))
         for group, own in zip(optimiser.param_groups, stage.all_groups(), strict=True):
-            group["lr"] = stage.optim.lr_at(epoch, factor=own.lr_factor)
+            group["lr"] = stage.optim.lr_at(stage.optim.warmup_epochs + epoch, factor=own.lr_factor)
         optimiser.zero_grad()
         stage.loss(seen).backward()  # type: ignore[no-untyped-call]
         if stage.after_backward is not None:
