@@ -84,8 +84,7 @@ def _protocol(node: Mapping[str, Any]) -> Choice:
     kind = target_of(node, "protocol")
     if kind.__module__.startswith("promptlab.") and node.get("name") != usual_name(kind):
         raise ConfigError(
-            f"protocol.name={node.get('name')}: recipes go by this name, and {kind.__name__} is called "
-            f"{usual_name(kind)}; leave it out"
+            f"protocol.name={node.get('name')}: recipes go by this name, which is {usual_name(kind)} here: leave it out"
         )
     takes_targets = "targets" in signature_of(kind)
     return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())

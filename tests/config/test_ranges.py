@@ -86,7 +86,7 @@ NAMED = [
     (["learner=ship", "inner.n_ctx=0"], "learner.inner.n_ctx=0: a whole number from 1"),
     (["learner=ship", "inner.class_names=[a]"], "learner.inner.class_names is given by the run itself"),
     (["learner=ship", "inner=maple"], "learner: SHIP makes features, but the learner inside it needs images"),
-    (["protocol.name=anything"], "protocol.name=anything: recipes go by this name, and base_to_new is called"),
+    (["protocol.name=anything"], "protocol.name=anything: recipes go by this name, which is base_to_new"),
     (["protocol=few_shot", "protocol.name=base_to_new"], "protocol.name=base_to_new: recipes go by this name"),
     (["protocol=cross_dataset", "protocol.targets=[1]"], "protocol.targets: 1 is no name of `promptlab list datasets`"),
     (["shots=1000000000000000000"], "shots=1000000000000000000: a whole number from 1 to 1,000,000 or all is needed"),
