@@ -60,8 +60,8 @@ def _register_backend() -> None:
 
     A job is too late for that: a process that waits for its first one never hears that there will be none.
     """
-    from joblib import register_parallel_backend
-    from joblib._parallel_backends import LokyBackend
+    from joblib import register_parallel_backend  # type: ignore[import-untyped]
+    from joblib._parallel_backends import LokyBackend  # type: ignore[import-untyped]
 
     class Ending(LokyBackend):  # type: ignore[misc]
         def configure(self, *args: Any, **kwargs: Any) -> Any:
