@@ -61,7 +61,7 @@ def check_labels(
     undecoded = [name for name in class_names if printable(name) != name]
     if undecoded:
         raise DatasetError(
-            f"{where}: {len(undecoded)} class names are no UTF-8: {printable(some_of(undecoded))}. Rename "
+            f"{where}: these class names are no UTF-8: {printable(some_of(undecoded))}. Rename "
             "what they are read from, or give names: dataset.class_names=FILE, one name per line"
         )
 

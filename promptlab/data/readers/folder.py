@@ -23,7 +23,7 @@ from promptlab.data.readers.labelled_paths import (
 )
 from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import printable, some_of
 
 
 def read_folder(
@@ -119,13 +119,13 @@ def read_folder(
         where=f"dataset {name} ({base})",
         problems=problems,
         validate=validate,
-        notes=[*found.notes, *_notes_of_links(links), *_notes_of_ignored(tree, found)],
+        notes=[printable(note) for note in (*found.notes, *_notes_of_links(links), *_notes_of_ignored(tree, found))],
         test=test,
         drawn=drawn,
         reading=reading,
         left_out=left_out,
     )
-    return replace(dataset, class_origins=tuple(", ".join(_origin(found, key)) for key in keys))
+    return replace(dataset, class_origins=tuple(printable(", ".join(_origin(found, key))) for key in keys))
 
 
 def _origin(found: Layout, key: str) -> list[str]:
@@ -139,8 +139,8 @@ def _origin(found: Layout, key: str) -> list[str]:
 def _notes_of_links(links: Sequence[str]) -> list[str]:
     if not links:
         return []
-    return [f"{len(links)} links lead to folders that were read already, or that hold this one, and are passed over: "
-            f"{some_of(links)}"]  # fmt: skip
+    said = "1 link is" if len(links) == 1 else f"{len(links)} links are"
+    return [f"{said} passed over, to folders that were read already or that hold this one: {some_of(links)}"]
 
 
 def _notes_of_ignored(tree: Folder, found: Layout) -> list[str]:
@@ -157,8 +157,9 @@ def _notes_of_ignored(tree: Folder, found: Layout) -> list[str]:
         place = PurePosixPath(file)
         inside = next((class_of[str(parent)] for parent in place.parents if str(parent) in class_of), "no class")
         kinds.setdefault(place.suffix.lower() or "without ending", Counter())[inside] += 1
-    return [f"{len(ignored)} files are ignored, which are no images or in no class's folder: {some_of(ignored)} "
-            f"({_by_kind(kinds)})"]  # fmt: skip
+    one = len(ignored) == 1
+    said = "1 file is ignored, which is no image" if one else f"{len(ignored)} files are ignored, which are no images"
+    return [f"{said} or in no class's folder: {some_of(ignored)} ({_by_kind(kinds)})"]
 
 
 def _by_kind(kinds: Mapping[str, Counter[str]]) -> str:

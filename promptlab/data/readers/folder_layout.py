@@ -71,7 +71,8 @@ def layout_of(tree: Folder, where: str, *, classes: Classes | None = None, test:
         _refuse_flat(folders, place, test)
         splits = {split: _by_class(folder.folders, place, classes) for split, folder in folders.items()}
     else:
-        splits = _splits_inside_classes(tree, place, notes) or {"": _by_class(tree.folders, place, classes)}
+        inside = _splits_inside_classes(tree, place, notes) if classes is None else {}
+        splits = inside or {"": _by_class(tree.folders, place, classes)}
     splits = _spelled_as_in_the_first(splits, notes)
     return Layout(_tested(splits, place, test, notes), tuple(notes))
 
@@ -138,7 +139,7 @@ def _splits_inside_classes(tree: Folder, where: str, notes: list[str]) -> dict[s
     """Classes that hold split folders; none if they don't."""
     holding = tree.holding()
     inside = {folder.name: {split_of_folder(part.name) for part in folder.holding()} for folder in holding}
-    split = [folder.name for folder in holding if "train" in inside[folder.name] and len(inside[folder.name]) > 1]
+    split = [name for name, words in inside.items() if "train" in words and len(words - {None}) > 1]
     if not split:
         return {}
     whole = [f.name for f in holding if not f.images and inside[f.name] and None not in inside[f.name]]

@@ -173,6 +173,12 @@ def test_nested_classes_are_a_question_with_what_each_answer_gives(tmp_path):
     assert counts(inner) == (6, 3, 3)
 
 
+def test_a_class_called_train_inside_another_is_no_split(tmp_path):
+    read(tmp_path, "ride/train/3", "ride/bus/3", "pet/cat/3", "pet/dog/3", classes="outer")
+    with pytest.raises(DatasetError, match=r"dataset\.classes=inner for 4 \(bus, cat, dog and 1 more\)"):
+        read(tmp_path)
+
+
 def test_folders_of_one_name_in_several_are_one_class_or_each_one(tmp_path):
     files = ("art/cup/4", "art/fan/4", "photo/cup/4", "photo/fan/4")
     with pytest.raises(DatasetError, match=r"inner for 2 \(cup, fan\); dataset\.classes=path for 4 \(art cup, art fan"):
@@ -232,7 +238,7 @@ def test_links_are_followed_and_no_folder_is_read_twice(tmp_path):
     (mine / "ant" / "9.png").symlink_to(mine / "ant" / "0.png")
     data = read_folder("mine", mine, validate=False)
     assert (data.class_names, sum(counts(data))) == (("ant", "bee", "cow"), 5 + 4 + 5)
-    assert data.notes[0].startswith("4 links lead to folders that were read already, or that hold this one")
+    assert data.notes[0].startswith("4 links are passed over, to folders that were read already or that hold this one")
     assert data.notes[0].endswith("ant/self, ant/up, bee/ants, bee/top")
 
 
@@ -248,7 +254,7 @@ def test_names_that_are_no_utf8(tmp_path):
     os.mkdir(folder)
     for number in range(4):
         open(folder + b"/\xe4%d.png" % number, "wb").close()
-    with pytest.raises(DatasetError, match=r"1 class names are no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
+    with pytest.raises(DatasetError, match=r"these class names are no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
         read_folder("mine", tmp_path, validate=False)
     data = read_folder("mine", tmp_path, class_names=["rubbish", "bee"], validate=False)
     assert data.class_names == ("rubbish", "bee")
