@@ -69,7 +69,8 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: naming the key or the dataset, and what is allowed.
     """
     from promptlab.config.choices import choice_of
-    from promptlab.config.compose import node_of, quoted
+    from promptlab.config.compose import node_of
+    from promptlab.config.quoting import quoted
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
