@@ -84,7 +84,9 @@ def _is_other_than_text(parsed: Override, sweeps: bool) -> bool:
         return not sweeps or any(
             isinstance(element, bool | int | float) for element in getattr(parsed.value(), "list", ())
         )
-    value = parsed.value()
+    value, written = parsed.value(), (parsed.input_line or "").partition("=")[2]
+    if isinstance(value, str) and not set(written) & set("\\'\"$"):
+        return value != written  # a function of the grammar's, such as sort(b,a)
     return value is not None and not isinstance(value, str | QuotedString)
 
 

@@ -93,9 +93,9 @@ def next_command(command: Sequence[str], result: Result) -> str:
     """
     if not command:
         return "promptlab -m seed=1,2,3 for an interval; promptlab list learners; promptlab --help"
-    parts = result.evaluations.values()
-    if all(part.metrics is not None and part.metrics.top1 == part.zero_shot.top1 for part in parts):
-        return ""
+    scores = [(part.metrics, part.zero_shot) for part in result.evaluations.values()]
+    if all(own is not None and base is not None and own.top1 == base.top1 for own, base in scores):
+        return ""  # seeds change nothing
     words = [word for word in command if not word.startswith("seed=")]
     return f"{shlex.join(['promptlab', '-m', *words, 'seed=1,2,3'])} for an interval"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -44,7 +45,7 @@ class SweepTable(Callback):
         self.varies, self.flags, self.optional = tuple(varies), tuple(flags), tuple(optional)
 
     @classmethod
-    def of(cls, hydra: DictConfig) -> SweepTable:
+    def of(cls, hydra: HydraConf) -> SweepTable:
         """As the configuration of a job has it."""
         node = dict(hydra.callbacks.sweep_table)
         return cls(**{key: value for key, value in node.items() if key != "_target_"})

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 INTERRUPTED = 130
 """What an interrupted command ends with."""
@@ -64,11 +63,12 @@ def end_with(status: int) -> None:
         os._exit(status)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(*_: object) -> None:
     global _asked
     if _asked:
         os.write(2, MESSAGE.encode())
         os._exit(INTERRUPTED)
     _asked = True
-    sys.unraisablehook = lambda unraisable: None  # raised inside a finaliser it would be printed, and go on
+    # raised inside a finaliser it would be printed, and the work would go on
+    setattr(sys, "unraisablehook", lambda _: None)  # noqa: B010
     raise KeyboardInterrupt

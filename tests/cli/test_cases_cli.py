@@ -29,9 +29,10 @@ def run_main(capsys, *arguments):
 
 
 @pytest.fixture
-def only_checked(monkeypatch):
+def only_checked(monkeypatch, tmp_path):
     """Runs end where they would begin; what they would have been is gathered."""
     begun = []
+    monkeypatch.chdir(tmp_path)  # Hydra makes the folders of results
 
     def run(settings):
         begun.append(settings)
@@ -44,7 +45,7 @@ def only_checked(monkeypatch):
 @pytest.mark.parametrize("name", ["pics a=b", "Fotos (1)", "数据"])
 def test_paths_that_hydra_parses(capsys, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    pictures(tmp_path / name, ["red circle", "blue star"], each=6)
+    pictures(tmp_path / name, 3, 6)
     status, out, err = run_main(capsys, *QUICK, "shots=1", "dataset=folder", "dataset.name=n", f"dataset.path={name}")
     assert status == 0, err
     assert "n, few_shot" in out

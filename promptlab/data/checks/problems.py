@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from promptlab.data.items import Dataset
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import printable, some_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def counted(what: str, names: Sequence[str]) -> list[str]:
 
 def noted(dataset: Dataset, findings: Sequence[Finding]) -> Dataset:
     """The dataset with findings among its notes, so that every Result has them; they are logged as warnings too."""
-    lines = [finding.line(_NAMES_IN_A_NOTE) for finding in findings]
+    lines = [printable(finding.line(_NAMES_IN_A_NOTE)) for finding in findings]
     for line in lines:
         log.warning("dataset %s: %s", dataset.name, line)
     return replace(dataset, notes=(*dataset.notes, *lines))
