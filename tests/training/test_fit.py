@@ -113,7 +113,7 @@ def test_validation_keeps_the_best_epoch(clip, bank):
 
 
 def test_a_diverging_loss_stops_the_run(clip, bank):
-    learner = coop(clip, lr=1e30, warmup_epochs=0, schedule="constant")
+    learner = coop(clip, lr=1000.0, weight_decay=1000.0, warmup_epochs=0, schedule="constant")
     with pytest.raises(
         FloatingPointError, match=r"context: the loss is (nan|inf) in epoch \d+, step \d+.*try a smaller"
     ):
