@@ -47,7 +47,7 @@ class SweepTable(Callback):
     @classmethod
     def of(cls, hydra: HydraConf) -> SweepTable:
         """As the configuration of a job has it."""
-        node = dict(hydra.callbacks.sweep_table)
+        node = dict(hydra.callbacks["sweep_table"])
         return cls(**{key: value for key, value in node.items() if key != "_target_"})
 
     def place_of(self, number: int) -> str:
