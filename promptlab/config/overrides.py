@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from promptlab.config.groups import choices
@@ -161,7 +161,7 @@ def _require_choice(override: Override) -> None:
     group = override.key_or_group
     if group not in (*OPEN_GROUPS, "experiment") or override.is_sweep_override():
         return
-    if not isinstance(override.value(), (str, QuotedString, *((list,) if group == "experiment" else ()))):
+    if not isinstance(override.value(), (str, *((list,) if group == "experiment" else ()))):
         line = (override.input_line or "").lstrip("+")
         raise ConfigError(f"{line}: a name is needed; allowed are {', '.join(choices(group))}")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from promptlab.config.groups import annotation_of, choices
@@ -65,6 +65,21 @@ def readable(override: str, folders: Sequence[Path] = (), *, sweeps: bool = Fals
     return f"{key}={quoted(value)}"
 
 
+def as_typed(override: str, folders: Sequence[Path] = ()) -> str:
+    """An override without the quotes that :func:`readable` would put around its value again.
+
+    Example:
+        >>> as_typed("results='r[1]'"), as_typed("learner.ctx_init='5'")
+        ('results=r[1]', 'learner.ctx_init=5')
+    """
+    parsed = _parsed(override)
+    key, _, value = override.partition("=")
+    if parsed is None or not value.startswith("'") or not isinstance(parsed.value(), str):
+        return override
+    plain = f"{key}={parsed.value()}"
+    return plain if readable(plain, folders) == override else override
+
+
 def _one(key: str, value: str) -> str:
     """One of the values of a sweep over texts."""
     parsed = _parsed(f"{key}={value}")
@@ -87,7 +102,7 @@ def _is_other_than_text(parsed: Override, sweeps: bool) -> bool:
     value, written = parsed.value(), (parsed.input_line or "").partition("=")[2]
     if isinstance(value, str) and not set(written) & set("\\'\"$"):
         return value != written  # a function of the grammar's, such as sort(b,a)
-    return value is not None and not isinstance(value, str | QuotedString)
+    return value is not None and not isinstance(value, str)
 
 
 def _takes_text(key: str, folders: Sequence[Path]) -> bool:

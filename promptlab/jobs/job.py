@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from promptlab.config.check import check
 from promptlab.config.keys import without_untaken
+from promptlab.config.quoting import as_typed
 from promptlab.config.settings import Settings
 from promptlab.jobs.disk import naming_folders
 from promptlab.jobs.shown import show
@@ -60,7 +61,7 @@ def run_in_sweep(cfg: DictConfig) -> dict[str, Any]:
     """
     job = HydraConfig.get()
     table: SweepTable = SweepTable.of(job)
-    cfg, given = without_untaken(cfg, table.optional), [word.lstrip("+") for word in job.overrides.task]
+    cfg, given = without_untaken(cfg, table.optional), [as_typed(word.lstrip("+")) for word in job.overrides.task]
     overrides = [word for word in given if not _is_left_out(word.partition("=")[0], cfg, table.optional)]
     place = f"{table.place_of(job.job.num)}  {table.varying(overrides)}".rstrip()
     try:

@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from promptlab.report.table import sweep_table
+from promptlab.results.document import Result, ResultError
 from promptlab.results.store import RESULT_NAME, read_result
 from promptlab.support.console import console, say
 from promptlab.support.files import write_text_atomic
@@ -47,8 +48,8 @@ class SweepTable(Callback):
     @classmethod
     def of(cls, hydra: HydraConf) -> SweepTable:
         """As the configuration of a job has it."""
-        callbacks: Any = hydra.callbacks
-        return cls(**{key: value for key, value in callbacks.sweep_table.items() if key != "_target_"})
+        node = dict(hydra.callbacks["sweep_table"])
+        return cls(**{key: value for key, value in node.items() if key != "_target_"})
 
     def place_of(self, number: int) -> str:
         """Which run of how many: ``3/45``."""
@@ -82,10 +83,15 @@ def show_sweep(*, as_json: bool = False, total: int | None = None) -> int:
     folder = SweepTable.folder
     notes = [] if folder is None else sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
     runs = [json.loads(note.read_text(encoding="utf-8")) for note in notes]
-    done = [read_result(Path(run["folder"], RESULT_NAME)) for run in runs if "folder" in run]
+    results = [_result_of(run) for run in runs]
+    done = [result for result in results if result is not None]
     if as_json:
-        results = iter(json.loads(result.to_json()) for result in done)
-        say(json.dumps([{**run, "result": next(results)} if "folder" in run else run for run in runs], indent=1))
+        shown = zip(runs, results, strict=True)
+        say(
+            json.dumps(
+                [run if it is None else {**run, "result": json.loads(it.to_json())} for run, it in shown], indent=1
+            )
+        )
     elif done:
         console().print(sweep_table(done))
     failed = len(runs) - len(done)
@@ -95,3 +101,14 @@ def show_sweep(*, as_json: bool = False, total: int | None = None) -> int:
     if total is not None and len(runs) < total:
         say(f"{len(done)} of {counted(total, 'run')} done; the same command goes on with the others", stderr=True)
     return failed
+
+
+def _result_of(run: dict[str, Any]) -> Result | None:
+    """The Result of a run, None if it failed or its document can't be read any more, which is said."""
+    if "folder" not in run:
+        return None
+    try:
+        return read_result(Path(run["folder"], RESULT_NAME))
+    except ResultError as error:
+        say(str(error), stderr=True)
+        return None

@@ -39,7 +39,7 @@ def written(path: str) -> Written | None:
     Example:
         >>> found = written("promptlab.learners.CoOp")
         >>> found.name, found.parameters["n_ctx"], found.said["csc"]
-        ('CoOp', 'int | None', 'whether every class has a context of its own.')
+        ('CoOp', 'int | None', "class-specific contexts. They can't be moved to other classes.")
         >>> written("promptlab.learners.CoOpp") is None
         True
     """
