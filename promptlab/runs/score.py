@@ -68,7 +68,7 @@ def score(
             top_ids=ids.numpy().astype(np.int32),
             top_probabilities=probabilities.numpy(),
             image_ids=pack_content_ids(evaluation.items.content_ids()),
-            files=tuple(evaluation.items.source.describe(int(index)) for index in evaluation.items.indices),
+            files=tuple(printable(evaluation.items.source.describe(int(i))) for i in evaluation.items.indices),
         )
         write_predictions(folder, predictions)
     result = EvaluationResult(
