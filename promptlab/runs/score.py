@@ -23,6 +23,7 @@ from promptlab.results.statistics import harmonic_mean
 from promptlab.runs.baseline import zero_shot_scores
 from promptlab.runs.calibrate import Bias
 from promptlab.runs.facts import Target
+from promptlab.support.words import printable
 
 
 @dataclass(frozen=True)
