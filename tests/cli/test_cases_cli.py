@@ -34,7 +34,7 @@ def only_checked(monkeypatch, tmp_path):
     begun = []
     monkeypatch.chdir(tmp_path)  # Hydra makes the folders of results
 
-    def run(settings):
+    def run(settings, **kwargs):
         begun.append(settings)
         raise PromptlabError("would run")
 
