@@ -111,5 +111,5 @@ def given_path(name: str, path: str | Path | None, what: str) -> Path:
     found = Path(path).expanduser().absolute()
     reads.note(found)
     if not found.exists():
-        raise DatasetError(f"dataset {name}: there is no {what} at {found}")
+        raise DatasetError(f"dataset {name}: nothing is at {found}, where {what} is needed")
     return found
