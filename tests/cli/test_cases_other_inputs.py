@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from promptlab import load_results, read_csv, read_folder
+from promptlab import ZeroShot, load_clip, load_results, predict, read_csv, read_folder
 from promptlab.cli.main import main
 from promptlab.support.errors import DatasetError
 from tests.helpers.drawn import pictures
@@ -123,3 +124,55 @@ def test_a_workbook_is_no_table(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
     with pytest.raises(DatasetError, match=r"it is an archive or a workbook \(\.xlsx\): save it as CSV in UTF-8"):
         read_csv("mine", tmp_path / "list.csv")
+
+
+def test_pictures_of_no_kind_that_is_read_are_counted(tmp_path):
+    for name in ("cat/1.svg", "cat/2.tga", "dog/1.svg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(
+        DatasetError, match=r"3 files are ignored.*\(2 \.svg: cat 1, dog 1; 1 \.tga: cat 1\); \.jpg, "
+    ):
+        read(tmp_path)
+
+
+def test_readers_name_an_option_that_is_none_of_theirs(drawn):
+    root, _ = drawn
+    for option in ({"test": "some"}, {"classes": "leaves"}, {"split_seed": "one"}):
+        ((key, value),) = option.items()
+        with pytest.raises(ValueError, match=rf"read_folder\({key}='{value}'\): .* is needed"):
+            read_folder("mine", root, **option)
+
+
+def test_a_path_in_the_place_of_the_name_is_told(drawn):
+    with pytest.raises(DatasetError, match=r"or path='.*' in Python, where the first argument is the name"):
+        read_folder(drawn[0])
+
+
+def test_a_dataset_prints_in_a_line(drawn):
+    data = read(drawn[0])
+    assert repr(data) == "Dataset(mine: 8 classes; 0 train, 0 val, 32 test; split: all images are test images)"
+    assert repr(data.test) == "Items(32 of FileImages)"
+
+
+def test_a_template_may_be_a_path(drawn, tmp_path):
+    (tmp_path / "prompt.txt").write_text("a drawing of a {}.\n")
+    assert read(drawn[0], template=tmp_path / "prompt.txt").template == "a drawing of a {}."
+
+
+def test_learners_refuse_names_that_can_be_read_once_and_classes_without_an_order():
+    clip = load_clip("demo")
+    with pytest.raises(ValueError, match="class_names is a generator: give a list of names"):
+        ZeroShot(clip, (name for name in ("cat", "dog")))
+    with pytest.raises(ValueError, match="class_names is a NoneType: give a list of names"):
+        ZeroShot(clip, ["cat"]).rebind(None)
+    with pytest.raises(ValueError, match="the classes are a set: give a list, whose order counts"):
+        ZeroShot(clip, ["cat", "dog"]).select({0, 1})
+    with pytest.raises(ValueError, match="no classes are chosen"):
+        ZeroShot(clip, ["cat", "dog"]).select([])
+
+
+def test_an_array_of_grey_and_alpha_is_no_batch():
+    """Of (H, W, 2) every row of pixels was taken for a picture."""
+    with pytest.raises(DatasetError, match=r"an array of shape \(32, 32, 2\) is no picture"):
+        predict(ZeroShot(load_clip("demo"), ["cat", "dog"]), np.zeros((32, 32, 2), dtype=np.uint8))
