@@ -31,6 +31,8 @@ def checked_names(class_names: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(f"class_names={class_names!r} is one text: give a list of names, [{class_names!r}]")
     if isinstance(class_names, Set | Mapping):
         raise ValueError(f"class_names is a {type(class_names).__name__}: give a list of names, whose order counts")
+    if not hasattr(class_names, "__len__"):  # None; what can be read once only, too, as learners read names again
+        raise ValueError(f"class_names is a {type(class_names).__name__}: give a list of names, ['cat', 'dog']")
     names: tuple[Any, ...] = tuple(class_names)
     for place, name in enumerate(names):
         if not isinstance(name, str):
@@ -59,6 +61,8 @@ def indices_of(classes: Sequence[int | str], class_names: Sequence[str]) -> tupl
     """
     if isinstance(classes, str) or not hasattr(classes, "__iter__"):
         raise ValueError(f"{classes!r} is one class: give a list, [{classes!r}]")
+    if isinstance(classes, Set | Mapping):
+        raise ValueError(f"the classes are a {type(classes).__name__}: give a list, whose order counts")
     indices = tuple(_index_of(which, class_names) for which in classes)
     twice = [class_names[index] for index, count in Counter(indices).items() if count > 1]
     if twice:

@@ -13,6 +13,8 @@ _SMALL, _LARGE = "a-zß-öø-ÿ", "A-ZÀ-ÖØ-Þ"
 _CAMEL_CASE = re.compile(f"[{_SMALL}]{{2}}[{_LARGE}][{_SMALL}]{{2}}")
 _WORDNET_ID = re.compile(r"(?<![A-Za-z0-9])n\d{8}(?!\d)")
 _CODE = re.compile(r"[a-z]+\d+|(?=[0-9a-f]*\d)[0-9a-f]{12,}")
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
+_MISSING = ("na", "n/a", "#n/a", "<na>", "nan", "null", "none", "unknown", "?", "-")
 _NUMBERED = re.compile(r"(\d+)[.)_\s-]")
 
 
@@ -68,6 +70,12 @@ def _no_words(names: Sequence[str], template: str) -> list[str]:
 def _kind(name: str) -> str:
     """What a name looks like that isn't made of words; nothing of one that is."""
     parts = name.split("_")
+    if name.strip().lower() in _MISSING:
+        return "a missing value?"
+    if name.strip().lower() in ("true", "false", "yes", "no"):
+        return "a truth value"
+    if _DATE.match(name):
+        return "a date"
     if re.fullmatch(r"[\d.,\s]+", name):
         return "a number"
     if _WORDNET_ID.search(name) or _CODE.fullmatch(name):

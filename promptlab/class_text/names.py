@@ -8,7 +8,13 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from os import PathLike
 
-from promptlab.class_text.names_file import keyed_by_first_word, named_by_key, read_class_names, texts_of
+from promptlab.class_text.names_file import (
+    keyed_by_a_word,
+    named_by_key,
+    read_class_names,
+    right_way_round,
+    texts_of,
+)
 from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import some_of
@@ -35,7 +41,7 @@ def in_label_order(keys: Iterable[str]) -> list[str]:
 
 
 def names_for(keys: Sequence[str], given: ClassNames | None) -> tuple[str, ...]:
-    """Names for prompts, in the order of ``keys``; the keys themselves where nothing else is given.
+    """Names for prompts, in the order of ``keys``; the keys themselves, without blanks around, where nothing is given.
 
     Names that hold every key, in whatever order and spelling, belong to the keys that they are; others belong to the
     keys by their place.
@@ -55,9 +61,10 @@ def names_for(keys: Sequence[str], given: ClassNames | None) -> tuple[str, ...]:
         ('rose', '2')
     """
     if given is None:
-        return tuple(keys)
+        return tuple(re.sub(r"[\t\r\n]+", " ", key).strip() for key in keys)
     where = f"class names ({given})" if isinstance(given, str | PathLike) else "class names"
     names = _values(given, where, keys)
+    names = right_way_round(names, keys) if isinstance(names, Mapping) else names
     return _by_key(keys, names, where) if isinstance(names, Mapping) else _by_place(keys, names, where)
 
 
@@ -75,10 +82,11 @@ def names_of_numbers(given: ClassNames | None) -> tuple[str, ...]:
         raise DatasetError("labels are numbers: set dataset.class_names to a text file with their names, one per line")
     names = _values(given, "class names")
     if not isinstance(names, Mapping):
-        numbered = keyed_by_first_word(names, [str(label) for label in range(len(names))])
+        numbered = keyed_by_a_word(names, [str(label) for label in range(len(names))])
         if numbered is None:
             return tuple(names)
         names = numbered
+    names = right_way_round(names, [str(label) for label in range(len(names))])
     by_number = {str(int(key)) if key.isdecimal() else key: name for key, name in names.items()}
     if by_number.keys() != {str(label) for label in range(len(names))}:
         raise DatasetError(
@@ -101,6 +109,7 @@ def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[st
     keys = in_label_order(labels)
     names = None if given is None else _values(given, "class names", keys)
     if isinstance(names, Mapping):
+        names = right_way_round(names, keys)
         form, own = _told_apart(keys)
         if own.keys() <= {form(key) for key in names}:
             return dict(zip(keys, _by_key(keys, names, "class names"), strict=True))
@@ -129,7 +138,7 @@ def _by_key(keys: Sequence[str], names: Mapping[str, str], where: str) -> tuple[
         )
     if unknown:
         log.info("%s: %d of other classes are passed over: %s", where, len(unknown), some_of(unknown))
-    return tuple(found.get(key, key) for key in keys)
+    return tuple(found.get(key, key.strip()) for key in keys)
 
 
 def _by_place(keys: Sequence[str], names: Sequence[str], where: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Names of classes from a small file, in the forms that people have: the one reader for every kind of dataset.
 
 ==========================  ==============================================================================
-a text file                 a name per line; ``key<TAB>name`` or ``key: name`` on each; ``key name`` where the first
-                            words are the keys, as in CoOp's ``classnames.txt``
+a text file                 a name per line, perhaps in quotes; ``key<TAB>name`` or ``key: name`` on each; ``key name``
+                            where the first words are the keys, as in CoOp's ``classnames.txt``, ``name key`` where the
+                            last are; lines ``# ...`` are comments
 a table (``.csv, .tsv``)    one column of names, or two, key and name; a line of column names may say which is which
 JSON                        a list of names, or an object of key to name
 ==========================  ==============================================================================
@@ -15,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def read_class_names(path: str | Path, keys: Collection[str] = ()) -> list[str] 
         return _of_json(text, where)
     if file.suffix.lower() in _TABLES:
         return _of_table(text, _TABLES[file.suffix.lower()], where)
-    return _of_lines([line.strip() for line in text.splitlines() if line.strip()], keys, where)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _of_lines(_bare([line for line in lines if not re.match(r"#\s", line)]), keys, where)
 
 
 def texts_of(names: Iterable[Any], where: str) -> list[str]:
@@ -103,11 +105,36 @@ def named_by_key(pairs: Iterable[tuple[Any, Any]], where: str) -> dict[str, str]
     return {key: name.strip() for key, name in listed}
 
 
-def keyed_by_first_word(lines: Sequence[str], keys: Collection[str]) -> dict[str, str] | None:
-    """Lines ``key name`` as a mapping, if their beginnings hold all the keys; None if not.
+def keyed_by_a_word(lines: Sequence[str], keys: Collection[str]) -> dict[str, str] | None:
+    """Lines ``key name`` or ``name key`` as a mapping, if their beginnings or ends hold all the keys; None if not.
 
-    Behind a blank only what has a number in it counts as a key: ``house`` and ``house cat`` may both be names.
+    Beside a blank only what has a number in it counts as a key: ``house`` and ``house cat`` may both be names.
     """
+    turned = [" ".join(reversed(line.rsplit(maxsplit=1))) for line in lines]
+    last = _keyed_by_first_word(turned, keys)
+    if last is not None and len(set(last.values())) < len(last):  # level 1, level 2: the number is all that differs
+        last = None
+    return _keyed_by_first_word(lines, keys) or last
+
+
+def right_way_round(names: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
+    """A mapping of key to name, turned round where it says key by name: none of its keys is one, and all its names are.
+
+    Example:
+        >>> right_way_round({"rose": "1", "tulip": "2"}, ["1", "2"])
+        {'1': 'rose', '2': 'tulip'}
+    """
+    own = {_number_or_text(key) for key in keys}
+    turned = {name: key for key, name in names.items()}
+    whole = len(turned) == len(names) and own <= {_number_or_text(name) for name in turned}
+    return turned if own and whole and own.isdisjoint(map(_number_or_text, names)) else dict(names)
+
+
+def _number_or_text(key: str) -> str:
+    return str(int(key)) if key.isascii() and key.isdecimal() else key
+
+
+def _keyed_by_first_word(lines: Sequence[str], keys: Collection[str]) -> dict[str, str] | None:
     for between, only_ids in ((r"\s*[,;=|:]\s*", False), (r"[.)]?\s+", True)):
         pairs = [re.split(between, line, maxsplit=1) for line in lines]
         found = {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2 and pair[1].strip()}
@@ -147,7 +174,18 @@ def _of_lines(lines: list[str], keys: Collection[str], where: str) -> list[str] 
         raise DatasetError(f"{where}: {tabs} lines are key<TAB>name, but line {bare} has no tab: {lines[bare - 1]!r}")
     if all(": " in line for line in lines):
         return named_by_key((tuple(line.split(": ", 1)) for line in lines), where)  # type: ignore[misc]
-    return keyed_by_first_word(lines, keys) or lines
+    return keyed_by_a_word(lines, keys) or lines
+
+
+def _bare(lines: list[str]) -> list[str]:
+    """Lines without what all of them have around their text, as lists copied out of a program do: commas and quotes."""
+    for sign in (",", ";"):
+        if lines and all(line.endswith(sign) for line in (lines[:-1] or lines)):  # behind the last it is often left off
+            lines = [line.removesuffix(sign).rstrip() for line in lines]
+    for quote in ('"', "'"):
+        if lines and all(len(line) > 2 and line[0] == line[-1] == quote and line.count(quote) == 2 for line in lines):
+            lines = [line[1:-1].strip() for line in lines]
+    return lines
 
 
 def _of_table(text: str, separators: str, where: str) -> list[str] | dict[str, str]:

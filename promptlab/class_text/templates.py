@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -45,12 +46,13 @@ def template_for(dataset: str) -> str:
     return str(settings.get("template", DEFAULT_TEMPLATE))
 
 
-def template_of(given: str) -> str:
+def template_of(given: str | os.PathLike[str]) -> str:
     """A prompt that was given as it is, or as a small text file that holds it (which needs no quotes in a shell).
 
     Raises:
         ValueError: as :func:`check_template`, or if the file can't be read or has more than one line.
     """
+    given = os.fspath(given)
     path = Path(given).expanduser()
     if "{}" in given or not path.is_file():
         return check_template(given)

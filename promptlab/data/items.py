@@ -76,6 +76,9 @@ class Items:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __repr__(self) -> str:
+        return f"Items({len(self):,} of {type(self.source).__name__})"
+
     def take(self, positions: Sequence[int] | IntArray) -> Items:
         """The items at these positions, in this order."""
         rows = np.asarray(positions, dtype=np.int64)
@@ -145,3 +148,7 @@ class Dataset:
     class_origins: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     drawn: bool = False
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, split)):,} {split}" for split in SPLITS)
+        return f"Dataset({self.name}: {len(self.class_names):,} classes; {counts}; split: {self.split_source})"

@@ -80,5 +80,5 @@ def name_of(given: Given, position: int) -> str:
 
 
 def _is_one(pixels: npt.NDArray[Any] | Tensor) -> bool:
-    channels = (1, 3, 4)
-    return pixels.ndim == 2 or (pixels.ndim == 3 and (pixels.shape[0] in channels or pixels.shape[2] in channels))
+    first, last = (1, 3, 4), (1, 2, 3, 4)  # two channels, as of grey with alpha, are refused where it is read
+    return pixels.ndim == 2 or (pixels.ndim == 3 and (pixels.shape[0] in first or pixels.shape[2] in last))

@@ -57,7 +57,12 @@ class Predicted(Tensor):
 
         Args:
             k: how many; all C if there are fewer.
+
+        Raises:
+            ValueError: if it isn't at least 1.
         """
+        if k < 1:
+            raise ValueError(f"k={k}: at least 1 is needed")
         values, labels = self.probabilities.topk(min(k, self.shape[1]), dim=1)
         rows = zip(values.tolist(), labels.tolist(), strict=True)
         return [[(self.class_names[i], value) for value, i in zip(*row, strict=True)] for row in rows]

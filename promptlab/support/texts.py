@@ -82,5 +82,9 @@ def text_lines(path: str | Path) -> list[str]:
 def _refuse_wider(start: bytes) -> None:
     if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
         raise UnicodeDecodeError("utf-8", start, 0, 4, _CURE.format("UTF-32"))
+    if start[:4] == b"PK\x03\x04":
+        raise UnicodeDecodeError(
+            "utf-8", start, 0, 4, "it is an archive or a workbook (.xlsx): save it as CSV in UTF-8"
+        )
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in start:
         raise UnicodeDecodeError("utf-8", start, 0, min(len(start), 2), _CURE.format("UTF-16"))

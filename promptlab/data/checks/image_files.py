@@ -43,6 +43,7 @@ class ImageFiles:
         """Everything that is wrong."""
         return [
             *counted(f"images are missing under {self.root}", self.missing),
+            *_much_alike(self.root, self.missing),
             *counted("images are links to files that are missing", self.gone),
             *counted("images are empty files", self.empty),
             *shortened(self.look.problems, PROBLEMS_LISTED),
@@ -109,6 +110,18 @@ def without_bad(
     kept = {split: [row for row in rows if row[0] not in bad] for split, rows in lists.items()}
     names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
     return kept, [Finding("images can't be read and are left out (skip_bad)", names)] if bad else []
+
+
+def _much_alike(root: Path, missing: Sequence[str]) -> list[str]:
+    """What is there in place of a missing file, if it differs from that in its ending or its case alone."""
+    for path in missing[:1]:
+        folder, _, name = path.rpartition("/")
+        there = sorted(names_in(os.path.join(root, folder)))
+        for form in (str.casefold, lambda file: os.path.splitext(file)[0].casefold()):
+            alike = [_join(folder, file) for file in there if form(file) == form(name)]
+            if alike:
+                return [f"there is {alike[0]}, though: paths need the ending and the case that the files have"]
+    return []
 
 
 def _size(path: str) -> int | None:

@@ -57,7 +57,8 @@ class Grey:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader of numbers should know."""
-        deep = f"were read as {self.bits}-bit grey by their largest value (set grey_bits={self.room} if they are dark)"
+        most = min(self.room, 32)
+        deep = f"were read as {self.bits}-bit grey by their largest value (set grey_bits={most} if they are dark)"
         return tuple(
             remark
             for remark in (deep * bool(self.room), "hold values below 0, read as black" * self.negative)

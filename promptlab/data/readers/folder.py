@@ -12,6 +12,7 @@ from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.checks.image_files import without_bad
 from promptlab.data.checks.problems import Finding
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.pictures.formats import IMAGE_SUFFIXES
 from promptlab.data.pictures.reading import MAX_PIXELS, Reading
 from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.folder_layout import Classes, Layout, layout_of
@@ -23,6 +24,7 @@ from promptlab.data.readers.labelled_paths import (
 )
 from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import refuse_misfits
 from promptlab.support.words import printable, some_of
 
 
@@ -83,6 +85,7 @@ def read_folder(
         >>> len(read_folder("pets", folder.name, test="all", validate=False).test)
         4
     """
+    refuse_misfits(read_folder, {"classes": classes, "test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     base = given_path(name or "folder", path, "a folder of images")
     name = own_name(name, "folder", base)
@@ -92,7 +95,9 @@ def read_folder(
     found = layout_of(tree, str(base), classes=classes, test=test)
     keys = in_label_order({key for by_class in found.splits.values() for key in by_class})
     if not tree.holds_images():
-        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed")
+        others = _notes_of_ignored(tree, found)
+        said = f". {others[0][0].upper()}{others[0][1:]}; {', '.join(IMAGE_SUFFIXES)} are read" if others else ""
+        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed{said}")
     if not keys:
         raise DatasetError(
             f"dataset {name}: {base} holds no folders of images, but {len(tree.images)} images "

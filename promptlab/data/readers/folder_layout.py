@@ -65,14 +65,14 @@ def layout_of(tree: Folder, where: str, *, classes: Classes | None = None, test:
     notes: list[str] = []
     tree = _inside_wrappers(tree, notes)
     place = f"{where}/{tree.path}" if tree.path else where
-    folders = _split_folders(tree, place)
+    folders = _split_folders(tree, place, notes)
     if folders:
         folders = {split: _inside_wrappers(folder, notes, split) for split, folder in folders.items()}
         _refuse_flat(folders, place, test)
-        splits = {split: _by_class(folder.folders, place, classes) for split, folder in folders.items()}
+        splits = {split: _by_class(folder.folders, place, classes, notes) for split, folder in folders.items()}
     else:
         inside = _splits_inside_classes(tree, place, notes) if classes is None else {}
-        splits = inside or {"": _by_class(tree.folders, place, classes)}
+        splits = inside or {"": _by_class(tree.folders, place, classes, notes)}
     splits = _spelled_as_in_the_first(splits, notes)
     return Layout(_tested(splits, place, test, notes), tuple(notes))
 
@@ -90,16 +90,17 @@ def _inside_wrappers(folder: Folder, notes: list[str], split: str | None = None)
     return folder
 
 
-def _split_folders(tree: Folder, where: str) -> dict[str, Folder]:
+def _split_folders(tree: Folder, where: str, notes: list[str]) -> dict[str, Folder]:
     """The folders of the splits by split, or none if the folders are classes.
 
-    A lone ``train`` or ``test`` among others is a class.
+    A lone ``train`` or ``test`` among others is a class, which is noted.
     """
     holding = tree.holding()
     named = [(split, folder) for folder in holding if (split := split_of_folder(folder.name)) is not None]
     others = [folder.name for folder in holding if split_of_folder(folder.name) is None]
     found: dict[str, Folder] = {}
     if others and len({split for split, _ in named}) < 2:
+        notes += [f"folder {folder.path} is read as a class, as those beside it are" for _, folder in named]
         return found
     for split, folder in named:
         if split in found:
@@ -158,8 +159,8 @@ def _splits_inside_classes(tree: Folder, where: str, notes: list[str]) -> dict[s
     return splits
 
 
-def _by_class(folders: Sequence[Folder], where: str, classes: Classes | None) -> ByClass:
-    """Images by class, of folders that are classes or hold them.
+def _by_class(folders: Sequence[Folder], where: str, classes: Classes | None, notes: list[str]) -> ByClass:
+    """Images by class, of folders that are classes or hold them; of folders inside classes' own it is noted.
 
     Raises:
         DatasetError: if it isn't clear which, with what each reading would give.
@@ -169,6 +170,9 @@ def _by_class(folders: Sequence[Folder], where: str, classes: Classes | None) ->
         _add(outer, folder.name, folder.all_images(), folder.path)
     deeper = [part for folder in folders if not folder.images for part in folder.holding()]
     if classes == "outer" or (classes is None and len({part.name for part in deeper}) < 2):
+        beside = [part.path for folder in folders if folder.images for part in folder.holding()]
+        if beside and classes is None:
+            notes.append(f"images in folders beside a class's own images count as the class's: {some_of(beside)}")
         return outer
     leaves = [leaf for folder in folders for leaf in folder.walk() if leaf.images]
     start = len(folders[0].path) - len(folders[0].name) if folders else 0

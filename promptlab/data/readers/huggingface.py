@@ -32,6 +32,7 @@ from promptlab.data.sources.tables import TableImages
 from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import refuse_misfits
 from promptlab.support.words import shortened, some_of
 
 
@@ -88,6 +89,7 @@ def read_hf(
         Traceback (most recent call last):
         promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
+    refuse_misfits(read_hf, {"test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")

@@ -107,9 +107,11 @@ def given_path(name: str, path: str | Path | None, what: str) -> Path:
         DatasetError: if there is none, or nothing there.
     """
     if not path:
-        raise DatasetError(f"dataset {name} needs {what}: set dataset.path=...")
+        is_path = Path(name).exists()
+        meant = f", or path={str(name)!r} in Python, where the first argument is the name" if is_path else ""
+        raise DatasetError(f"dataset {name} needs {what}: set dataset.path=...{meant}")
     found = Path(path).expanduser().absolute()
     reads.note(found)
     if not found.exists():
-        raise DatasetError(f"dataset {name}: there is no {what} at {found}")
+        raise DatasetError(f"dataset {name}: nothing is at {found}, where {what} is needed")
     return found

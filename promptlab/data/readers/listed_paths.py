@@ -14,6 +14,7 @@ from pathlib import Path
 from promptlab.data.sources.files import names_in
 from promptlab.support.errors import DatasetError
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OF_WINDOWS = re.compile(r"([A-Za-z]:[\\/]|\\\\)")
 
 
@@ -49,8 +50,14 @@ def under_one_root(root: Path, listed: Sequence[str], where: str) -> tuple[Path,
         where: what messages begin with.
 
     Raises:
-        DatasetError: if paths are those of a Windows machine.
+        DatasetError: if paths are addresses, or those of a Windows machine.
     """
+    addresses = [path for path in listed if _ADDRESS.match(path)]
+    if addresses:
+        raise DatasetError(
+            f"{where}: {len(addresses)} paths are addresses: {addresses[0]}. Nothing is downloaded: fetch the images, "
+            "write the paths of their files, and name their folder by dataset.images=FOLDER."
+        )
     foreign = [path for path in listed if _OF_WINDOWS.match(path)] if os.sep == "/" else []
     if foreign:
         raise DatasetError(

@@ -29,6 +29,7 @@ from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import refuse_misfits
 
 
 def read_csv(
@@ -82,6 +83,7 @@ def read_csv(
         >>> data.class_names, len(data.train), len(data.test)
         (('cat', 'dog'), 2, 1)
     """
+    refuse_misfits(read_csv, {"test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a CSV file")
     name = own_name(name, "csv", file)
@@ -167,6 +169,7 @@ def read_json(
         >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
         ('cat', 'dog')
     """
+    refuse_misfits(read_json, {"test": test})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a JSON file")
     name = own_name(name, "json", file)

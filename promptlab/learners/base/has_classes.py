@@ -42,9 +42,11 @@ class HasClasses:
             class_indices: the classes, by number from 0 or by name.
 
         Raises:
-            ValueError: for what is no class of the learner, or a class that is there twice.
+            ValueError: for no classes, what is no class of the learner, or a class that is there twice.
         """
         indices = indices_of(class_indices, self.class_names)
+        if not indices:
+            raise ValueError("no classes are chosen: give at least one")
         return self._moved(ClassSet(tuple(self.class_names[i] for i in indices), indices=indices))
 
     def rebind(self, class_names: Sequence[str], template: str = DEFAULT_TEMPLATE) -> Self:

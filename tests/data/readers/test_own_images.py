@@ -147,7 +147,7 @@ def test_a_missing_path_is_said():
     for target, what in ((read_folder, "folder of images"), (read_csv, "CSV file"), (read_json, "JSON file")):
         with pytest.raises(DatasetError, match=rf"needs a {what}: set dataset\.path="):
             target("mine", None)
-        with pytest.raises(DatasetError, match=rf"there is no a? ?{what} at .*nowhere"):
+        with pytest.raises(DatasetError, match=rf"nothing is at .*nowhere, where an? {what} is needed"):
             target("mine", "nowhere")
 
 
