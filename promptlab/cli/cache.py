@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -69,9 +70,8 @@ def _list(*, as_json: bool) -> None:
         console().print(_table(found.rows))
         say(f"{_megabytes(found.bytes)} MB in all")
     if found.shared_bytes:
-        say(
-            f"{_megabytes(found.shared_bytes)} MB of it belong to images of several datasets, and count for each of them"
-        )
+        shared = _megabytes(found.shared_bytes)
+        say(f"{shared} MB of it are of images that several datasets hold, and count for each of them")
     if any(row.dataset is None for row in found.rows):
         say("unknown: kept by an earlier version, or for Python code that named no dataset")
     if scores:
@@ -79,15 +79,21 @@ def _list(*, as_json: bool) -> None:
 
 
 def _table(rows: Sequence[DatasetFeatures]) -> Table:
+    """A line for each; what only tells look-alikes apart stands there where there are some."""
     from rich.table import Table
 
+    alike = Counter((row.dataset, row.name, row.views) for row in rows)
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("dataset", "backbone", "transform", "views", "images", "MB", "last used"):
-        table.add_column(column, justify="right" if column in ("views", "images", "MB") else "left", overflow="fold")
+    for column in ("dataset", "backbone", "views", "images", "MB", "last used"):
+        table.add_column(column, justify="right" if column in ("images", "MB") else "left", overflow="fold")
     for row in rows:
-        used = f"{datetime.fromtimestamp(row.last_used):%Y-%m-%d %H:%M}"
-        names = (row.dataset or "unknown", f"{row.name} {row.backbone}", row.transform)
-        table.add_row(*names, str(row.views), f"{row.images:,}", _megabytes(row.bytes), used)
+        kind = row.transform.partition("-")[0]
+        views = "evaluation" if kind == "eval" else f"{row.views} random"
+        backbone = row.name
+        if alike[row.dataset, row.name, row.views] > 1:
+            backbone, views = f"{row.name} {row.backbone}", f"{views} ({row.transform})"
+        used = f"{datetime.fromtimestamp(row.last_used):%Y-%m-%d}"
+        table.add_row(row.dataset or "unknown", backbone, views, f"{row.images:,}", _megabytes(row.bytes), used)
     return table
 
 

@@ -80,6 +80,7 @@ def generalized_zero_shot(
         calibration={"calibrate": False, "split": "development"} if calibrate else None,
         is_development=split == "development",
         notes=drawn.notes,
+        training_notes=drawn.training_notes,
     )
 
 

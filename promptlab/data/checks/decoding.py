@@ -17,7 +17,7 @@ from promptlab.data.checks.problems import Finding
 from promptlab.data.hashing import content_id
 from promptlab.data.items import ImageSource
 from promptlab.data.pictures.picture import REMARKS
-from promptlab.data.pictures.reading import USUAL, Reading
+from promptlab.data.pictures.reading import Reading, reading_of
 from promptlab.support.errors import DatasetError
 from promptlab.support.files import write_text_atomic
 from promptlab.support.machine import reader_threads
@@ -121,7 +121,7 @@ def look_anew(source: ImageSource, indices: Sequence[int]) -> Look:
         contents = dict(zip(indices, source.content_ids(indices), strict=True))
     except DatasetError:  # names the first bad one; decoding names all
         return look_at(source, indices)
-    memory = _Memory(_of(source), contents.values())
+    memory = _Memory(reading_of(source), contents.values())
     known = memory.read()
     if known is None:
         found = look_at(source, indices)
@@ -136,13 +136,8 @@ def look_anew(source: ImageSource, indices: Sequence[int]) -> Look:
     remarks = {contents[index]: said for index, said in found.remarks.items()}
     memory.write(bad, remarks)
     if bad:  # somebody may take them away
-        _Memory(_of(source), set(contents.values()) - bad).write((), remarks)
+        _Memory(reading_of(source), set(contents.values()) - bad).write((), remarks)
     return found
-
-
-def _of(source: ImageSource) -> Reading:
-    reading: Reading = getattr(source, "reading", USUAL)
-    return reading
 
 
 @dataclass(frozen=True)
