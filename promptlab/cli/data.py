@@ -72,20 +72,22 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import node_of
-    from promptlab.config.quoting import quoted
+    from promptlab.config.overrides import opened
+    from promptlab.config.quoting import quoted, readable
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
         raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
-    overrides = [f"dataset={name}"]
+    folders = [] if options.config_dir is None else [Path(options.config_dir)]
+    overrides = [readable(f"dataset={name}", folders)]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
             raise UsageError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
-        overrides.append(f"++{override}" if override.startswith("dataset.") else override)
+        overrides.append(readable(opened(override), folders))
     if options.root is not None:
         overrides.append(f"data.root={quoted(options.root)}")
-    node = node_of("dataset", overrides, [] if options.config_dir is None else [Path(options.config_dir)])
+    node = node_of("dataset", overrides, folders)
     choice_of(node, "dataset", named=False)
     return node
 

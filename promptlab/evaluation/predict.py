@@ -20,7 +20,7 @@ from promptlab.evaluation.test_time import encoded, views_of_picture
 from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.machine import reader_threads
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, of_one, some_of
 
 log = logging.getLogger(__name__)
 
@@ -109,4 +109,5 @@ def _scored(
                 scores = scorer(encoded(learner, inputs) if learner.needs == "features" else inputs)
                 yield [name for name, _ in named], scores.float().cpu()
     for remark, whose in remarks.items():
-        log.warning("%d pictures %s: %s", len(whose), remark, some_of(whose))
+        what = counted(len(whose), f"picture {of_one(remark)}", f"pictures {remark}")
+        log.warning("%s: %s", what, some_of(whose))

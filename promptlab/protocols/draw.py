@@ -55,8 +55,8 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
         raise DatasetError(f"{dataset.name} has no images, neither to train on nor to test")
     if dataset.unseen and not unseen_too:
         raise DatasetError(
-            f"{dataset.name} has no training images of {len(dataset.unseen)} classes, which generalised zero-shot "
-            "learning leaves unseen: use protocol=generalized_zero_shot"
+            f"{dataset.name} has no training images of {counted(len(dataset.unseen), 'class')}, which generalised "
+            "zero-shot learning leaves unseen: use protocol=generalized_zero_shot"
         )
     notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *with_names_noted(dataset).notes]
     if not len(dataset.train):

@@ -23,6 +23,7 @@ from promptlab.support.files import write_text_atomic
 from promptlab.support.machine import reader_threads
 from promptlab.support.paths import cache_dir
 from promptlab.support.progress import image_progress
+from promptlab.support.words import of_one
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,10 @@ class Look:
         for index, remarks in sorted(self.remarks.items()):
             for remark in remarks:
                 by_remark[remark].append(names(index))
-        return [Finding(f"images {remark}", tuple(found)) for remark, found in sorted(by_remark.items())]
+        return [
+            Finding(f"image {of_one(remark)}", f"images {remark}", tuple(found))
+            for remark, found in sorted(by_remark.items())
+        ]
 
 
 def look_at(source: ImageSource, indices: Sequence[int], *, progress: bool = True) -> Look:

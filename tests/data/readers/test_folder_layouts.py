@@ -211,7 +211,7 @@ def test_split_folders_may_spell_a_class_otherwise(tmp_path):
 def test_two_spellings_in_one_split_stay_two_classes(tmp_path):
     data = read(tmp_path, "train/hot_dog/2", "train/hot dog/2", "test/hot_dog/1", "test/hot dog/1")
     assert data.class_names == ("hot dog", "hot_dog")
-    with pytest.raises(DatasetError, match="1 classes have no training images: HOT DOG"):
+    with pytest.raises(DatasetError, match="1 class has no training images: HOT DOG"):
         read(tmp_path, "test/HOT DOG/1")
 
 
