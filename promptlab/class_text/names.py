@@ -141,9 +141,9 @@ def _by_place(keys: Sequence[str], names: Sequence[str], where: str) -> tuple[st
     if own.keys() <= by_form.keys():
         return tuple(by_form[form(key)] for key in keys)
     if len(names) != len(keys):
-        given = f"1 of the {where} is given" if len(names) == 1 else f"{len(names)} {where} are given"
         raise DatasetError(
-            f"{given} for {counted(len(keys), 'class')}, which are in this order: {some_of(list(keys))}. {_SAY_WHOSE}."
+            f"{where}: {counted(len(names), 'name')} for {counted(len(keys), 'class')}, which are in this order: "
+            f"{some_of(list(keys))}. {_SAY_WHOSE}."
         )
     for key, name in zip(keys, names, strict=True):
         other = own.get(form(name), key)

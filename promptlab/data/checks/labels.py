@@ -60,10 +60,10 @@ def check_labels(
         raise DatasetError(f"{where}: classes without a name: {nameless[:5]}")
     undecoded = [name for name in class_names if printable(name) != name]
     if undecoded:
-        are = "this class name is" if len(undecoded) == 1 else "these class names are"
+        are = counted(len(undecoded), "class name is", "class names are")
         raise DatasetError(
-            f"{where}: {are} no UTF-8: {printable(some_of(undecoded))}. Rename "
-            "what they are read from, or give names: dataset.class_names=FILE, one name per line"
+            f"{where}: {are} no UTF-8: {printable(some_of(undecoded))}. Rename what is read, or give names: "
+            "dataset.class_names=FILE, one name per line"
         )
 
 

@@ -117,7 +117,7 @@ def broken(features, labels, case):
         ("fewer labels", "9 features but 8 labels"),
         ("broken labels", "labels must be whole numbers"),
         ("from one", "labels run from 1 to 3"),
-        ("outside", "1 train labels lie outside 0 to 2"),
+        ("outside", "1 train label lies outside 0 to 2"),
         ("empty class", r"1 class has no training images: 1 \(dog\)"),
     ],
 )

@@ -254,7 +254,7 @@ def test_names_that_are_no_utf8(tmp_path):
     os.mkdir(folder)
     for number in range(4):
         open(folder + b"/\xe4%d.png" % number, "wb").close()
-    with pytest.raises(DatasetError, match=r"these class names are no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
+    with pytest.raises(DatasetError, match=r"1 class name is no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
         read_folder("mine", tmp_path, validate=False)
     data = read_folder("mine", tmp_path, class_names=["rubbish", "bee"], validate=False)
     assert data.class_names == ("rubbish", "bee")

@@ -55,8 +55,8 @@ BAD = {
         {key: [[path, label + 1, name] for path, label, name in rows] for key, rows in GOOD.items()},
         "labels run from 1 to 2; they must start at 0",
     ),
-    "outside": (with_rows("test", ["c/1.png", 2, "cow"]), "1 test labels lie outside 0 to 1 .* the first is 2"),
-    "negative": (with_rows("train", ["c/1.png", -1, "cow"]), "1 train labels lie outside 0 to 1"),
+    "outside": (with_rows("test", ["c/1.png", 2, "cow"]), "1 test label lies outside 0 to 1 .* the first is 2"),
+    "negative": (with_rows("train", ["c/1.png", -1, "cow"]), "1 train label lies outside 0 to 1"),
     "empty class": (with_rows("train", ["c/1.png", 3, "cow"]), r"1 class has no training images: 2 \(no name\)"),
     "only test": (
         GOOD | {"train": [["b/1.png", 1, "dog"], ["c/1.png", 2, "cow"]]},
