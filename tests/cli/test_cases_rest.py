@@ -1,5 +1,6 @@
 """What people hit, the rest: what is said where nothing trains, odd bytes, pointers, one of a thing, brackets."""
 
+import json
 import os
 
 import pytest
@@ -140,3 +141,18 @@ def test_one_of_a_thing_is_said_in_the_singular(tmp_path, own_cache, capsys):
     assert f"1 image is an empty file: {names[0]}/001.png" in capsys.readouterr().err
     with pytest.raises(promptlab.data.DatasetError, match="a folder of images is needed, and there is nothing at "):
         promptlab.data.read_folder("mine", tmp_path / "nowhere")
+
+
+def test_the_cache_is_listed_by_dataset(tmp_path, own_cache, capsys):
+    for name in ("one", "other"):
+        pictures(tmp_path / name, classes=2, each=3)
+        words = ["dataset=folder", f"dataset.path={tmp_path}/{name}", "dataset.test=all", "learner=zero_shot"]
+        assert main([*words, "protocol=few_shot", f"results={tmp_path}/r"]) == 0
+    capsys.readouterr()
+    assert main(["cache", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    rows = {row["dataset"]: (row["name"], row["views"], row["images"], row["bytes"]) for row in listed["rows"]}
+    assert rows == {name: ("demo", 1, 6, 6 * 128 * 4) for name in ("one", "other")}
+    assert listed["bytes"] == listed["shared_bytes"] == 6 * 128 * 4
+    assert main(["cache", "list"]) == 0
+    assert "of images that several datasets hold" in capsys.readouterr().out
