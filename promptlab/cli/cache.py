@@ -56,13 +56,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def _list(*, as_json: bool) -> None:
     from promptlab.features.datasets import list_datasets
+    from promptlab.features.upkeep import list_collections
     from promptlab.runs.baseline import kept_scores
     from promptlab.support.console import console, say
 
     found, scores = list_datasets(), len(kept_scores())
     if as_json:
         rows = [asdict(row) for row in found.rows]
-        shown = {"folder": str(cache_dir()), **asdict(found), "rows": rows, "zero_shot_scores": scores}
+        collections = [asdict(info) for info in list_collections()]
+        shown = {"folder": str(cache_dir()), **asdict(found), "rows": rows, "collections": collections}
+        shown["zero_shot_scores"] = scores
         say(json.dumps(shown, indent=1))
         return
     say(str(cache_dir()) if found.rows else f"nothing is kept in {cache_dir()}")
