@@ -102,7 +102,9 @@ class ProtocolContract:
             tested = set(evaluation.items.content_ids())
             for side, items in sides.items():
                 shared = tested & set(items.content_ids())
-                assert not shared, f"{counted(len(shared), 'image')} of {evaluation.name} in the {side} images too"
+                one, more = f"image of {evaluation.name} is a", f"images of {evaluation.name} are"
+                said = f"{side} image too" if len(shared) == 1 else f"{side} images too"
+                assert not shared, f"{counted(len(shared), one, more)} {said}"
 
     def test_evaluations_have_a_name_images_and_a_label_space(self) -> None:
         """Evaluations have names of their own, images, class names, a template, and labels that index the names.
