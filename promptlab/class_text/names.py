@@ -17,7 +17,7 @@ from promptlab.class_text.names_file import (
 )
 from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,10 @@ def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[st
             return dict(zip(keys, _by_key(keys, names, "class names"), strict=True))
     odd = [label for label in keys if not label.isdecimal() or label != str(int(label))]
     if odd:
-        raise DatasetError(f"{len(odd)} labels are numbers, but not whole ones from 0: {some_of(odd)}. {_SAY_WHOSE}.")
+        raise DatasetError(
+            f"{counted(len(odd), 'label is a number', 'labels are numbers')}, but not whole from 0: {some_of(odd)}. "
+            f"{_SAY_WHOSE}."
+        )
     return {str(label): name for label, name in enumerate(names_of_numbers(given))}
 
 
@@ -148,7 +151,7 @@ def _by_place(keys: Sequence[str], names: Sequence[str], where: str) -> tuple[st
         return tuple(by_form[form(key)] for key in keys)
     if len(names) != len(keys):
         raise DatasetError(
-            f"{len(names)} {where} are given for {len(keys)} classes, which are in this order: "
+            f"{where}: {counted(len(names), 'name')} for {counted(len(keys), 'class')}, which are in this order: "
             f"{some_of(list(keys))}. {_SAY_WHOSE}."
         )
     for key, name in zip(keys, names, strict=True):

@@ -46,7 +46,7 @@ def read_prompt_set(path: PromptSet, class_names: Sequence[str]) -> list[list[st
     if missing:
         close = closest(spelling(missing[0]), by_name)
         hint = f" (is {by_name[close[0]]!r} meant for {missing[0]!r}?)" if close else ""
-        lacking = counted(len(missing), "class", "classes")
+        lacking = counted(len(missing), "class")
         raise DatasetError(f"prompt set {where} has no sentences for {lacking}: {some_of(missing)}{hint}")
     extra = by_name.keys() - {spelling(name) for name in class_names}
     if extra:

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from promptlab.support.errors import UsageError
+from promptlab.support.words import suggest
+
 if TYPE_CHECKING:
     from promptlab.bench.report import Report
     from promptlab.bench.settings import Settings
@@ -23,15 +26,15 @@ VIT = "ViT-B-16-quickgelu"
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; returns the exit status."""
     options = _parser().parse_args(arguments)
-    from rich.console import Console
+    from promptlab.support.console import console
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks to stderr
-    with Console(stderr=True).status(f"measuring {options.verb}"):
+    with console(stderr=True).status(f"measuring {options.verb}"):
         report = _measure(options)
     if options.json:
         sys.stdout.write(report.json() + "\n")
     else:
-        report.show(Console())
+        report.show(console())
     return 0
 
 
@@ -58,11 +61,9 @@ def _measure(options: argparse.Namespace) -> Report:
 
 def _settings(options: argparse.Namespace) -> Settings:
     from promptlab.bench.settings import Settings
-    from promptlab.config.groups import choices
 
-    named = choices("backbone").get(options.backbone, {})  # as `backbone=` calls it
     return Settings(
-        backbone=named.get("name", options.backbone),
+        backbone=_backbone(options.backbone),
         pretrained=options.pretrained,
         precision=options.precision,
         device=options.device,
@@ -73,6 +74,25 @@ def _settings(options: argparse.Namespace) -> Settings:
         threads=options.threads,
         memory=options.memory,
     )
+
+
+def _backbone(given: str) -> str:
+    """What ``load_clip`` calls a backbone, which may be given as ``backbone=`` calls it.
+
+    Raises:
+        UsageError: if neither knows it.
+    """
+    import open_clip
+
+    from promptlab.config.groups import choices
+
+    named, architectures = choices("backbone"), open_clip.list_models()
+    if given in named:
+        return str(named[given]["name"])
+    if given in architectures or ":" in given:  # hf-hub:organisation/name, local-dir:folder
+        return given
+    meant = suggest(given, [*named, *architectures]) or f"; allowed are {', '.join(named)}, and open_clip's names"
+    raise UsageError(f"--backbone {given}: there is no such backbone{meant}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,7 @@ from promptlab.support.words import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from promptlab.features.upkeep import CollectionInfo
+    from promptlab.features.datasets import DatasetFeatures
 
 SUMMARY = "the features kept on this machine"
 USAGE = "cache list|prune|clear"
@@ -23,21 +26,19 @@ def main(arguments: Sequence[str]) -> int:
     """List, prune or clear the feature bank; returns the exit status."""
     parser = argparse.ArgumentParser(prog="promptlab cache", description=f"image features kept in {cache_dir()}")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="what is kept")
+    listing = verbs.add_parser("list", help="what is kept, by dataset and size")
+    listing.add_argument("--json", action="store_true", help="one JSON document")
     pruning = verbs.add_parser("prune", help="drop what was used longest ago")
     pruning.add_argument("--older-than-days", type=float, help="drop features unused for that many days")
     pruning.add_argument("--keep-mb", type=float, help="drop the longest unused until this size is left")
     verbs.add_parser("clear", help="drop everything")
     options = parser.parse_args(arguments)
-    from promptlab.features.upkeep import clear, list_collections, prune
+    from promptlab.features.upkeep import clear, prune
     from promptlab.runs.baseline import kept_scores
-    from promptlab.support.console import console as text_console
+    from promptlab.support.console import say
 
-    console = text_console()
     if options.verb == "list":
-        console.print(_listing(list_collections()))
-        if kept_scores():
-            console.print(f"and zero-shot scores of {counted(len(kept_scores()), 'evaluation')}")
+        _list(as_json=options.json)
         return 0
     if options.verb == "prune":
         if options.older_than_days is None and options.keep_mb is None:
@@ -49,20 +50,55 @@ def main(arguments: Sequence[str]) -> int:
         for path in kept_scores():
             path.unlink(missing_ok=True)
     features = counted(sum(row.count for row in dropped), "feature")
-    console.print(f"dropped {features} of {counted(len(dropped), 'collection')}")
+    say(f"dropped {features} of {counted(len(dropped), 'collection')}")
     return 0
 
 
-def _listing(rows: Sequence[CollectionInfo]) -> Table | str:
-    if not rows:
-        return f"nothing is kept in {cache_dir()}"
+def _list(*, as_json: bool) -> None:
+    from promptlab.features.datasets import list_datasets
+    from promptlab.features.upkeep import list_collections
+    from promptlab.runs.baseline import kept_scores
+    from promptlab.support.console import console, say
+
+    found, scores = list_datasets(), len(kept_scores())
+    if as_json:
+        rows = [asdict(row) for row in found.rows]
+        collections = [asdict(info) for info in list_collections()]
+        shown = {"folder": str(cache_dir()), **asdict(found), "rows": rows, "collections": collections}
+        shown["zero_shot_scores"] = scores
+        say(json.dumps(shown, indent=1))
+        return
+    say(str(cache_dir()) if found.rows else f"nothing is kept in {cache_dir()}")
+    if found.rows:
+        console().print(_table(found.rows))
+        say(f"{_megabytes(found.bytes)} MB in all")
+    if found.shared_bytes:
+        shared = _megabytes(found.shared_bytes)
+        say(f"{shared} MB of it are of images that several datasets hold, and count for each of them")
+    if any(row.dataset is None for row in found.rows):
+        say("unknown: kept by an earlier version, or for Python code that named no dataset")
+    if scores:
+        say(f"and zero-shot scores of {counted(scores, 'evaluation')}")
+
+
+def _table(rows: Sequence[DatasetFeatures]) -> Table:
+    """A line for each; what only tells look-alikes apart stands there where there are some."""
     from rich.table import Table
 
-    table = Table(title=str(cache_dir()), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("backbone", "transform", "view", "features", "MB", "last used"):
-        table.add_column(column, justify="right" if column in ("view", "features", "MB") else "left")
+    alike = Counter((row.dataset, row.name, row.views) for row in rows)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("dataset", "backbone", "views", "images", "MB", "last used"):
+        table.add_column(column, justify="right" if column in ("images", "MB") else "left", overflow="fold")
     for row in rows:
-        size = f"{row.bytes / 2**20:.1f}"
-        used = f"{datetime.fromtimestamp(row.last_used):%Y-%m-%d %H:%M}"
-        table.add_row(f"{row.name} {row.backbone}", row.transform, str(row.view), str(row.count), size, used)
+        kind = row.transform.partition("-")[0]
+        views = "evaluation" if kind == "eval" else f"{row.views} random"
+        backbone = row.name
+        if alike[row.dataset, row.name, row.views] > 1:
+            backbone, views = f"{row.name} {row.backbone}", f"{views} ({row.transform})"
+        used = f"{datetime.fromtimestamp(row.last_used):%Y-%m-%d}"
+        table.add_row(row.dataset or "unknown", backbone, views, f"{row.images:,}", _megabytes(row.bytes), used)
     return table
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.1f}"

@@ -105,21 +105,24 @@ def _try(make: Callable[[], object], problem: str, given: Mapping[str, Any]) -> 
 
 def _run(contract: object) -> int:
     """Run every test, printing as it goes; 1 if one failed."""
-    from rich.console import Console
     from rich.padding import Padding
+    from rich.text import Text
 
-    console, failed = Console(), 0
+    from promptlab.support.console import console, say
+
+    failed = 0
     tests = [name for kind in type(contract).__mro__ for name in vars(kind) if name.startswith("test_")]
     for name in tests:
         test = getattr(contract, name)
         problem = _problem(test)
-        state = "[green]ok[/green]    " if problem is None else "[red]failed[/red]"
-        console.print(f"{state} {name.removeprefix('test_').replace('_', ' ')}", highlight=False)
+        said = name.removeprefix("test_").replace("_", " ")
+        say("ok     " if problem is None else "failed ", style="green" if problem is None else "red", end="")
+        say(said)
         if problem is not None:
             failed += 1
-            console.print(Padding(problem, (0, 0, 0, 7)), markup=False, highlight=False)
-            console.print(Padding(inspect.getdoc(test) or "", (0, 0, 0, 7)), style="dim", markup=False, highlight=False)
-    console.print(f"{len(tests) - failed} of {len(tests)} passed")
+            console().print(Padding(Text(problem), (0, 0, 0, 7)))
+            console().print(Padding(Text(inspect.getdoc(test) or "", style="dim"), (0, 0, 0, 7)))
+    say(f"{len(tests) - failed} of {len(tests)} passed")
     return 1 if failed else 0
 
 

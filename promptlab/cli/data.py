@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.cli._plugins import find_plugins
+from promptlab.support.console import say
 from promptlab.support.errors import DatasetError, UsageError
-from promptlab.support.words import printable
 
 if TYPE_CHECKING:  # --help imports neither Hydra nor torch
     from promptlab.data.items import Dataset
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         return _prepare(node, sources, options)
     findings = _show(node, sources, options)
     if _is_bad(findings) and (sources.download or sources.by_hand):
-        _say(f"next: {_command('prepare', options)}")
+        say(f"next: {_command('prepare', options)}")
     return int(_is_bad(findings))
 
 
@@ -72,20 +72,22 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import node_of
-    from promptlab.config.quoting import quoted
+    from promptlab.config.overrides import opened
+    from promptlab.config.quoting import quoted, readable
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
         raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
-    overrides = [f"dataset={name}"]
+    folders = [] if options.config_dir is None else [Path(options.config_dir)]
+    overrides = [readable(f"dataset={name}", folders)]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
             raise UsageError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
-        overrides.append(f"++{override}" if override.startswith("dataset.") else override)
+        overrides.append(readable(opened(override), folders))
     if options.root is not None:
         overrides.append(f"data.root={quoted(options.root)}")
-    node = node_of("dataset", overrides, [] if options.config_dir is None else [Path(options.config_dir)])
+    node = node_of("dataset", overrides, folders)
     choice_of(node, "dataset", named=False)
     return node
 
@@ -98,7 +100,7 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     from promptlab.data.summary import summary
 
     where = f" in {root_of(node)}" if "root" in node else ""
-    _say(f"{options.name}{where}", style="bold")
+    say(f"{options.name}{where}", style="bold")
     given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
     findings: list[Finding] = []
     opened: list[Dataset] = []
@@ -111,21 +113,14 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     for found in examine(node, open_dataset, sources, decode=options.decode or None):
         findings.append(found)
         label = "" if found.state == "note" else found.state
-        _say(f"  {label:<8} ", style=COLOURS[found.state], end="")
-        _say(f"{found.what:<12} {found.said}")
+        say(f"  {label:<8} ", style=COLOURS[found.state], end="")
+        say(f"{found.what:<12} {found.said}")
     for dataset in opened:
         for line in summary(dataset, notes=False):
-            _say(f"  {line}", style="dim")
+            say(f"  {line}", style="dim")
     if not _is_bad(findings):
-        _say("complete", style="green")
+        say("complete", style="green")
     return findings
-
-
-def _say(text: str, *, style: str = "", end: str = "\n") -> None:
-    """A line as it is: paths aren't broken, brackets are no markup."""
-    from rich.console import Console
-
-    Console().print(printable(text), style=style, end=end, soft_wrap=True, markup=False, highlight=False)
 
 
 def _is_bad(findings: Sequence[Finding]) -> bool:
@@ -139,24 +134,24 @@ def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namesp
 
     if not sources.download and not sources.by_hand:
         source = (node.get("about") or {}).get("source", "")
-        _say(f"{options.name}: nothing to download ({source})")
+        say(f"{options.name}: nothing to download ({source})")
     failed: DatasetError | None = None
     try:
-        install(sources.download, root_of(node), layouts=layouts_of(node), say=_say)
+        install(sources.download, root_of(node), layouts=layouts_of(node), say=say)
     except DatasetError as error:  # said at the end: what is there and what is left to do comes all the same
         failed = error
     findings = _show(node, sources, options)
     if any((finding.state, finding.what) == ("missing", "image files") for finding in findings) and sources.download:
-        _say("what was there is left as it is: rename its folder, and prepare downloads it anew")
+        say("what was there is left as it is: rename its folder, and prepare downloads it anew")
     steps = lacking(node, sources)
     if steps:
-        _say("\nto be fetched by hand:", style="bold")
+        say("\nto be fetched by hand:", style="bold")
     for number, step in enumerate(steps, 1):
-        _say(f"{number:3}. {Path(step.to).name}: {step.get}\n     -> {root_of(node) / step.to}")
+        say(f"{number:3}. {Path(step.to).name}: {step.get}\n     -> {root_of(node) / step.to}")
         if step.note:
-            _say(f"     {step.note}")
+            say(f"     {step.note}")
     if steps:
-        _say(f"then: {_command('check', options)}")
+        say(f"then: {_command('check', options)}")
     if failed:
         raise failed
     return int(_is_bad(findings))

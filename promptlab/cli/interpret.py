@@ -159,18 +159,18 @@ def _vectors(found: Any) -> list[list[dict[str, Any]]]:
 
 
 def _print(shown: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    console.print(f"{shown['learner']} on {shown['backbone']}, {shown['metric']} distance", highlight=False)
+    from promptlab.support.console import console, say
+
+    say(f"{shown['learner']} on {shown['backbone']}, {shown['metric']} distance")
     for context in shown["contexts"]:
-        table = Table(title=escape(context["of"]), title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table = Table(title=Text(context["of"]), title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column("", justify="right")
         for place in range(len(context["vectors"][0])):
             table.add_column(str(place + 1))
         for index, tokens in enumerate(context["vectors"]):
-            cells = [f"{escape(token['word'])} {token['distance']:.4f}" for token in tokens]
+            cells = [Text(f"{token['word']} {token['distance']:.4f}") for token in tokens]
             table.add_row(str(index + 1), *cells)
-        console.print(table)
+        console().print(table)

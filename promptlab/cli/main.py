@@ -13,7 +13,7 @@ from promptlab.support.distribution import check_installed
 from promptlab.support.errors import PromptlabError, UsageError, is_expected
 from promptlab.support.interruption import INTERRUPTED, MESSAGE, end_with, interruptible, was_asked_to_end
 from promptlab.support.version import __version__
-from promptlab.support.words import suggest
+from promptlab.support.words import printable, suggest
 
 FAILED = 1
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -87,7 +87,7 @@ def _said(error: Exception) -> int:
     """Say what went wrong, and answer with the exit status."""
     if os.environ.get("PROMPTLAB_LOG", "").upper() == "DEBUG":
         traceback.print_exception(error)
-    sys.stderr.write(f"promptlab: {str(error) or type(error).__name__}\n")
+    sys.stderr.write(f"promptlab: {printable(str(error)) or type(error).__name__}\n")
     return error.exit_status if isinstance(error, PromptlabError) else FAILED
 
 

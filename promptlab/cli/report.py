@@ -39,11 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     if not results:
         raise UsageError(f"there are no results in {', '.join(options.folders)}")
     if options.format == "table":
-        from rich.console import Console
-
         from promptlab.report.table import sweep_table
+        from promptlab.support.console import console
 
-        Console().print(sweep_table(results))
+        console().print(sweep_table(results))
         return 0
     from promptlab.report.markup import latex, markdown
     from promptlab.report.spreadsheet import record_csv, sweep_csv

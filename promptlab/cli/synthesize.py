@@ -7,10 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.support.errors import UsageError
+from promptlab.support.texts import text_lines
+from promptlab.support.words import counted
 
 if TYPE_CHECKING:  # --help imports no torch
     from torch import Tensor
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     generator = torch.Generator().manual_seed(options.seed)
     features, labels = learner.synthetic_features(names, options.per_class, generator, template=options.template)
     _write(options.out, features, labels, names)
-    made = f"{len(features)} features of {len(names)} classes, width {features.shape[1]}, in {options.out}"
-    sys.stdout.write(f"{made}\n")
+    made = f"{counted(len(features), 'feature')} of {counted(len(names), 'class')}"
+    sys.stdout.write(f"{made}, width {features.shape[1]}, in {options.out}\n")
     return 0
 
 
@@ -60,8 +61,7 @@ def _names(given: str) -> list[str]:
     is_file = os.path.isfile(given)  # pathlib's raises for a long list of names
     if not is_file and given.endswith(".txt"):
         raise UsageError(f"--classes {given}: there is no such file")
-    lines = Path(given).read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
-    names = [line.strip() for line in lines if line.strip()]
+    names = text_lines(given) if is_file else [name.strip() for name in given.split(",") if name.strip()]
     if not names:
         raise UsageError(f"--classes {given!r} names no class")
     return names

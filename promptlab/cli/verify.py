@@ -40,24 +40,22 @@ def main(arguments: Sequence[str]) -> int:
     missing = [folder for folder in options.folders if not Path(folder).expanduser().is_dir()]
     if missing:
         raise UsageError(f"there is no folder {missing[0]}")
-    from rich.console import Console
-
     from promptlab.runs.verify import verify
+    from promptlab.support.console import console, say
 
     checked = [file for folder in options.folders for file in verify(Path(folder).expanduser())]
     if not checked:
         raise UsageError(f"nothing of promptlab's lies in {', '.join(options.folders)}: give a folder of results, of "
                          "saved learners, or the cache")  # fmt: skip
-    console = Console()
-    console.print(_counts(checked))
+    console().print(_counts(checked))
     for file in checked:
         if file.state != "sound":
             why = f": {file.why}" if file.why else ""
-            console.print(f"{file.state}  {file.path}{why}", soft_wrap=True, markup=False, highlight=False)
+            say(f"{file.state}  {file.path}{why}")
     states = {file.state for file in checked}
     for state, advice in _ADVICE.items():
         if state in states:
-            console.print(advice, soft_wrap=True, style="dim")
+            say(advice, style="dim")
     return 1 if "damaged" in states else 0
 
 

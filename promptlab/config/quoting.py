@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from promptlab.config.groups import annotation_of, choices
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
+from promptlab.support.words import printable
 
 _TEXTS = ("results", "data.root")
 _TEXT = {"str", "Path", "None", "os.PathLike[str]", "StrPath"}
@@ -48,6 +49,8 @@ def readable(override: str, folders: Sequence[Path] = (), *, sweeps: bool = Fals
         >>> readable("++dataset.path=Fotos (1)"), readable("seed=1,2"), readable("results=2024")
         ("++dataset.path='Fotos (1)'", 'seed=1,2', "results='2024'")
     """
+    if printable(override) != override:
+        raise ConfigError(_no_text(override))
     key, sign, value = override.partition("=")
     parsed = _parsed(override)
     if not sign or not key.strip("+~ ") or _parsed(f"{key}=x") is None:
@@ -118,6 +121,14 @@ def _takes_text(key: str, folders: Sequence[Path]) -> bool:
     found = [annotation_of(node, rest.split(".")) for node in choices(group, folders).values()]
     known = [text for text in found if text is not None]
     return bool(known) and all({part.strip() for part in text.split("|")} <= _TEXT for text in known)
+
+
+def _no_text(override: str) -> str:
+    key, sign, value = printable(override.lstrip("+")).partition("=")
+    return (
+        f"{key}{sign}{value}: bytes that are no UTF-8 have no place on a command line or in a Result: rename what is "
+        f"called so, or give it another name beside its own: ln -s $'{value or key}' NAME"
+    )
 
 
 def _how_to_quote(key: str, value: str) -> str:

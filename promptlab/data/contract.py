@@ -22,7 +22,7 @@ import numpy as np
 from promptlab.data.items import SPLITS, Dataset, ImageSource, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.results.store import safe_name
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 _ID = re.compile(r"[0-9a-f]{16,}")
 
@@ -54,7 +54,7 @@ class DatasetContract:
             assert not wrong, f"{split} has label {wrong[0]}; there are classes 0 to {len(data.class_names) - 1}"
             found |= set(items.labels.tolist())
         empty = [name for label, name in enumerate(data.class_names) if label not in found]
-        assert not empty, f"{len(empty)} classes have no image in any split: {some_of(empty)}"
+        assert not empty, f"{counted(len(empty), 'class has', 'classes have')} no image in any split: {some_of(empty)}"
 
     def test_names_are_words(self) -> None:
         """Class names are texts without blanks around them, and none is empty; so is the dataset's own, for a folder.
@@ -108,7 +108,7 @@ class DatasetContract:
             if (one, other) == ("val", "test") and data.val_is_test:
                 assert ids[one] == ids[other], "val_is_test is said, but the two lists hold other images"
                 continue
-            assert not shared, f"{len(shared)} images are in {one} and in {other}"
+            assert not shared, f"{counted(len(shared), 'image is', 'images are')} in {one} and in {other}"
 
     def test_images_open_as_rgb(self) -> None:
         """An image opens as RGB and has a name for people; a row of features says that it is none.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from promptlab.data.items import SPLITS, Dataset
-from promptlab.support.words import printable, shortened
+from promptlab.support.words import counted, printable, shortened
 
 _CLASSES, _TARGETS, _NOTES = 4, 2, 2
 _WIDEST = 240
@@ -30,15 +30,16 @@ def summary(dataset: Dataset, targets: Sequence[Dataset] = (), *, notes: bool = 
     """
     counts = {split: len(getattr(dataset, split)) for split in SPLITS}
     images = counts["train"] + counts["test"] + counts["val"] * (not dataset.val_is_test)
-    lines = [f"{dataset.name}: {len(dataset.class_names):,} classes, {images:,} images: {_counted(counts)}; "
-             f"split: {dataset.split_source}"]  # fmt: skip
+    sizes = f"{counted(len(dataset.class_names), 'class')}, {counted(images, 'image')}: {_by_split(counts)}"
+    lines = [f"{dataset.name}: {sizes}; split: {dataset.split_source}"]
     if dataset.drawn:
         lines.append("  a draw chose the test images, as no list or folder does: dataset.test=all scores all images")
     shown = _CLASSES // 2 if targets else _CLASSES
     more = len(dataset.class_names) - shown
-    lines += _of_classes(dataset, shown) + ([f"  and {more:,} more classes"] if more > 0 else [])
-    said = [f"target {target.name}: {len(target.test):,} images of {len(target.class_names):,} classes; "
-            f"split: {target.split_source}" for target in targets]  # fmt: skip
+    lines += _of_classes(dataset, shown) + ([f"  and {counted(more, 'more class')}"] if more > 0 else [])
+    said = [f"target {target.name}: {counted(len(target.test), 'image')} of "
+            f"{counted(len(target.class_names), 'class')}; split: {target.split_source}"
+            for target in targets]  # fmt: skip
     lines += shortened(said, _TARGETS)
     lines += [f"  {note}" for note in (shortened(dataset.notes, _NOTES - bool(targets)) if notes else ())]
     return [printable(line if len(line) <= _WIDEST else f"{line[:_WIDEST]}...") for line in lines]
@@ -52,11 +53,11 @@ def _of_classes(dataset: Dataset, shown: int) -> list[str]:
     for label, name in enumerate(dataset.class_names[:shown]):
         origin = dataset.class_origins[label] if dataset.class_origins else name
         read_from = f" (from {origin})" if origin != name else ""
-        counted = _counted({split: int(per_split[split][label]) for split in SPLITS})
+        counts = _by_split({split: int(per_split[split][label]) for split in SPLITS})
         prompt = dataset.template.format(name.replace("_", " "))
-        lines.append(f'  {name}{read_from}: {counted}; "{prompt}"')
+        lines.append(f'  {name}{read_from}: {counts}; "{prompt}"')
     return lines
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _by_split(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {split}" for split, count in counts.items() if count) or "none"

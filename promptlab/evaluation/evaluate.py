@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.items import Items
 from promptlab.evaluation.test_time import inputs_of
 from promptlab.features.bank import FeatureBank
@@ -42,6 +43,9 @@ def logits_of(
 def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = None) -> Metrics:
     """Metrics of a learner on items whose labels index its classes; see :func:`logits_of`.
 
+    Raises:
+        DatasetError: if the learner has one class: a score over that can't be wrong.
+
     Example:
         >>> import promptlab
         >>> clip = promptlab.load_clip("demo")
@@ -51,8 +55,8 @@ def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = No
         >>> 0 <= metrics.top1 <= 1
         True
     """
-    from promptlab.evaluation.metrics import (
-        evaluate_scores,
-    )  # torchmetrics is slow to import, and prediction needs none
+    refuse_single_class(learner.class_names, "evaluate")
+    # torchmetrics is slow to import, and prediction needs none
+    from promptlab.evaluation.metrics import evaluate_scores
 
     return evaluate_scores(logits_of(learner, items, bank), torch.from_numpy(items.labels))

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from promptlab.data.pictures.picture import REMARKS
-from promptlab.data.pictures.reading import MAX_PIXELS, Reading
+from promptlab.data.pictures.reading import Reading
 from promptlab.evaluation.given import Given, name_of, pictures_given, read_given
 from promptlab.evaluation.predicted import Predicted
 from promptlab.evaluation.test_time import encoded, views_of_picture
 from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.machine import reader_threads
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, of_one, some_of
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +30,23 @@ def predict(
     images: Given | Iterable[Given],
     *,
     batch_size: int = 64,
-    exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    exif: bool | None = None,
+    max_pixels: int | None = None,
     grey_bits: int | None = None,
 ) -> Predicted:
     """Class probabilities and names of pictures.
 
-    Pictures are read as a dataset's are, batch after batch: of many pictures no more than a batch is open at a time.
+    Pictures are read as those of a dataset, batch after batch: of many no more than a batch is open at a time. An
+    option that is None is as it was for the pictures that the learner was fitted to, which saved learners remember.
 
     Args:
         learner: what scores.
         images: N pictures, or an iterable that gives them: paths, bytes, open files, PIL images, arrays (H, W, 3) or
             tensors (3, H, W) of bytes or of floats from 0 to 1. No picture at all is fine.
         batch_size: pictures read and scored at a time.
-        exif: turn pictures as the orientation in their EXIF says: for a learner that was trained with it.
+        exif: turn pictures as the orientation in their EXIF says.
         max_pixels: the most pixels that a picture may have.
-        grey_bits: how many bits grey values of more than 8 fill; None asks each picture.
+        grey_bits: how many bits grey values of more than 8 fill.
 
     Returns:
         (N, C) rows that sum to 1, columns in the order of ``learner.class_names``: a tensor with ``names``, the most
@@ -71,7 +72,8 @@ def predict(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: at least 1 is needed")
-    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
+    given = {"exif": exif, "max_pixels": max_pixels, "grey_bits": grey_bits}
+    reading = Reading(**{**learner.reading, **{key: value for key, value in given.items() if value is not None}})
     names: list[str] = []
     logits = [torch.empty(0, len(learner.class_names))]
     for batch, scores in _scored(learner, images, reading, batch_size):
@@ -107,4 +109,5 @@ def _scored(
                 scores = scorer(encoded(learner, inputs) if learner.needs == "features" else inputs)
                 yield [name for name, _ in named], scores.float().cpu()
     for remark, whose in remarks.items():
-        log.warning("%d pictures %s: %s", len(whose), remark, some_of(whose))
+        what = counted(len(whose), f"picture {of_one(remark)}", f"pictures {remark}")
+        log.warning("%s: %s", what, some_of(whose))

@@ -8,6 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from promptlab.support.words import counted
+
 _ROWS_SHOWN = 20
 
 
@@ -85,5 +87,5 @@ class Predicted(Tensor):
         rows = [(row["picture"], row["name"], f"{row['probability']:.4f}") for row in self.rows()[:_ROWS_SHOWN]]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        more = [f"and {len(self) - _ROWS_SHOWN:,} more pictures"] if len(self) > _ROWS_SHOWN else []
-        return "\n".join([*lines, *more]) or f"no pictures, {len(self.class_names)} classes"
+        more = [f"and {counted(len(self) - _ROWS_SHOWN, 'more picture')}"] if len(self) > _ROWS_SHOWN else []
+        return "\n".join([*lines, *more]) or f"no pictures, {counted(len(self.class_names), 'class')}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
+from promptlab.features.datasets import note_dataset
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.keys import collections_of
 from promptlab.features.shares import Shares
@@ -109,6 +110,16 @@ class FeatureBank:
             gathered = distinct[[row_of[content] for content in content_ids]]
         tensor = torch.from_numpy(gathered)  # (N, max(K, 1), D)
         return tensor if views else tensor[:, 0]
+
+    def note(self, dataset: str, items: Items) -> None:
+        """Note whose images these are, for ``promptlab cache list``; of a user's own features nothing is kept.
+
+        Args:
+            dataset: name of the dataset.
+            items: some of its images.
+        """
+        if not isinstance(items.source, FeatureRows) and len(items):
+            note_dataset(self.store, dataset, items.content_ids())
 
     def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
         features, present = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)

@@ -25,6 +25,8 @@ from promptlab.support.paths import cache_dir
 log = logging.getLogger(__name__)
 
 _CONTENT_BITS = 40
+CONTENT_MASK = (1 << _CONTENT_BITS) - 1
+"""What of a row's key is the content's id."""
 _READ_ROWS = 16384
 _USED_SECONDS = 3600.0
 

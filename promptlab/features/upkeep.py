@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
+from promptlab.features.datasets import forget_datasets
 from promptlab.features.store import Collection, FeatureStore, is_whole, key_range
 
 _DAY_SECONDS = 86400.0
@@ -18,7 +19,7 @@ _DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True)
 class CollectionInfo:
-    """One row of ``promptlab cache list``.
+    """Features that share a backbone, a transform and a view.
 
     Args:
         id: the collection's id in the database.
@@ -153,6 +154,7 @@ def _delete(
             connection.execute("DELETE FROM files")
             connection.execute(f"DROP TABLE IF EXISTS {REMEMBERED_FILES}")
             connection.execute("DELETE FROM contents")
+            forget_datasets(connection)
         return doomed
 
     doomed = store.database.writing(work)

@@ -68,4 +68,5 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", 
         evaluations=(half("base", base), half("new", new), *jointly),
         harmonic=("base", "new"),
         notes=drawn.notes,
+        training_notes=drawn.training_notes,
     )

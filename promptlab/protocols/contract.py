@@ -26,7 +26,7 @@ from promptlab.data.items import Dataset, Items
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.arrays import IntArray
 from promptlab.support.signatures import accepted
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 NAMES = ("red star", "blue circle", "green moon", "white cross", "pink arrow", "yellow ring", "orange heart")
 
@@ -88,7 +88,7 @@ class ProtocolContract:
             foreign = {task.class_names[label] for label in set(task.val.labels) - set(task.train.labels)}
             assert not foreign, f"val={val} holds images of classes that don't train: {some_of(sorted(foreign))}"
             shared = set(task.val.content_ids()) & set(task.train.content_ids())
-            assert not shared, f"{len(shared)} validation images train"
+            assert not shared, f"{counted(len(shared), 'validation image trains', 'validation images train')}"
         assert self.task(val="none").val is None, "val=none gives validation images all the same"
 
     def test_no_tested_image_trains_or_chooses(self) -> None:
@@ -102,7 +102,9 @@ class ProtocolContract:
             tested = set(evaluation.items.content_ids())
             for side, items in sides.items():
                 shared = tested & set(items.content_ids())
-                assert not shared, f"{len(shared)} images of {evaluation.name} are {side} images too"
+                one, more = f"image of {evaluation.name} is a", f"images of {evaluation.name} are"
+                said = f"{side} image too" if len(shared) == 1 else f"{side} images too"
+                assert not shared, f"{counted(len(shared), one, more)} {said}"
 
     def test_evaluations_have_a_name_images_and_a_label_space(self) -> None:
         """Evaluations have names of their own, images, class names, a template, and labels that index the names.

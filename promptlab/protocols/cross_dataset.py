@@ -89,6 +89,7 @@ def transfer(
         val=drawn.val,
         evaluations=(*([source] if len(dataset.test) else []), *map(scored_as, targets)),
         notes=(*drawn.notes, *of_targets),
+        training_notes=drawn.training_notes,
     )
 
 

@@ -12,7 +12,7 @@ from promptlab.protocols.cross_dataset import transfer
 from promptlab.protocols.draw import Val
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 
 def domain_generalization(
@@ -66,9 +66,10 @@ def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
         theirs = _spelled_as(ours, theirs)
     missing = [name for name in theirs if name not in label_of]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         raise DatasetError(
-            f"domain_generalization: {len(missing)} classes of {target.name} are not among those of {source.name}: "
-            f"{some_of(missing)}; protocol=cross_dataset scores datasets with classes of their own"
+            f"domain_generalization: {counted(len(missing), 'class')} of {target.name} {are} not among those of "
+            f"{source.name}: {some_of(missing)}; protocol=cross_dataset scores datasets with classes of their own"
         )
     known = tuple(label_of[name] for name in theirs)
     if len(set(known)) < len(known):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,20 +10,20 @@ from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
-log = logging.getLogger(__name__)
 Val = Literal["few", "full", "none"]
 ONLY_TRAINING = "protocol=few_shot learns from training images alone"
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Training and validation items of all classes, and what a reader should know of how they were drawn."""
+    """Training and validation items of all classes, and notes as :class:`promptlab.protocols.task.Task` has them."""
 
     train: Items
     val: Items | None
     notes: tuple[str, ...]
+    training_notes: tuple[str, ...] = ()
 
     def has_images(self, n_classes: int) -> tuple[bool, ...]:
         """For each class, whether it has training images."""
@@ -56,8 +55,8 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
         raise DatasetError(f"{dataset.name} has no images, neither to train on nor to test")
     if dataset.unseen and not unseen_too:
         raise DatasetError(
-            f"{dataset.name} has no training images of {len(dataset.unseen)} classes, which generalised zero-shot "
-            "learning leaves unseen: use protocol=generalized_zero_shot"
+            f"{dataset.name} has no training images of {counted(len(dataset.unseen), 'class')}, which generalised "
+            "zero-shot learning leaves unseen: use protocol=generalized_zero_shot"
         )
     notes = [f"split: {dataset.split_source} ({dataset.split_hash})", *with_names_noted(dataset).notes]
     if not len(dataset.train):
@@ -65,13 +64,12 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
     if not len(dataset.test):
         notes.append(f"{dataset.name} has no test images: nothing of it is scored")
     train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
+    training_notes: tuple[str, ...] = ()
     short = fewer_than(dataset.train.labels, shots)
     if short:
         counts = [f"{dataset.class_names[label]!r} {count}" for label, count in short.items()]
-        have = "class has" if len(short) == 1 else "classes have"
-        notes.append(
-            f"{len(short)} {have} fewer than {shots} training images, and all of them train: {some_of(counts)}"
-        )
-        log.warning("%s: %s", dataset.name, notes[-1])
+        have = f"{counted(len(short), 'class has', 'classes have')} fewer than {counted(int(shots), 'training image')}"
+        training_notes = (f"{have}, and all of them train: {some_of(counts)}",)
     chosen = {"few": dataset.val.take(few), "full": dataset.val, "none": None}[val]
-    return Draw(dataset.train.take(train), chosen if chosen is not None and len(chosen) else None, tuple(notes))
+    val_items = chosen if chosen is not None and len(chosen) else None
+    return Draw(dataset.train.take(train), val_items, (*notes, *training_notes), training_notes)

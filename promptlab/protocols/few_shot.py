@@ -34,4 +34,5 @@ def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> 
         val=drawn.val,
         evaluations=(test,) if len(dataset.test) else (),
         notes=drawn.notes,
+        training_notes=drawn.training_notes,
     )

@@ -12,6 +12,7 @@ from promptlab.data.sampling import Shots, base_new_classes
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, SeenUnseen, Task
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import counted
 
 Split = Literal["test", "development"]
 
@@ -80,6 +81,7 @@ def generalized_zero_shot(
         calibration={"calibrate": False, "split": "development"} if calibrate else None,
         is_development=split == "development",
         notes=drawn.notes,
+        training_notes=drawn.training_notes,
     )
 
 
@@ -107,7 +109,8 @@ def _untested(development: Dataset, dataset: Dataset) -> Dataset:
         shared = tested.intersection(items.content_ids())
         if shared:
             raise DatasetError(
-                f"{dataset.name}: {len(shared)} images of what a calibration would be chosen with are test images too; "
+                f"{dataset.name}: {counted(len(shared), 'test image is', 'test images are')} among what a calibration "
+                "would be chosen with; "
                 "use protocol.calibrate=false"
             )
     return development

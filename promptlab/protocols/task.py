@@ -81,6 +81,7 @@ class Task:
             by the same fit on images that are never tested; None where none is chosen.
         is_development: whether this is such a task.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
+        training_notes: those of them that say something only where a learner trains.
 
     Raises:
         DatasetError: if there are training images, and all of one class: nothing can be learned from them.
@@ -106,6 +107,7 @@ class Task:
     calibration: Mapping[str, Any] | None = None
     is_development: bool = False
     notes: tuple[str, ...] = ()
+    training_notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if sum(self.has_images) == 1 < len(self.has_images):

@@ -26,7 +26,7 @@ class SweepRow:
         learner: name of the learner.
         backbone: name of the backbone.
         shots: training images per class that were asked for, or ``"all"``.
-        images_a_class: how many there were, averaged over classes and seeds.
+        images_a_class: how many there were, averaged over classes and seeds; None where nothing was trained.
         views: random views, or ``"online"``.
         metric: what the scores are, ``top1`` or ``mean_class_accuracy``.
         setting: what tells this row from others that look the same, e.g. ``n_ctx=4``; empty if nothing does.
@@ -52,7 +52,7 @@ class SweepRow:
     learner: str
     backbone: str
     shots: int | str
-    images_a_class: float
+    images_a_class: float | None
     views: int | str
     metric: str
     setting: str
@@ -86,6 +86,7 @@ def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()
         said.append("nothing was scored: there are no test images")
     comparable = {name: _comparable(name, runs, said) for name in names}
     first = runs[0]
+    had = [number for run in runs if (number := images_a_class(run)) is not None]
     metric = "top1" if first.harmonic is None else first.harmonic.metric
     row = SweepRow(
         protocol=first.protocol,
@@ -93,7 +94,7 @@ def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()
         learner=first.learner,
         backbone=first.backbone,
         shots=first.shots,
-        images_a_class=mean([images_a_class(run) for run in runs]),
+        images_a_class=mean(had) if had else None,
         views=first.views,
         metric=metric,
         setting=setting,
@@ -110,8 +111,10 @@ def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
 
 
-def images_a_class(run: Result) -> float:
-    """How many training images there were of a class that has some, on average."""
+def images_a_class(run: Result) -> float | None:
+    """How many training images there were of a class that has some, on average; None where nothing was trained."""
+    if not run.trained_parameters.shapes:
+        return None
     return run.train_images / max(sum(run.fit.has_images), 1)
 
 

@@ -80,8 +80,8 @@ def _rounded(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _had_fewer(shots: int | str, images: float) -> bool:
-    return isinstance(shots, int) and images < shots
+def _had_fewer(shots: int | str, images: float | None) -> bool:
+    return isinstance(shots, int) and images is not None and images < shots
 
 
 def _fact(name: str) -> Column[Any]:

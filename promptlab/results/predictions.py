@@ -21,6 +21,7 @@ from promptlab.support.files import write_bytes_atomic
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.tensor_files import Header, check, pack
 from promptlab.support.typed_json import from_plain, to_plain
+from promptlab.support.words import counted
 
 SCHEMA_VERSION = 2
 """Version 2 has a checksum; version 1 had none and is else the same."""
@@ -85,7 +86,7 @@ class Predictions:
     def __repr__(self) -> str:
         """One line."""
         right = int((self.top_ids[:, 0] == self.labels).sum())
-        size = f"{len(self.labels)} images, {len(self.class_names)} classes"
+        size = f"{counted(len(self.labels), 'image')}, {counted(len(self.class_names), 'class')}"
         return f"Predictions({self.evaluation}: {size}, {right} right)"
 
     def rows(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from promptlab.results import tables
 from promptlab.results.ids import EvalFacts
+from promptlab.support.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Metrics:
             "macro_f1": self.macro_f1,
             "ece": self.reliability.ece,
         }
-        title = f"{self.images} images, {len(self.per_class_images)} classes; in percent"
+        title = f"{counted(self.images, 'image')}, {counted(len(self.per_class_images), 'class')}; in percent"
         return title, [""], {name: [tables.percent(score)] for name, score in scores.items()}
 
 

@@ -28,8 +28,12 @@ log = logging.getLogger(__name__)
 
 def encode_images(parts: Parts, bank: FeatureBank) -> None:
     """Fill the bank, so that training and scoring find every feature there."""
-    settings = parts.settings
-    for evaluation in parts.task.evaluations:
+    settings, task = parts.settings, parts.task
+    for dataset, items in [(e.dataset, e.items) for e in task.evaluations] + [(task.dataset, parts.train)]:
+        bank.note(dataset, items)
+    if parts.val is not None:
+        bank.note(task.dataset, parts.val)
+    for evaluation in task.evaluations:
         bank.features(parts.clip, evaluation.items)
     if settings.learner_facts.needs == "features" and parts.views != "online":
         bank.features(parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale)

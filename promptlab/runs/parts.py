@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.settings import ConfigError, Settings, Views
 from promptlab.data.items import Dataset, Items
+from promptlab.data.pictures.reading import reading_of
 from promptlab.data.readers.tested import with_test
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
@@ -17,6 +19,8 @@ from promptlab.runs import session
 from promptlab.support.errors import DatasetError
 from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def build_learner(parts: Parts) -> PromptLearner:
     )
     factory = parts.settings.learner.factory()
     made: PromptLearner = factory(parts.clip, parts.class_names, **offers.to(factory))
+    made.reading = reading_of(parts.dataset.train.source).choices
     return made
 
 
@@ -177,6 +182,17 @@ def require_scorable(learner: PromptLearner, parts: Parts) -> None:
     reasons = [reason for reason in bound if isinstance(reason, str)]
     if bound and len(reasons) == len(bound):
         raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")
+
+
+def with_training_notes(learner: PromptLearner, parts: Parts) -> Parts:
+    """The parts with what their task says of training images: in the log, or nowhere where nothing trains."""
+    task = parts.task
+    if learner.fit_plan():
+        for note in task.training_notes:
+            log.warning("%s: %s", task.dataset, note)
+        return parts
+    kept = tuple(note for note in task.notes if note not in task.training_notes)
+    return replace(parts, task=replace(task, notes=kept, training_notes=()))
 
 
 def _nothing_to_train_on(dataset: Dataset) -> DatasetError:

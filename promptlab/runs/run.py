@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptlab.config.settings import Settings
@@ -25,7 +25,7 @@ from promptlab.runs.document import PHASES, continued_document, new_document
 from promptlab.runs.earlier import Earlier, clear_earlier, find_earlier
 from promptlab.runs.facts import Fit, Target, fit_of, targets_of
 from promptlab.runs.fit import describe, encode_images, fit_or_take_over
-from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable
+from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable, with_training_notes
 from promptlab.runs.score import Scored, score, seen_unseen_curve
 from promptlab.support.clock import Clock
 from promptlab.support.files import sweep_leftovers
@@ -72,6 +72,7 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) ->
         return found
     learner = build_learner(parts)
     require_scorable(learner, parts)
+    work = replace(work, parts=with_training_notes(learner, parts))
     with (
         lock(folder),
         failure_kept(folder),

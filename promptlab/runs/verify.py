@@ -22,6 +22,7 @@ from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, NewerCardEr
 from promptlab.support.archives import check_archive
 from promptlab.support.checksums import DamageError
 from promptlab.support.tensor_files import check
+from promptlab.support.words import counted
 
 State = Literal["sound", "damaged", "missing", "newer", "put aside", "left over"]
 
@@ -132,7 +133,7 @@ def _kept_scores(path: Path) -> None:
 def _cache(path: Path) -> None:
     rows, damaged = damaged_rows(path)
     if damaged:
-        raise DamageError(f"{damaged} of {rows} rows are damaged; they are encoded again when they are needed")
+        raise DamageError(f"{damaged} of {counted(rows, 'row')} damaged; what is needed of it is encoded again")
 
 
 def _anything(path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptlab.data.pictures.reading import Reading
 from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.errors import PromptlabError
 from promptlab.support.pointers import refuse_pointer
@@ -99,6 +100,7 @@ class Card:
         backbone: what it was trained on.
         class_names: names of its C classes.
         learned_sha256: hash of the file of tensors.
+        reading: how the pictures that it was trained on were read, None where that was the usual way.
         training: what it was trained on, None if that isn't known.
         result: name of the Result beside it, or None.
     """
@@ -111,6 +113,7 @@ class Card:
     backbone: BackboneCard
     class_names: tuple[str, ...]
     learned_sha256: str
+    reading: Reading | None = None
     training: TrainingCard | None = None
     result: str | None = None
 

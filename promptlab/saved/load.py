@@ -72,7 +72,9 @@ def load_learner(
         arguments = arguments_from_json(card.arguments)
         clip = _backbone(card, device or "cpu") if clip is None else clip
         _require_backbone(card, clip)
-        return made(kind, clip, card.class_names, arguments, tensors)
+        found = made(kind, clip, card.class_names, arguments, tensors)
+        found.reading = {} if card.reading is None else card.reading.choices
+        return found
     except CardError as error:
         raise CardError(f"{folder}: {error}") from error
 

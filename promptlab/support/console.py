@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from promptlab.support.words import printable
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console that prints text as it is.
@@ -19,13 +21,13 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) -> None:
-    """Print a line that isn't broken, so that paths and commands can be copied.
+    """Print a line that isn't broken, so that paths and commands can be copied; what is no UTF-8 is spelled out.
 
     Example:
         >>> say("result in results/[a]")
         result in results/[a]
     """
-    console(stderr=stderr).print(text, style=style, end=end, soft_wrap=True)
+    console(stderr=stderr).print(printable(text), style=style, end=end, soft_wrap=True)
 
 
 def is_live(shown_on: Console) -> bool:

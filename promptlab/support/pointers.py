@@ -1,7 +1,7 @@
 """Files that Git LFS left in place of the real ones: a few lines that say where those are.
 
-Whoever reads weights, learned tensors or documents by path asks :func:`refuse_pointer` first: a reader's own message
-would call such a file damaged.
+Whoever reads weights, learned tensors, documents or texts by path asks :func:`refuse_pointer` first: a reader's own
+message would call such a file damaged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 _BEGINNING = b"version https://git-lfs.github.com/spec/"
-_LONGEST = 1024
+LONGEST = 1024
+POINTER = "a pointer of Git LFS"
+CURE = "run `git lfs install` and `git lfs pull` in its repository, or download the file by itself"
 
 
 def refuse_pointer(path: str | Path, error: Callable[[str], Exception]) -> None:
@@ -35,14 +37,26 @@ def refuse_pointer(path: str | Path, error: Callable[[str], Exception]) -> None:
     """
     try:
         with Path(path).open("rb") as file:
-            beginning = file.read(_LONGEST)
+            beginning = file.read(LONGEST)
     except OSError:
         return
+    said = what_pointer(beginning)
+    if said is not None:
+        raise error(f"{path} is {said}")
+
+
+def what_pointer(beginning: bytes) -> str | None:
+    """What to say of a file that is a pointer, after its name and "is"; None for any other.
+
+    Args:
+        beginning: its first bytes, LONGEST or more where there are so many.
+
+    Example:
+        >>> what_pointer(b"a file") is None
+        True
+    """
     if not beginning.startswith(_BEGINNING):
-        return
+        return None
     size = re.search(rb"^size (\d+)", beginning, re.MULTILINE)
     real = f" (of {int(size[1]):,} bytes)" if size else ""
-    raise error(
-        f"{path} is a pointer of Git LFS, not the file itself{real}: run `git lfs install` and `git lfs pull` in its "
-        "repository, or download the file by itself"
-    )
+    return f"{POINTER}, not the file itself{real}: {CURE}"

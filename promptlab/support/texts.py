@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from promptlab.support import reads
+from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 
 _CURE = "it seems to be {0}: save it as UTF-8 (iconv -f {0} -t UTF-8 FILE)"
 
@@ -18,9 +20,11 @@ def read_text(path: str | Path) -> str:
 
     Raises:
         OSError: if it can't be read.
+        DatasetError: if Git LFS left a pointer in its place.
         UnicodeDecodeError: if it is in another encoding; its message names that, and the cure.
     """
     reads.note(path)
+    refuse_pointer(path, DatasetError)
     return decoded(Path(path).read_bytes())
 
 
@@ -30,9 +34,11 @@ def open_text(path: str | Path) -> Iterator[TextIO]:
 
     Raises:
         OSError: if it can't be read.
+        DatasetError: as :func:`read_text`.
         UnicodeDecodeError: as :func:`read_text`, also while it is read.
     """
     reads.note(path)
+    refuse_pointer(path, DatasetError)
     with open(path, "rb") as file:
         _refuse_wider(file.read(100))
     try:
@@ -67,6 +73,7 @@ def text_lines(path: str | Path) -> list[str]:
 
     Raises:
         OSError: if it can't be read.
+        DatasetError: as :func:`read_text`.
         UnicodeDecodeError: as :func:`read_text`.
 
     Example:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 NAMES_IN_A_SENTENCE = 5
+_OF_ONE = {"are": "is", "were": "was", "have": "has"}
 
 
 def some_of(names: Sequence[str], most: int = NAMES_IN_A_SENTENCE) -> str:
@@ -45,13 +46,25 @@ def counted(number: int, one: str, more: str = "") -> str:
     Args:
         number: how many.
         one: the noun of a single one.
-        more: of several, where it isn't the single one's with an s.
+        more: of several, where it isn't the single one's with s or es.
 
     Example:
-        >>> counted(1, "image"), counted(1200, "image"), counted(0, "class", "classes")
+        >>> counted(1, "image"), counted(1200, "image"), counted(0, "class")
         ('1 image', '1,200 images', '0 classes')
     """
-    return f"{number:,} {one if number == 1 else more or one + 's'}"
+    several = more or one + ("es" if one.endswith("ss") else "s")
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def of_one(said: str) -> str:
+    """What is said of several, said of one: the verb that it begins with in the singular.
+
+    Example:
+        >>> of_one("are of one colour"), of_one("hold values below 0")
+        ('is of one colour', 'holds values below 0')
+    """
+    verb, blank, rest = said.partition(" ")
+    return f"{_OF_ONE.get(verb, verb + 's')}{blank}{rest}"
 
 
 def bare(word: str) -> str:

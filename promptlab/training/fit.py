@@ -16,6 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from promptlab.config.trainer import check_options
 from promptlab.data.items import Items
+from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
@@ -108,7 +109,7 @@ def fit(
     _check(select, val, views)
     scale = crop_scale or learner.crop_scale
     data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
-    plan = learner.fit_plan()
+    plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
     if not plan:
         return FitReport((), "nothing is trained")
     for stage in plan:

@@ -110,7 +110,7 @@ def test_names_belong_to_the_keys_that_they_are(keys, given, names):
         (["blue", "red"], ["red star", "blue ring"], "is 'red star' the name of 'blue'"),
         (["class_1", "class_10", "class_2"], ["a", "b", "c"], "are they in the order class_1, class_10, class_2, or"),
         (["10 ring", "9 star"], ["a", "b"], "are they in the order 10 ring, 9 star, or 9 star, 10 ring"),
-        (["cat", "dog"], ["a"], "1 class names are given for 2 classes, .*: cat, dog. Say whose each name is"),
+        (["cat", "dog"], ["a"], "class names: 1 name for 2 classes, .*: cat, dog. Say whose each name is"),
         (["1.0", "2.0"], {"1.0": "one", "10": "ten", "20": "twenty"}, "for what is no class: 10, 20"),
         (["cat", "dog"], {"cat": "tabby", "dgo": "hound"}, "for what is no class: dgo; the classes are cat, dog"),
         (["cat", "dog"], [1, 2], "name 0 is 1, no text. Put it in quotes: '1'"),

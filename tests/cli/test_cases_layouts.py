@@ -194,7 +194,7 @@ def test_folder_name_not_utf8(case, drawn, run):
         os.rename(case / split / "blue striped circle", os.fsencode(case / split) + b"/M\xfcll")
     status, result, said = run(*zero_shot())
     assert (status, result) == (1, None)
-    assert r"these class names are no UTF-8: M\xfcll" in said
+    assert r"1 class name is no UTF-8: M\xfcll" in said
     status, _, said = run("data", "check", "folder", "dataset.path=case")
     assert (status, r"M\xfcll" in said) == (1, True)
     Path("names.txt").write_text("blue striped circle\ngreen checkered triangle\ngreen heart\n")

@@ -158,7 +158,7 @@ def test_rows_twice_in_a_table_count_once(tmp_path, capsys):
 def test_paths_of_another_machine_and_other_encodings_are_named(tmp_path, capsys):
     (tmp_path / "d").mkdir()
     table(tmp_path / "win.csv", ["C:\\data\\1.png,cat"])
-    assert "begin at a drive of Windows: C:\\data\\1.png" in refused(capsys, "dataset=csv", "dataset.path=win.csv")
+    assert "begins at a drive of Windows: C:\\data\\1.png" in refused(capsys, "dataset=csv", "dataset.path=win.csv")
     table(tmp_path / "wide.csv", ["1.png,cat"], encoding="utf-16")
     said = refused(capsys, "dataset=csv", "dataset.path=wide.csv")
     assert "wide.csv can't be read" in said

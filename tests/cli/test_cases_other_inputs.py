@@ -130,9 +130,7 @@ def test_pictures_of_no_kind_that_is_read_are_counted(tmp_path):
     for name in ("cat/1.svg", "cat/2.tga", "dog/1.svg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    with pytest.raises(
-        DatasetError, match=r"3 files are ignored.*\(2 \.svg: cat 1, dog 1; 1 \.tga: cat 1\); \.jpg, "
-    ):
+    with pytest.raises(DatasetError, match=r"3 files are ignored.*\(2 \.svg: cat 1, dog 1; 1 \.tga: cat 1\); \.jpg, "):
         read(tmp_path)
 
 

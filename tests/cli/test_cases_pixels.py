@@ -69,7 +69,7 @@ def test_grey_of_other_ranges(tmp_path, capsys):
     assert len(probabilities) == len(GREYS)
     for other in probabilities[1:]:
         np.testing.assert_allclose(other, probabilities[0], atol=1e-5)
-    said = "12 images were read as 12-bit grey by their largest value (set grey_bits=16 if they are dark): "
+    said = "12 images were read as 12-bit grey by the largest value (set grey_bits=16 if that is dark): "
     for name, result in found.items():
         assert any(note.startswith(said) for note in result["notes"]) == (name == "grey12in16"), name
     assert said in words(capsys.readouterr().err)
@@ -132,10 +132,10 @@ def test_a_picture_of_one_colour_is_warned_of(tmp_path, capsys):
     Image.new("RGB", (32, 32), (9, 9, 9)).save(tmp_path / "d" / names[0] / "blank.png")
     for _ in range(2):  # what was seen once is remembered
         result = run(tmp_path / "d", tmp_path / "results", "force=true")
-        assert f"1 images are of one colour: {names[0]}/blank.png" in result["notes"]
+        assert f"1 image is of one colour: {names[0]}/blank.png" in result["notes"]
     assert "blank.png" in words(capsys.readouterr().err)
     assert main(["data", "check", "folder", f"dataset.path={tmp_path / 'd'}"]) == 0
-    assert "1 images are of one colour" in capsys.readouterr().out
+    assert "1 image is of one colour" in capsys.readouterr().out
 
 
 def spoil(folder, name):
@@ -192,6 +192,6 @@ def test_equal_rows_of_features_are_warned_of(tmp_path, capsys):
     results = tmp_path / "results"
     assert main([*RUN[:-1], "dataset=features", *files, f"results={results}"]) == 0
     (path,) = results.rglob("result.json")
-    said = "1 test images are training images too: test.npz[0] is train.npz[0]"
+    said = "1 test image is a training image too: test.npz[0] is train.npz[0]"
     assert said in json.loads(path.read_text())["notes"]
     assert said in words(capsys.readouterr().err)

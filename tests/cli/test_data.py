@@ -151,7 +151,7 @@ def test_an_image_in_two_lists_differs(tmp_path, capsys):
     assert run(capsys, "check", "folder", f"dataset.path={tmp_path}")[0] == 0
     picture(tmp_path / "test" / "red" / "3.png", (50, 0, 0))
     status, out, _ = run(capsys, "check", "folder", f"dataset.path={tmp_path}")
-    assert (status, "test images are training images too" in out) == (1, True)
+    assert (status, "test image is a training image too" in out) == (1, True)
 
 
 def test_unreadable_images_are_all_counted_and_images_are_read_once(tmp_path, capsys, monkeypatch):

@@ -90,7 +90,7 @@ def broken(fault, opened):
     ("fault", "test", "message"),
     [
         ("labels from one", "labels_index_the_class_names", "train has label 3; there are classes 0 to 2"),
-        ("a class too many", "labels_index_the_class_names", "1 classes have no image in any split: d"),
+        ("a class too many", "labels_index_the_class_names", "1 class has no image in any split: d"),
         ("an empty name", "names_are_words", "the name of class 1 is empty"),
         ("blanks", "names_are_words", "blanks around it: 'b '"),
         ("a path for a name", "names_are_words", "'my/own' can't name a folder"),

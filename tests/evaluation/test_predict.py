@@ -117,7 +117,7 @@ def test_sixteen_bits_are_read_as_evaluation_reads_them(learner, images, tmp_pat
     source = FileImages(tmp_path, [file.name for file in files])
     expected = logits_of(learner, Items(source, np.arange(5), np.zeros(5, dtype=np.int64)))
     torch.testing.assert_close(predicted.logits, expected, atol=1e-3, rtol=0)
-    assert "3 pictures were read as 12-bit grey by their largest value" in caplog.text
+    assert "3 pictures were read as 12-bit grey by the largest value" in caplog.text
 
 
 def test_turned_pictures_are_turned_where_it_is_asked(learner, images, tmp_path):

@@ -1,5 +1,6 @@
 """The command line: what it composes, what it refuses, what it imports."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -153,8 +154,14 @@ def test_the_cache_is_listed_pruned_and_cleared(capsys, tmp_path, monkeypatch):
     dataset, bank = demo_dataset("demo_shapes"), FeatureBank()
     bank.features(load_clip("demo"), dataset.val, progress=False)
     listed = run_main(capsys, "cache", "list")[1]
-    assert "demo" in listed
+    assert "unknown " in listed
     assert "384" in listed
+    bank.note("demo_shapes", dataset.val)
+    listed = run_main(capsys, "cache", "list")[1]
+    assert "unknown" not in listed
+    assert "demo_shapes" in listed
+    [row] = json.loads(run_main(capsys, "cache", "list", "--json")[1])["rows"]
+    assert (row["dataset"], row["images"], row["bytes"]) == ("demo_shapes", 384, 384 * 128 * 4)
     assert "dropped 0 features" in run_main(capsys, "cache", "prune", "--older-than-days", "1")[1]
     (tmp_path / "zero_shot").mkdir()
     (tmp_path / "zero_shot" / "0.json").write_text("{}")

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from promptlab.support import reads
 from promptlab.support.errors import PromptlabError
 from promptlab.support.pointers import refuse_pointer
-from promptlab.support.words import first_line, some_of
+from promptlab.support.words import counted, first_line, some_of
 
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's archives hold these as tensors
 _KEYS_NAMED = 3
@@ -174,7 +174,7 @@ def _differences(expected: dict[str, Tensor], got: dict[str, Tensor]) -> Iterato
     ]
     for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped)):
         if keys:
-            yield f"{len(keys)} keys {what} ({some_of(keys, _KEYS_NAMED)})"
+            yield f"{counted(len(keys), 'key')} {what} ({some_of(keys, _KEYS_NAMED)})"
 
 
 def _releases() -> list[Release]:

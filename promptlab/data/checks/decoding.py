@@ -17,12 +17,13 @@ from promptlab.data.checks.problems import Finding
 from promptlab.data.hashing import content_id
 from promptlab.data.items import ImageSource
 from promptlab.data.pictures.picture import REMARKS
-from promptlab.data.pictures.reading import USUAL, Reading
+from promptlab.data.pictures.reading import Reading, reading_of
 from promptlab.support.errors import DatasetError
 from promptlab.support.files import write_text_atomic
 from promptlab.support.machine import reader_threads
 from promptlab.support.paths import cache_dir
 from promptlab.support.progress import image_progress
+from promptlab.support.words import of_one
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,10 @@ class Look:
         for index, remarks in sorted(self.remarks.items()):
             for remark in remarks:
                 by_remark[remark].append(names(index))
-        return [Finding(f"images {remark}", tuple(found)) for remark, found in sorted(by_remark.items())]
+        return [
+            Finding(f"image {of_one(remark)}", f"images {remark}", tuple(found))
+            for remark, found in sorted(by_remark.items())
+        ]
 
 
 def look_at(source: ImageSource, indices: Sequence[int], *, progress: bool = True) -> Look:
@@ -121,7 +125,7 @@ def look_anew(source: ImageSource, indices: Sequence[int]) -> Look:
         contents = dict(zip(indices, source.content_ids(indices), strict=True))
     except DatasetError:  # names the first bad one; decoding names all
         return look_at(source, indices)
-    memory = _Memory(_of(source), contents.values())
+    memory = _Memory(reading_of(source), contents.values())
     known = memory.read()
     if known is None:
         found = look_at(source, indices)
@@ -136,13 +140,8 @@ def look_anew(source: ImageSource, indices: Sequence[int]) -> Look:
     remarks = {contents[index]: said for index, said in found.remarks.items()}
     memory.write(bad, remarks)
     if bad:  # somebody may take them away
-        _Memory(_of(source), set(contents.values()) - bad).write((), remarks)
+        _Memory(reading_of(source), set(contents.values()) - bad).write((), remarks)
     return found
-
-
-def _of(source: ImageSource) -> Reading:
-    reading: Reading = getattr(source, "reading", USUAL)
-    return reading
 
 
 @dataclass(frozen=True)

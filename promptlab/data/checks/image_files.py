@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from promptlab.data.checks.decoding import Look, look_anew
-from promptlab.data.checks.problems import PROBLEMS_LISTED, Finding, counted
-from promptlab.data.pictures.reading import USUAL, Reading
+from promptlab.data.checks.problems import PROBLEMS_LISTED, Finding, gathered
+from promptlab.data.pictures.reading import USUAL, PictureError, Reading
 from promptlab.data.sources.files import FileImages, names_in
+from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import CURE, POINTER
 from promptlab.support.words import shortened
 
 Row = TypeVar("Row", bound=Sequence[Any])
@@ -42,12 +44,17 @@ class ImageFiles:
     def problems(self) -> list[str]:
         """Everything that is wrong."""
         return [
-            *counted(f"images are missing under {self.root}", self.missing),
+            *gathered("image is missing", "images are missing", self.missing, f" under {self.root}"),
             *_much_alike(self.root, self.missing),
-            *counted("images are links to files that are missing", self.gone),
-            *counted("images are empty files", self.empty),
-            *shortened(self.look.problems, PROBLEMS_LISTED),
+            *gathered("image is a link", "images are links", self.gone, " to what is missing"),
+            *gathered("image is an empty file", "images are empty files", self.empty),
+            *gathered(f"image is {POINTER}", "images are pointers of Git LFS", self._pointers, f" ({CURE})"),
+            *shortened([str(error) for error in self.look.errors.values() if not _is_pointer(error)], PROBLEMS_LISTED),
         ]
+
+    @property
+    def _pointers(self) -> list[str]:
+        return [self.whole[index] for index, error in self.look.errors.items() if _is_pointer(error)]
 
     @cached_property
     def bad(self) -> Mapping[str, str]:
@@ -109,7 +116,16 @@ def without_bad(
     bad = examine_files(root, [row[0] for rows in lists.values() for row in rows], reading=reading).bad
     kept = {split: [row for row in rows if row[0] not in bad] for split, rows in lists.items()}
     names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
-    return kept, [Finding("images can't be read and are left out (skip_bad)", names)] if bad else []
+    return kept, [bad_left_out(names)] if bad else []
+
+
+def bad_left_out(names: tuple[str, ...]) -> Finding:
+    """What is said of images that can't be read, where they are left out."""
+    return Finding("image can't be read and is", "images can't be read and are", names, " left out (skip_bad)")
+
+
+def _is_pointer(error: DatasetError) -> bool:
+    return isinstance(error, PictureError) and error.reason.startswith(f"it is {POINTER}")
 
 
 def _much_alike(root: Path, missing: Sequence[str]) -> list[str]:

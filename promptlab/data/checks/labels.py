@@ -8,7 +8,7 @@ import numpy as np
 
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import printable, some_of
+from promptlab.support.words import counted, printable, some_of
 
 
 def check_labels(
@@ -46,23 +46,24 @@ def check_labels(
         outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
         if len(outside):
             raise DatasetError(
-                f"{where}: {len(outside)} {split} labels lie outside 0 to {n_classes - 1} ({n_classes} classes); "
+                f"{where}: {counted(len(outside), f'{split} label lies', f'{split} labels lie')} outside 0 to "
+                f"{n_classes - 1} ({n_classes} classes); "
                 f"the first is {int(labels[outside[0]])}, at position {int(outside[0])}"
             )
     empty = np.flatnonzero(np.bincount(splits[needed[0]], minlength=n_classes) == 0).tolist()
     if empty:
         listed = some_of([f"{label} ({class_names[label] or 'no name'})" for label in empty])
-        raise DatasetError(
-            f"{where}: {len(empty)} classes have no {'test' if test_only else 'training'} images: {listed}"
-        )
+        lacking, what = counted(len(empty), "class has", "classes have"), "test" if test_only else "training"
+        raise DatasetError(f"{where}: {lacking} no {what} images: {listed}")
     nameless = [label for label, name in enumerate(class_names) if not name.strip()]
     if nameless:
         raise DatasetError(f"{where}: classes without a name: {nameless[:5]}")
     undecoded = [name for name in class_names if printable(name) != name]
     if undecoded:
+        are = counted(len(undecoded), "class name is", "class names are")
         raise DatasetError(
-            f"{where}: these class names are no UTF-8: {printable(some_of(undecoded))}. Rename "
-            "what they are read from, or give names: dataset.class_names=FILE, one name per line"
+            f"{where}: {are} no UTF-8: {printable(some_of(undecoded))}. Rename what is read, or give names: "
+            "dataset.class_names=FILE, one name per line"
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from promptlab.data.items import Dataset
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import printable, some_of
+from promptlab.support.words import counted, printable, some_of
 
 log = logging.getLogger(__name__)
 
@@ -22,26 +22,30 @@ class Finding:
     """Something that is true of some images.
 
     Args:
-        what: follows their number.
+        one: what it is of a single one, after its number.
+        more: what it is of several, after theirs.
         names: theirs.
+        rest: what follows either.
     """
 
-    what: str
+    one: str
+    more: str
     names: tuple[str, ...]
+    rest: str = ""
 
     def line(self, most: int = NAMES_IN_A_PROBLEM) -> str:
         """The number, what it is, and the first names.
 
         Example:
-            >>> Finding("images are of one colour", ("a.png", "b.png")).line(most=1)
+            >>> Finding("image is of one colour", "images are of one colour", ("a.png", "b.png")).line(most=1)
             '2 images are of one colour: a.png and 1 more'
         """
-        return f"{len(self.names)} {self.what}: {some_of(self.names, most)}"
+        return f"{counted(len(self.names), self.one, self.more)}{self.rest}: {some_of(self.names, most)}"
 
 
-def counted(what: str, names: Sequence[str]) -> list[str]:
-    """One problem, with the number of names and the names; none without names."""
-    return [Finding(what, tuple(names)).line()] if names else []
+def gathered(one: str, more: str, names: Sequence[str], rest: str = "") -> list[str]:
+    """One problem, as the line of a :class:`Finding`; none without names."""
+    return [Finding(one, more, tuple(names), rest).line()] if names else []
 
 
 def noted(dataset: Dataset, findings: Sequence[Finding]) -> Dataset:

@@ -88,11 +88,11 @@ def copies_in(dataset: Dataset, parts: Mapping[str, Items] | None = None) -> lis
                 names = dataset.class_names[earlier_label], dataset.class_names[label]
                 two_classes.append(f"{earlier_name} ({names[0]}) is {name} ({names[1]})")
     found = {
-        "test images are training images too": leaked["test"],
-        "validation images are training images too": leaked["val"],
-        "images are under two classes": two_classes,
+        ("test image is a training image too", "test images are training images too"): leaked["test"],
+        ("validation image is a training image too", "validation images are training images too"): leaked["val"],
+        ("image is under two classes", "images are under two classes"): two_classes,
     }
-    return [Finding(what, tuple(names)) for what, names in found.items() if names]
+    return [Finding(one, more, tuple(names)) for (one, more), names in found.items() if names]
 
 
 def _readable(items: Items, indices: set[int]) -> Items:

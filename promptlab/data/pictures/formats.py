@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from promptlab.support.pointers import LONGEST, what_pointer
+
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2",
     ".avif", ".heic", ".heif",
@@ -46,8 +48,10 @@ def formats() -> tuple[str, ...]:
 
 
 def what_is_missing(file: str | Path | BinaryIO) -> str | None:
-    """What a file is whose kind can't be read here, and what to install for it; None for all others."""
+    """What a file is that can't be read here, and what to do about it; None for all others."""
     start = _first_bytes(file)
+    if (pointer := what_pointer(start)) is not None:
+        return pointer
     if start[:4] in TIFF_STARTS:
         return _TIFF
     if start[4:8] != b"ftyp":
@@ -62,6 +66,6 @@ def what_is_missing(file: str | Path | BinaryIO) -> str | None:
 def _first_bytes(file: str | Path | BinaryIO) -> bytes:
     if isinstance(file, str | Path):
         with open(file, "rb") as opened:
-            return opened.read(64)
+            return opened.read(LONGEST)
     file.seek(0)
-    return file.read(64)
+    return file.read(LONGEST)

@@ -58,7 +58,7 @@ class Grey:
     def remarks(self) -> tuple[str, ...]:
         """What a reader of numbers should know."""
         most = min(self.room, 32)
-        deep = f"were read as {self.bits}-bit grey by their largest value (set grey_bits={most} if they are dark)"
+        deep = f"were read as {self.bits}-bit grey by the largest value (set grey_bits={most} if that is dark)"
         return tuple(
             remark
             for remark in (deep * bool(self.room), "hold values below 0, read as black" * self.negative)

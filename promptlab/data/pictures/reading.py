@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from promptlab.support.errors import DatasetError, UsageError
 
@@ -61,6 +62,27 @@ class Reading:
         grey = "" if self.grey_bits is None else f"grey{self.grey_bits}"
         return " ".join(mark for mark in ("exif" * self.exif, grey) if mark)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What of it isn't as usual, by argument.
+
+        Example:
+            >>> Reading(exif=True).choices
+            {'exif': True}
+        """
+        return {key: value for key, value in asdict(self).items() if value != getattr(Reading, key)}
+
 
 USUAL = Reading()
 """As CoOp reads pictures."""
+
+
+def reading_of(source: object) -> Reading:
+    """How a source of images reads them; the usual way where it has no choice.
+
+    Example:
+        >>> reading_of(None) == USUAL
+        True
+    """
+    found: Reading = getattr(source, "reading", USUAL)
+    return found

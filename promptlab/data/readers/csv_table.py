@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from promptlab.data.checks.problems import counted
+from promptlab.data.checks.problems import gathered
 from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.readers.split_names import split_of, split_words
 from promptlab.support.errors import DatasetError
@@ -126,10 +126,15 @@ def row_problems(table: Table) -> list[str]:
     strange = [f"{word or 'blank'} (line {line})" for word, line in splits if word in unknown]
     suffixes = [path for path in table.paths if not is_image_name(path) and Path(path).suffix]
     return [
-        *counted("rows have no path or no label", blank),
-        *counted("rows have more cells than columns (quote what holds a comma)", [f"line {n}" for n in table.wide]),
-        *counted(f"rows have an unknown split (known are {split_words()})", strange),
-        *counted("paths don't end as images do", suffixes),
+        *gathered("row has", "rows have", blank, " no path or no label"),
+        *gathered(
+            "row has",
+            "rows have",
+            [f"line {n}" for n in table.wide],
+            " more cells than columns (quote what holds a comma)",
+        ),
+        *gathered("row has", "rows have", strange, f" an unknown split (known are {split_words()})"),
+        *gathered("path doesn't end", "paths don't end", suffixes, " as images do"),
     ]
 
 

@@ -25,7 +25,7 @@ from promptlab.data.readers.labelled_paths import (
 from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import refuse_misfits
-from promptlab.support.words import printable, some_of
+from promptlab.support.words import counted, printable, some_of
 
 
 def read_folder(
@@ -100,7 +100,7 @@ def read_folder(
         raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed{said}")
     if not keys:
         raise DatasetError(
-            f"dataset {name}: {base} holds no folders of images, but {len(tree.images)} images "
+            f"dataset {name}: {base} holds no folders of images, but {counted(len(tree.images), 'image')} "
             f"({some_of(tree.images, 2)}): one folder per class is needed, or a table that says what they show "
             "(dataset=csv)"
         )

@@ -15,7 +15,7 @@ from promptlab.data.readers.folder_tree import Folder
 from promptlab.data.readers.split_names import split_of_folder
 from promptlab.data.readers.tested import Test
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 Classes = Literal["outer", "inner", "path"]
 """Which folders are classes where they lie inside each other."""
@@ -130,7 +130,7 @@ def _refuse_flat(folders: Mapping[str, Folder], where: str, test: Test | None) -
         learns = split == "test" and "train" in folders
         way_out = "dataset.test=none learns without them, and the saved learner predicts them; or " if learns else ""
         raise DatasetError(
-            f"{where}/{folder.name} holds {len(flat)} images ({some_of(flat, 2)}), but no folder per class"
+            f"{where}/{folder.name} holds {counted(len(flat), 'image')} ({some_of(flat, 2)}), but no folder per class"
             f"{' as train has them' if split != 'train' else ''}, so that nothing says what they show: {way_out}"
             "put them into folders of classes, or list them in a table with their labels (dataset=csv)."
         )

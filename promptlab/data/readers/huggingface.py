@@ -16,9 +16,10 @@ from promptlab.class_text.names import ClassNames, in_label_order, names_for, na
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
 from promptlab.data.checks.decoding import Look, look_anew
+from promptlab.data.checks.image_files import bad_left_out
 from promptlab.data.checks.labels import check_labels
 from promptlab.data.checks.names import with_names_noted
-from promptlab.data.checks.problems import PROBLEMS_LISTED, Finding, noted, refuse
+from promptlab.data.checks.problems import PROBLEMS_LISTED, noted, refuse
 from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
@@ -33,7 +34,7 @@ from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import refuse_misfits
-from promptlab.support.words import shortened, some_of
+from promptlab.support.words import counted, shortened, some_of
 
 
 def read_hf(
@@ -140,7 +141,7 @@ def read_hf(
         class_origins=keys,
     )
     left_out = tuple(f"{source.describe(i)} ({getattr(e, 'reason', e)})" for i, e in sorted(look.errors.items()))
-    bad = [Finding("images can't be read and are left out (skip_bad)", left_out)] if left_out else []
+    bad = [bad_left_out(left_out)] if left_out else []
     if validate:
         dataset = without_repeated_rows(dataset)
     dataset = noted(dataset, [*bad, *look.findings(source.describe), *(copies_in(dataset) if validate else ())])
@@ -206,7 +207,9 @@ def _column(fitting: Sequence[str], features: Mapping[str, Any], given: str | No
     if given is None and len(fitting) == 1:
         return fitting[0]
     if given is None or given not in features:
-        found = f"there is no column {given!r}" if given else f"{len(fitting)} columns could hold the {what}s"
+        found = (
+            f"there is no column {given!r}" if given else f"{counted(len(fitting), 'column')} could hold the {what}s"
+        )
         raise DatasetError(f"{where}: {found}; set dataset.{what}_column to one of {', '.join(features)}")
     return given
 
@@ -221,7 +224,7 @@ def _labels(
     """What the table calls the classes, their names, and (N,) labels by split, of a column of whatever kind."""
     absent = sum(cell is None for column in cells.values() for cell in column)
     if absent:
-        raise DatasetError(f"{where}: {absent} images have no label")
+        raise DatasetError(f"{where}: {counted(absent, 'image has', 'images have')} no label")
     if not all(isinstance(cell, str) for cell in cells[train]):
         if _kind(feature) == "ClassLabel":
             keys, names = tuple(feature.names), names_for(feature.names, class_names)

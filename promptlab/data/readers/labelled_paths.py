@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promptlab.class_text.names import ClassNames, names_for
 from promptlab.data.checks.image_files import examine_files
-from promptlab.data.checks.problems import Finding, counted, noted, refuse
+from promptlab.data.checks.problems import Finding, gathered, noted, refuse
 from promptlab.data.checks.validate import copies_in
 from promptlab.data.hold_out import draw_split
 from promptlab.data.items import SPLITS, Dataset
@@ -83,7 +83,7 @@ def dataset_of_lists(
     test_only = not lists["train"] and not lists["val"]
     there = {key for _, key in lists["test" if test_only else "train"]}
     what = "test" if test_only else "training"
-    problems += counted(f"classes have no {what} images", [key for key in keys if key not in there])
+    problems += gathered("class has", "classes have", [key for key in keys if key not in there], f" no {what} images")
     if not lists["test"] and test != "none" and not drawn:
         problems.append("there are no test images: dataset.test=none learns without them")
     listed = [path for split in SPLITS for path, _ in lists[split]]
@@ -113,5 +113,5 @@ def given_path(name: str, path: str | Path | None, what: str) -> Path:
     found = Path(path).expanduser().absolute()
     reads.note(found)
     if not found.exists():
-        raise DatasetError(f"dataset {name}: nothing is at {found}, where {what} is needed")
+        raise DatasetError(f"dataset {name}: {what} is needed, and there is nothing at {found}")
     return found

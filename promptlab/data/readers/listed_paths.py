@@ -13,6 +13,7 @@ from pathlib import Path
 
 from promptlab.data.sources.files import names_in
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import counted
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _OF_WINDOWS = re.compile(r"([A-Za-z]:[\\/]|\\\\)")
@@ -61,8 +62,8 @@ def under_one_root(root: Path, listed: Sequence[str], where: str) -> tuple[Path,
     foreign = [path for path in listed if _OF_WINDOWS.match(path)] if os.sep == "/" else []
     if foreign:
         raise DatasetError(
-            f"{where}: {len(foreign)} paths begin at a drive of Windows: {foreign[0]}. Write them relative to "
-            "the images' folder, and name that by dataset.images=FOLDER."
+            f"{where}: {counted(len(foreign), 'path begins', 'paths begin')} at a drive of Windows: {foreign[0]}. "
+            "Write paths relative to the images' folder, and name that by dataset.images=FOLDER."
         )
     paths = as_on_disk(root, listed)
     if not any(path[:1] in ("/", ".", os.sep) or "/." in path or "//" in path for path in paths):

@@ -10,7 +10,7 @@ from promptlab.class_text.names import ClassNames, in_label_order, names_by_labe
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.checks.image_files import examine_files, without_bad
-from promptlab.data.checks.problems import Finding, counted, noted, refuse
+from promptlab.data.checks.problems import Finding, gathered, noted, refuse
 from promptlab.data.checks.validate import copies_in
 from promptlab.data.items import SPLITS, Dataset
 from promptlab.data.pictures.reading import MAX_PIXELS, Reading
@@ -93,7 +93,8 @@ def read_csv(
     refuse(where, problems)
     labels = in_one_form({"": table.labels})[""]
     keys, names = _keys(set(labels), class_names, where)
-    problems += counted(f"labels lie outside 0 to {len(keys) - 1}", sorted(set(labels).difference(keys)))
+    outside = sorted(set(labels).difference(keys))
+    problems += gathered("label lies", "labels lie", outside, f" outside 0 to {len(keys) - 1}")
     refuse(where, problems)
     root, paths = under_one_root(_images_folder(images, file), table.paths, where)
     pairs = list(zip(paths, labels, strict=True))
@@ -235,4 +236,5 @@ def _listed_twice(lists: Lists) -> list[str]:
         for path, label in lists[split]:
             if path in trained or others.setdefault(path, label) != label:
                 twice.add(path)
-    return counted("images are listed twice, in training and elsewhere or with two labels", sorted(twice))
+    both = " listed twice, in training and elsewhere or with two labels"
+    return gathered("image is", "images are", sorted(twice), both)

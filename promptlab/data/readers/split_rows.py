@@ -23,6 +23,7 @@ from promptlab.data.readers.listed_paths import as_on_disk
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def _labels(rows: Rows, where: str) -> IntArray:
         raise DatasetError(f"{where}: a label is too large to be one") from error
 
 
-def _class_names(lists: dict[str, Rows], counted: IntArray, n_classes: int | None, where: str) -> tuple[str, ...]:
+def _class_names(lists: dict[str, Rows], per_class: IntArray, n_classes: int | None, where: str) -> tuple[str, ...]:
     names: dict[int, str] = {}
     for split in SPLITS:
         for _, label, name in lists[split]:
@@ -131,11 +132,11 @@ def _class_names(lists: dict[str, Rows], counted: IntArray, n_classes: int | Non
                 raise DatasetError(f"{where}: label {label} has two names, {known!r} and {name!r}")
     if n_classes is None:
         from_one = bool(names) and min(names) == 1
-        n_classes = len(names) if from_one else int(max(counted, default=-1)) + 1
-        if n_classes > max(len(counted), len(names)):  # nothing is made that is as large as a label's value
+        n_classes = len(names) if from_one else int(max(per_class, default=-1)) + 1
+        if n_classes > max(len(per_class), len(names)):  # nothing is made that is as large as a label's value
             raise DatasetError(
-                f"{where}: label {n_classes - 1} is too large for {len(counted)} images: labels count from 0, and "
-                "every class has some"
+                f"{where}: label {n_classes - 1} is too large for {counted(len(per_class), 'image')}: labels count "
+                "from 0, and every class has some"
             )
     return tuple(names.get(label, "") for label in range(n_classes))
 

@@ -33,7 +33,7 @@ from promptlab.data.readers.xlsa17_files import array_of, counted_from_one, loc_
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 SPLIT_MAT, IMAGES_MAT, VAL_CLASSES_FILE = "att_splits.mat", "res101.mat", "valclasses1.txt"
 
@@ -186,7 +186,7 @@ def _check(rows: dict[str, IntArray], labels: IntArray, class_names: Sequence[st
     for first, second in (("trainval", "test_seen"), ("trainval", "test_unseen"), ("test_seen", "test_unseen")):
         shared = np.intersect1d(rows[first], rows[second])
         if len(shared):
-            raise DatasetError(f"{path}: {first}_loc and {second}_loc share {len(shared)} images")
+            raise DatasetError(f"{path}: {first}_loc and {second}_loc share {counted(len(shared), 'image')}")
     trained, seen, unseen = (np.unique(labels[part]) for part in rows.values())
     for problem, classes in (
         ("test_unseen_loc has classes of trainval_loc", np.intersect1d(trained, unseen)),

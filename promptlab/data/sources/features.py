@@ -12,6 +12,7 @@ from torch import Tensor
 from promptlab.data.hashing import content_id
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import counted
 
 
 class FeatureRows:
@@ -39,7 +40,9 @@ class FeatureRows:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         bad = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
         if len(bad):
-            raise DatasetError(f"{name}: {len(bad)} rows are zero or not finite, the first is row {int(bad[0])}")
+            raise DatasetError(
+                f"{name}: {counted(len(bad), 'row is', 'rows are')} zero or not finite, the first is row {int(bad[0])}"
+            )
         self.features: Tensor = torch.from_numpy(rows / norms)
         self.name = name
 

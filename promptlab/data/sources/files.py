@@ -20,7 +20,7 @@ from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, some_of
 
 _FETCH, _FETCH_ALL = "Fetch this file again.", "Fetch them, or check that the archive was unpacked completely."
 _ALL_OWN = "Put them there, or take them out of the list; dataset.skip_bad=true leaves out what isn't there."
@@ -121,8 +121,9 @@ class FileImages:
             return
         if not self.root.is_dir():
             raise DatasetError(f"the image folder is missing: {self.root}. Put the dataset's images there.")
+        are = "is" if len(missing) == 1 else "are"
         raise DatasetError(
-            f"{len(missing)} of {asked} images are missing under {self.root}: {some_of(missing)}. "
+            f"{len(missing)} of {counted(asked, 'image')} {are} missing under {self.root}: {some_of(missing)}. "
             f"{_FETCH_ALL if self._downloaded else _ALL_OWN}"
         )
 

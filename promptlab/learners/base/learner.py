@@ -112,6 +112,9 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Arguments that came after fits had ids, as plain values: at these they change nothing, and aren't in an id."""
 
+    reading: Mapping[str, Any] = MappingProxyType({})
+    """Choices by which the pictures were read that it was fitted to; saved with it, and ``predict`` reads others so."""
+
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()
         self.clip = clip

@@ -61,11 +61,11 @@ def test_the_same_content_in_two_lists_is_a_warning(tmp_path):
     source = FileImages(tmp_path, names)  # 5 is 0 again, 6 is 1 again
     found = validate(dataset_of(source, [0, 1, 2], [6], [3, 4, 5]))
     assert found.warnings == (
-        "1 test images are training images too: copy_a.png is image_0000.png",
-        "1 validation images are training images too: copy_b.png is image_0001.png",
+        "1 test image is a training image too: copy_a.png is image_0000.png",
+        "1 validation image is a training image too: copy_b.png is image_0001.png",
     )
     found = validate(dataset_of(source, [0, 1, 2, 5], [], [3, 4], labels=[0, 0, 0, 0, 0, 1, 0]))
-    assert found.warnings == ("1 images are under two classes: image_0000.png (cat) is copy_a.png (dog)",)
+    assert found.warnings == ("1 image is under two classes: image_0000.png (cat) is copy_a.png (dog)",)
     assert validate(dataset_of(source, [0, 1, 5], [3], [3, 4])).warnings == ()
 
 
@@ -73,7 +73,7 @@ def test_features_are_compared_but_not_opened():
     rows = FeatureRows(np.eye(4, dtype=np.float32)[[0, 1, 2, 0]], "f.npz")
     found = validate(dataset_of(rows, [0, 1], [], [2, 3]))
     assert found.problems == ()
-    assert found.warnings == ("1 test images are training images too: f.npz[3] is f.npz[0]",)
+    assert found.warnings == ("1 test image is a training image too: f.npz[3] is f.npz[0]",)
 
 
 def gradient():
@@ -156,13 +156,13 @@ def test_empty_and_truncated_files_are_named_in_one_pass(tmp_path, kind):
         reader("mine", path)
     message = str(caught.value)
     assert "3 problems" in message
-    assert "1 images are empty files: test/dog/image_0002.png" in message
+    assert "1 image is an empty file: test/dog/image_0002.png" in message
     for name, reason in (("train/cat/image_0001.png", "truncated"), ("test/cat/image_0000.png", "cannot identify")):
         assert any(name in line and reason in line for line in message.splitlines()), name
     reader("mine", path, validate=False)  # for folders too large to look into: only what is missing is said
     (folder / "train" / "cat" / "image_0002.png").unlink()
     if kind != "folder":
-        with pytest.raises(DatasetError, match=r"mine.*: 1 images are missing under .*: train/cat/image_0002\.png"):
+        with pytest.raises(DatasetError, match=r"mine.*: 1 image is missing under .*: train/cat/image_0002\.png"):
             reader("mine", path, validate=False)
 
 
@@ -174,17 +174,17 @@ def test_copies_are_a_warning_with_their_list(tmp_path, kind, caplog):
     reader, path = READERS[kind](folder)
     with caplog.at_level(logging.WARNING, "promptlab"):
         reader("mine", path)
-    warning = "dataset mine: 1 test images are training images too: "
+    warning = "dataset mine: 1 test image is a training image too: "
     assert f"{warning}test/dog/copy.png is train/dog/image_0000.png" in caplog.text
     caplog.clear()
     reader("mine", path, validate=False)
-    assert "training images too" not in caplog.text
+    assert "training image" not in caplog.text
 
 
 def test_links_that_lead_nowhere_are_named(tmp_path):
     folder = own_folder(tmp_path)
     (folder / "test" / "cat" / "link.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(DatasetError, match=r"1 images are links to files that are missing: test/cat/link\.png"):
+    with pytest.raises(DatasetError, match=r"1 image is a link to what is missing: test/cat/link\.png"):
         read_folder("mine", folder)
 
 
@@ -233,4 +233,4 @@ def test_copies_in_a_table_are_a_warning(tmp_path, caplog):
     datasets.DatasetDict(tables).save_to_disk(tmp_path / "saved")
     with caplog.at_level(logging.WARNING, "promptlab"):
         read_hf("mine", str(tmp_path / "saved"))
-    assert "1 test images are training images too: test[1] is train[0]" in caplog.text
+    assert "1 test image is a training image too: test[1] is train[0]" in caplog.text

@@ -52,7 +52,7 @@ def test_numbers_with_a_sign_in_eight_bits():
 def test_twelve_bits_are_found_and_said():
     picture = picture_of_array(PIXELS.astype(np.uint16) * 16)
     np.testing.assert_array_equal(np.asarray(picture), PIXELS)
-    assert picture.info[REMARKS][0].startswith("were read as 12-bit grey by their largest value")
+    assert picture.info[REMARKS][0].startswith("were read as 12-bit grey by the largest value")
 
 
 @pytest.mark.parametrize(

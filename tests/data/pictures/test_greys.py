@@ -14,7 +14,7 @@ from tests.data.pictures.greys import GREYS, packed12, saved, tiff
 
 
 def guessed(bits, room):
-    return (f"were read as {bits}-bit grey by their largest value (set grey_bits={room} if they are dark)",)
+    return (f"were read as {bits}-bit grey by the largest value (set grey_bits={room} if that is dark)",)
 
 
 BY_12_BITS = guessed(12, 16)

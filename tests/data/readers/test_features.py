@@ -110,15 +110,15 @@ def broken(features, labels, case):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("not finite", r"train\.npz: 1 rows are zero or not finite, the first is row 4"),
-        ("zero", "1 rows are zero or not finite, the first is row 4"),
+        ("not finite", r"train\.npz: 1 row is zero or not finite, the first is row 4"),
+        ("zero", "1 row is zero or not finite, the first is row 4"),
         ("whole numbers", "features must be floats"),
         ("flat", r"shape \(N, D\)"),
         ("fewer labels", "9 features but 8 labels"),
         ("broken labels", "labels must be whole numbers"),
         ("from one", "labels run from 1 to 3"),
-        ("outside", "1 train labels lie outside 0 to 2"),
-        ("empty class", r"1 classes have no training images: 1 \(dog\)"),
+        ("outside", "1 train label lies outside 0 to 2"),
+        ("empty class", r"1 class has no training images: 1 \(dog\)"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, case, message):

@@ -211,7 +211,7 @@ def test_split_folders_may_spell_a_class_otherwise(tmp_path):
 def test_two_spellings_in_one_split_stay_two_classes(tmp_path):
     data = read(tmp_path, "train/hot_dog/2", "train/hot dog/2", "test/hot_dog/1", "test/hot dog/1")
     assert data.class_names == ("hot dog", "hot_dog")
-    with pytest.raises(DatasetError, match="1 classes have no training images: HOT DOG"):
+    with pytest.raises(DatasetError, match="1 class has no training images: HOT DOG"):
         read(tmp_path, "test/HOT DOG/1")
 
 
@@ -254,7 +254,7 @@ def test_names_that_are_no_utf8(tmp_path):
     os.mkdir(folder)
     for number in range(4):
         open(folder + b"/\xe4%d.png" % number, "wb").close()
-    with pytest.raises(DatasetError, match=r"these class names are no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
+    with pytest.raises(DatasetError, match=r"1 class name is no UTF-8: M\\xfcll.*dataset\.class_names=FILE"):
         read_folder("mine", tmp_path, validate=False)
     data = read_folder("mine", tmp_path, class_names=["rubbish", "bee"], validate=False)
     assert data.class_names == ("rubbish", "bee")

@@ -55,12 +55,12 @@ BAD = {
         {key: [[path, label + 1, name] for path, label, name in rows] for key, rows in GOOD.items()},
         "labels run from 1 to 2; they must start at 0",
     ),
-    "outside": (with_rows("test", ["c/1.png", 2, "cow"]), "1 test labels lie outside 0 to 1 .* the first is 2"),
-    "negative": (with_rows("train", ["c/1.png", -1, "cow"]), "1 train labels lie outside 0 to 1"),
-    "empty class": (with_rows("train", ["c/1.png", 3, "cow"]), r"1 classes have no training images: 2 \(no name\)"),
+    "outside": (with_rows("test", ["c/1.png", 2, "cow"]), "1 test label lies outside 0 to 1 .* the first is 2"),
+    "negative": (with_rows("train", ["c/1.png", -1, "cow"]), "1 train label lies outside 0 to 1"),
+    "empty class": (with_rows("train", ["c/1.png", 3, "cow"]), r"1 class has no training images: 2 \(no name\)"),
     "only test": (
         GOOD | {"train": [["b/1.png", 1, "dog"], ["c/1.png", 2, "cow"]]},
-        r"1 classes have no training images: 0 \(cat\)",
+        r"1 class has no training images: 0 \(cat\)",
     ),
     "no train": (GOOD | {"train": []}, "the train list is empty"),
     "no test": (GOOD | {"test": []}, "the test list is empty"),
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_split_file_is_said(tmp_path, case):
 
 
 def test_a_known_number_of_classes_is_checked(tmp_path):
-    with pytest.raises(DatasetError, match=r"1 classes have no training images: 2 \(no name\)"):
+    with pytest.raises(DatasetError, match=r"1 class has no training images: 2 \(no name\)"):
         read(write(tmp_path, GOOD), n_classes=3)
     with pytest.raises(DatasetError, match="outside 0 to 0"):
         read(write(tmp_path, GOOD), n_classes=1)

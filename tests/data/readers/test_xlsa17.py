@@ -89,10 +89,10 @@ def test_names_from_a_file(tmp_path):
         ({"split_changes": {"trainval_loc": column([])}}, "trainval_loc is empty"),
         ({"split_changes": {"test_seen_loc": column([61])}}, "test_seen_loc runs to 61, but there are 60 images"),
         ({"split_changes": {"test_seen_loc": column([9, 9])}}, "test_seen_loc lists images twice"),
-        ({"split_changes": {"test_seen_loc": column([1, 9])}}, "trainval_loc and test_seen_loc share 1 images"),
+        ({"split_changes": {"test_seen_loc": column([1, 9])}}, "trainval_loc and test_seen_loc share 1 image"),
         (
             {"split_changes": {"test_unseen_loc": column([10, *rows_of([5, 6], [0])])}},
-            "test_seen_loc and test_unseen_loc share 1 images",
+            "test_seen_loc and test_unseen_loc share 1 image",
         ),
         (
             {"split_changes": {"trainval_loc": column([*rows_of([1, 2, 3, 4], range(8)), 41]),
