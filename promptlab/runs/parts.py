@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import ConfigError, Settings, Views
+from promptlab.config.settings import ConfigError, Settings
+from promptlab.data.amounts import Views
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.tested import with_test
 from promptlab.data.sources.features import FeatureRows

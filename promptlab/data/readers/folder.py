@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.amounts import GreyBits, MaxPixels, Seed
 from promptlab.data.checks.image_files import without_bad
 from promptlab.data.checks.problems import Finding
 from promptlab.data.items import SPLITS, Dataset
@@ -23,9 +24,11 @@ from promptlab.data.readers.labelled_paths import (
 )
 from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 from promptlab.support.words import printable, some_of
 
 
+@checked(leaving=("class_names",))
 def read_folder(
     name: str | None = None,
     path: str | Path | None = None,
@@ -34,11 +37,11 @@ def read_folder(
     classes: Classes | None = None,
     test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
-    split_seed: int = 1,
+    split_seed: Seed = 1,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.

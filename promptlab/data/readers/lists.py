@@ -9,6 +9,7 @@ from pathlib import Path
 from promptlab.class_text.names import ClassNames, in_label_order, names_by_label
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.amounts import GreyBits, MaxPixels, Seed
 from promptlab.data.checks.image_files import examine_files, without_bad
 from promptlab.data.checks.problems import Finding, counted, noted, refuse
 from promptlab.data.checks.validate import copies_in
@@ -29,8 +30,10 @@ from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 
 
+@checked(leaving=("class_names",))
 def read_csv(
     name: str,
     path: str | Path | None,
@@ -39,11 +42,11 @@ def read_csv(
     class_names: ClassNames | None = None,
     test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
-    split_seed: int = 1,
+    split_seed: Seed = 1,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
@@ -122,6 +125,7 @@ def read_csv(
     )
 
 
+@checked(leaving=("class_names",))
 def read_json(
     name: str,
     path: str | Path | None,
@@ -132,8 +136,8 @@ def read_json(
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
