@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 
 import annotated_types as at
 
+from promptlab.support.errors import UsageError
 from promptlab.support.signatures import signature_of
 from promptlab.support.words import shown
 
@@ -43,20 +44,20 @@ def refuse_misfits(target: Callable[..., Any], values: Mapping[str, Any]) -> Non
         values: by name of the argument.
 
     Raises:
-        ValueError: naming the first value that doesn't fit, and what is needed.
+        UsageError: a ValueError, naming the first value that doesn't fit, and what is needed.
 
     Example:
         >>> def train(epochs: Annotated[int, at.Ge(1)] = 5): ...
         >>> refuse_misfits(train, {"epochs": 0})
         Traceback (most recent call last):
-        ValueError: train(epochs=0): a whole number from 1 is needed
+        promptlab.support.errors.UsageError: train(epochs=0): a whole number from 1 is needed
     """
     parameters, hints = signature_of(target), hints_of(target)
     for name, value in values.items():
         declared = name in parameters and name in hints and value is not parameters[name].default
         if declared and not fits(value, hints[name]):
             needed = describe(hints[name], nothing="None")
-            raise ValueError(f"{getattr(target, '__name__', target)}({name}={shown(value)}): {needed} is needed")
+            raise UsageError(f"{getattr(target, '__name__', target)}({name}={shown(value)}): {needed} is needed")
 
 
 def checked(*, leaving: Collection[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -70,7 +71,7 @@ def checked(*, leaving: Collection[str] = ()) -> Callable[[Callable[P, T]], Call
         ... def train(epochs: Annotated[int, at.Ge(1)]): ...
         >>> train(0)
         Traceback (most recent call last):
-        ValueError: train(epochs=0): a whole number from 1 is needed
+        promptlab.support.errors.UsageError: train(epochs=0): a whole number from 1 is needed
     """
 
     def around(function: Callable[P, T]) -> Callable[P, T]:

@@ -37,7 +37,7 @@ class Reading:
             None asks each file (see :mod:`promptlab.data.pictures.greys`).
 
     Raises:
-        ValueError: naming a value out of range.
+        UsageError: naming a value out of range.
 
     Example:
         >>> Reading(exif=True).marks, Reading().marks
