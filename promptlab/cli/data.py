@@ -72,6 +72,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import node_of
+    from promptlab.config.groups import existing
     from promptlab.config.quoting import quoted
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
@@ -85,7 +86,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
         overrides.append(f"++{override}" if override.startswith("dataset.") else override)
     if options.root is not None:
         overrides.append(f"data.root={quoted(options.root)}")
-    node = node_of("dataset", overrides, [] if options.config_dir is None else [Path(options.config_dir)])
+    node = node_of("dataset", overrides, [] if options.config_dir is None else existing([options.config_dir]))
     choice_of(node, "dataset", named=False)
     return node
 

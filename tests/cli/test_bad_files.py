@@ -11,7 +11,7 @@ from promptlab.cli.main import main
 from tests.helpers.bad_files import KINDS
 
 FEW = settings(
-    max_examples=6,
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.numpy import save
 from scipy.io import savemat
 
+from tests.helpers import xlsa17
 from tests.helpers.settings import FEATURES
 
 FEW = ["protocol=few_shot", "learner=zero_shot", "views=0", "shots=1", "val=none", "trainer.enable_progress_bar=false"]
@@ -108,6 +109,14 @@ def _matlab(values: dict[str, object]) -> bytes:
     return held.getvalue()
 
 
+def _with_images(splits: Path) -> Path:
+    """The folder of datasets around a file of splits, which gets the sound file that belongs beside it."""
+    content = splits.read_bytes()
+    xlsa17.write(splits.parent.parent)
+    splits.write_bytes(content)
+    return splits.parent.parent
+
+
 _TROUBLED = st.sampled_from([
     "path,label\n" + "a" * 200_000 + ",x\n", "path,label\na.png,x\0y\n", 'path,label\n"a.png,x\n', "\0", "path\n" * 9,
     "path,label,split\na.png,ring,training\n\u202ea.png,ring,test\n", "path;label\na.png;'ring\n", "sep=\n" * 50,
@@ -163,7 +172,7 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[bytes], Callable[[Path], list[str]
                 lambda file: ["backbone.name=RN50-quickgelu", f"backbone.pretrained={file}", "backbone.quick_gelu=true",
                               *SOURCE, *FEW]),
     "xlsa17": ("CUB/att_splits.mat", _cut(_FORMS.map(_matlab)),
-               lambda file: ["dataset=cub", f"data.root={file.parent.parent}", *FEW]),
+               lambda file: ["dataset=cub", f"data.root={_with_images(file)}", *FEW]),
     "state of a table": ("saved/state.json", _of_json(_CARD | _JSON),
                          lambda file: ["dataset=hf", f"dataset.path={file.parent}", *FEW]),
     "result": ("a/b/c/d/result.json", _of_json(_RESULT | _JSON), lambda file: ["report", str(file.parents[4])]),
