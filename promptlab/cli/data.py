@@ -73,7 +73,8 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import node_of
     from promptlab.config.groups import existing
-    from promptlab.config.quoting import quoted
+    from promptlab.config.overrides import opened
+    from promptlab.config.quoting import quoted, readable
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
@@ -83,7 +84,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
             raise UsageError(f"{override!r}: dataset.KEY=VALUE or data.root=FOLDER is needed here")
-        overrides.append(f"++{override}" if override.startswith("dataset.") else override)
+        overrides.append(readable(opened(override)))
     if options.root is not None:
         overrides.append(f"data.root={quoted(options.root)}")
     node = node_of("dataset", overrides, [] if options.config_dir is None else existing([options.config_dir]))
