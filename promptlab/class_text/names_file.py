@@ -14,13 +14,13 @@ UTF-8, with or without a byte order mark.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import DatasetError
+from promptlab.support.json_texts import read_json_text
 from promptlab.support.texts import read_text
 from promptlab.support.words import some_of
 
@@ -151,7 +151,7 @@ def _has_no_digit(key: str) -> bool:
 
 def _of_json(text: str, where: str) -> list[str] | dict[str, str]:
     try:
-        content = json.loads(text, object_pairs_hook=_Pairs)
+        content = read_json_text(text, pairs=_Pairs)
     except ValueError as error:
         raise DatasetError(f"{where} is no JSON ({error})") from error
     if not content or not isinstance(content, list):

@@ -6,13 +6,13 @@ The form is that of CuPL (https://arxiv.org/abs/2209.03320): a JSON object of cl
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
+from promptlab.support.json_texts import read_json_text
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import closest, counted, some_of
 
@@ -65,7 +65,7 @@ def load_prompt_set(path: PromptSet) -> Mapping[str, Sequence[str]]:
     content: object = path
     if isinstance(path, str):
         try:
-            content = json.loads(_bytes(path))
+            content = read_json_text(_bytes(path))
         except ValueError as error:
             raise DatasetError(f"prompt set {path} is not valid JSON ({error})") from error
     where = path if isinstance(path, str) else "given"

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     listing = verbs.add_parser("list", help="what is kept, by dataset and size")
     listing.add_argument("--json", action="store_true", help="one JSON document")
     pruning = verbs.add_parser("prune", help="drop what was used longest ago")
-    pruning.add_argument("--older-than-days", type=float, help="drop features unused for that many days")
-    pruning.add_argument("--keep-mb", type=float, help="drop the longest unused until this size is left")
+    pruning.add_argument("--older-than-days", type=_amount, help="drop features unused for that many days")
+    pruning.add_argument("--keep-mb", type=_amount, help="drop the longest unused until this size is left")
     verbs.add_parser("clear", help="drop everything")
     options = parser.parse_args(arguments)
     from promptlab.features.upkeep import clear, prune
@@ -52,6 +52,13 @@ def main(arguments: Sequence[str]) -> int:
     features = counted(sum(row.count for row in dropped), "feature")
     say(f"dropped {features} of {counted(len(dropped), 'collection')}")
     return 0
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: a number from 0 is needed")
+    return value
 
 
 def _list(*, as_json: bool) -> None:

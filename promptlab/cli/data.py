@@ -72,6 +72,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     """
     from promptlab.config.choices import choice_of
     from promptlab.config.compose import node_of
+    from promptlab.config.groups import existing
     from promptlab.config.overrides import opened
     from promptlab.config.quoting import quoted, readable
 
@@ -79,7 +80,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     if not name or "=" in name:
         raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
-    folders = [] if options.config_dir is None else [Path(options.config_dir)]
+    folders = [] if options.config_dir is None else existing([options.config_dir])
     overrides = [readable(f"dataset={name}", folders)]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:

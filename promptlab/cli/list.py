@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import UsageError
@@ -51,9 +50,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.kind not in (None, *KINDS):
         close = suggest(options.kind, KINDS)
         raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
-    from promptlab.config.groups import choices, comment_of
+    from promptlab.config.groups import choices, comment_of, existing
 
-    folders = [] if options.config_dir is None else [Path(options.config_dir)]
+    folders = [] if options.config_dir is None else existing([options.config_dir])
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
     for name, node in lists.get("experiments", {}).items():
         lists["experiments"][name] = {"about": {"summary": comment_of("experiment", name, folders)}, **node}

@@ -37,7 +37,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     for key in (*_TYPED, *OPEN_GROUPS):
-        if key not in cfg:
+        if key not in cfg.keys():  # noqa: SIM118 - what is ??? is no key to OmegaConf's own word for it
             raise ConfigError(f"{key} is missing: leave out ~{key}")
     nodes = resolved(cfg)
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import yaml
 
 from promptlab.support.deprecation import current_path
+from promptlab.support.errors import UsageError
 from promptlab.support.paths import conf_dir
 from promptlab.support.source import Written, written
+from promptlab.support.words import shown
 
 NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
 
@@ -25,7 +28,7 @@ def choices(group: str, folders: Sequence[Path] = ()) -> Mapping[str, dict[str, 
         folders: configuration folders besides promptlab's own; of two choices with one name the first wins.
 
     Raises:
-        yaml.YAMLError: if a file is no YAML.
+        UsageError: if a file is no YAML.
 
     Example:
         >>> choices("learner")["coop"]["_target_"]
@@ -39,9 +42,18 @@ def _read(group: str, folders: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
-            node = yaml.safe_load(path.read_text(encoding="utf-8"))
+            node = _node(path)
             found.setdefault(path.stem, node if isinstance(node, dict) else {})
     return found
+
+
+def _node(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UsageError(f"{path} can't be read as YAML: it is nested too deeply") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} can't be read as YAML: {' '.join(str(error).split())}") from error
 
 
 def comment_of(group: str, name: str, folders: Sequence[Path] = ()) -> str:
@@ -92,3 +104,15 @@ def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> l
         ['tip_adapter', 'tip_adapter_f']
     """
     return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]
+
+
+def existing(folders: Sequence[str]) -> list[Path]:
+    """Configuration folders that a command line names.
+
+    Raises:
+        UsageError: naming the first that isn't there.
+    """
+    missing = [folder for folder in folders if not os.path.isdir(folder)]
+    if missing:
+        raise UsageError(f"--config-dir {shown(missing[0])}: there is no such folder")
+    return [Path(folder) for folder in folders]

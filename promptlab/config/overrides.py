@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from promptlab.config.groups import choices
+from promptlab.config.groups import choices, existing
 from promptlab.config.quoting import quoted
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
@@ -57,14 +57,11 @@ def folders_of(flags: Sequence[str]) -> list[Path]:
     """The folders that ``--config-dir`` names.
 
     Raises:
-        ConfigError: if there is no such folder.
+        UsageError: if there is no such folder.
     """
     folders = [flags[i + 1] for i, flag in enumerate(flags[:-1]) if flag in ("--config-dir", "-cd")]
     folders += [flag.split("=", 1)[1] for flag in flags if flag.startswith("--config-dir=")]
-    missing = [folder for folder in folders if not Path(folder).is_dir()]
-    if missing:
-        raise ConfigError(f"--config-dir {missing[0]}: there is no such folder")
-    return [Path(folder) for folder in folders]
+    return existing(folders)
 
 
 def opened(override: str) -> str:

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from annotated_types import Ge, Interval, Predicate, doc
+from annotated_types import Ge, Predicate, doc
 
 from promptlab.config.names import usual_name
 from promptlab.config.trainer import check_options
+from promptlab.data.amounts import Scale, Seed, Shots, Views
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import describe, fits, hints_of, is_path
 from promptlab.support.signatures import path_of
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 _INNER_NAME = re.compile(r"\$\{\.(\w+)\.name\}")
 """How a learner's YAML puts the name of one inside into its own."""
-Shots = Annotated[int, Interval(ge=1, le=1_000_000)] | Literal["all"]
-Views = Annotated[int, Interval(ge=0, le=10_000)] | Literal["online"]
-Share = Annotated[float, Interval(gt=0, le=1)]
-Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
 
 
 class ConfigError(UsageError):
@@ -133,7 +130,7 @@ class Settings:
     learner: Choice
     targets: tuple[Choice, ...] | None = None
     shots: Shots = 16
-    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 1
+    seed: Seed = 1
     views: Views = 16
     crop_scale: Scale | None = None
     val: Literal["few", "full", "none"] = "few"

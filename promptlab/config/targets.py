@@ -13,7 +13,7 @@ from promptlab.config.choices import choice_of
 from promptlab.config.settings import Choice, ConfigError
 from promptlab.results.store import safe_name
 from promptlab.support.paths import conf_dir
-from promptlab.support.words import shown, suggest
+from promptlab.support.words import first_line, shown, suggest
 
 
 def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tuple[Choice, ...] | None:
@@ -36,7 +36,7 @@ def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tup
 
 def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
     if isinstance(target, str):
-        loaded = OmegaConf.load(_file(target, [*folders, *_folders_of_hydra(), conf_dir()]))
+        loaded = _loaded(_file(target, [*folders, *_folders_of_hydra(), conf_dir()]))
     elif isinstance(target, dict):
         loaded = OmegaConf.create(target)
     else:
@@ -51,6 +51,13 @@ def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
     except ValueError as error:
         raise ConfigError(f"protocol.targets: {error}") from error
     return choice_of(node, f"protocol.targets: {node['name']}", named=False)
+
+
+def _loaded(file: Path) -> Any:
+    try:
+        return OmegaConf.load(file)
+    except Exception as error:  # besides their own, OmegaConf lets through what YAML and Python raise
+        raise ConfigError(f"protocol.targets: {file} can't be read: {first_line(error)}") from error
 
 
 def _file(name: str, folders: Sequence[Path]) -> Path:

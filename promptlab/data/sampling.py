@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, Literal
 
 import numpy as np
 
+from promptlab.data.amounts import Count, Seed, Shots
 from promptlab.support.arrays import IntArray
+from promptlab.support.ranges import checked
 
-Shots = int | Literal["all"]
 MAX_VAL_SHOTS = 4
 
 
+@checked(leaving=("train_labels", "val_labels"))
 def sample_few_shot(
     train_labels: Sequence[int] | IntArray,
     val_labels: Sequence[int] | IntArray,
     *,
     shots: Shots,
-    seed: int,
+    seed: Seed,
 ) -> tuple[list[int], list[int]]:
     """Draw ``shots`` training and ``min(shots, 4)`` validation images per class: CoOp's draw, in CoOp's order.
 
@@ -41,13 +42,13 @@ def sample_few_shot(
         Positions in the training list and positions in the validation list.
 
     Raises:
-        ValueError: if ``shots`` is neither ``"all"`` nor a positive whole number.
+        ValueError: if ``shots`` is neither ``"all"`` nor a positive whole number, ``seed`` none from 0, or labels
+            aren't whole numbers.
 
     Example:
         >>> sample_few_shot([1, 0, 1, 0, 0], [0, 1], shots=2, seed=1)
         ([0, 2, 3, 1], [0, 1])
     """
-    check_shots(shots)
     train, val = _as_list(train_labels), _as_list(val_labels)
     if shots == "all":
         return list(range(len(train))), list(range(len(val)))
@@ -55,12 +56,13 @@ def sample_few_shot(
     return _draw(train, shots, stream), _draw(val, min(shots, MAX_VAL_SHOTS), stream)
 
 
+@checked(leaving=("train_labels", "val_labels"))
 def sample_linear_probe(
     train_labels: Sequence[int] | IntArray,
     val_labels: Sequence[int] | IntArray,
     *,
-    shots: int,
-    seed: int,
+    shots: Count,
+    seed: Seed,
 ) -> tuple[list[int], list[int]]:
     """Draw ``shots`` training and ``min(shots, 4)`` validation images per class: the draw of CoOp's ``lpclip``.
 
@@ -83,8 +85,6 @@ def sample_linear_probe(
         >>> sample_linear_probe([1, 0, 1, 0, 0], [0, 1], shots=1, seed=1)
         ([1, 2], [0, 1])
     """
-    if not isinstance(shots, int | np.integer) or shots < 1:
-        raise ValueError(f"shots={shots!r} is not possible: lpclip draws a whole number from 1")
     stream = np.random.RandomState(seed)
     classes = np.unique(np.asarray(train_labels, dtype=np.int64))
     drawn: list[list[int]] = []
@@ -140,19 +140,11 @@ def base_new_classes(n: int) -> tuple[list[int], list[int]]:
     return list(range(middle)), list(range(middle, n))
 
 
-def check_shots(shots: Any) -> None:
-    """Refuse anything but ``"all"`` and whole numbers from 1.
-
-    Raises:
-        ValueError: naming the value and what is allowed.
-    """
-    whole = isinstance(shots, int | np.integer) and not isinstance(shots, bool)
-    if shots != "all" and not (whole and shots >= 1):
-        raise ValueError(f"shots={shots!r} is not possible: give a whole number from 1, or 'all'")
-
-
 def _as_list(labels: Sequence[int] | IntArray) -> list[int]:
-    values: list[int] = np.asarray(labels, dtype=np.int64).tolist()
+    array = np.asarray(labels)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise ValueError(f"labels must be whole numbers of shape (N,), got {array.dtype} {array.shape}")
+    values: list[int] = array.tolist()
     return values
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Predicate, doc
 from PIL import Image
 
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
@@ -16,6 +18,7 @@ from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
 from promptlab.support.arrays import IntArray
 from promptlab.support.random_streams import picture_stream
+from promptlab.support.ranges import checked
 
 PER_CLASS = {"train": 32, "val": 16, "test": 60}
 
@@ -97,8 +100,9 @@ class RenderedImages:
         return [picture.content_id() for picture in self._pictures]
 
 
+@checked()
 @lru_cache(len(CORNERS))
-def demo_dataset(name: str) -> Dataset:
+def demo_dataset(name: Annotated[str, Predicate(CORNERS.__contains__), doc(f"one of {', '.join(CORNERS)}")]) -> Dataset:
     """One of the demo's datasets.
 
     Args:
@@ -112,8 +116,6 @@ def demo_dataset(name: str) -> Dataset:
         >>> demo_dataset("demo_shapes").class_names[:2]
         ('red striped star', 'red dotted star')
     """
-    if name not in CORNERS:
-        raise ValueError(f"no demo dataset {name!r}; there are {', '.join(CORNERS)}")
     subjects = _subjects(name)
     pictures: list[Picture] = []
     labels_of: dict[str, IntArray] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from promptlab.data.amounts import Count
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.items import Items
 from promptlab.evaluation.test_time import inputs_of
@@ -12,11 +13,13 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.schema import Metrics
+from promptlab.support.ranges import checked
 
 
+@checked()
 @torch.no_grad()
 def logits_of(
-    learner: PromptLearner, items: Items, bank: FeatureBank | None = None, *, batch_size: int = 100
+    learner: PromptLearner, items: Items, bank: FeatureBank | None = None, *, batch_size: Count = 100
 ) -> Tensor:
     """Logits of items: batch by batch, or as a learner's facts say all together, or one by one with an adaptation.
 
@@ -40,6 +43,7 @@ def logits_of(
     return torch.cat([scorer(batch).float().cpu() for batch in inputs_of(learner, items, bank, batch_size)])
 
 
+@checked()
 def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = None) -> Metrics:
     """Metrics of a learner on items whose labels index its classes; see :func:`logits_of`.
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from promptlab.data.amounts import Count, GreyBits, MaxPixels
 from promptlab.data.pictures.picture import REMARKS
 from promptlab.data.pictures.reading import Reading
 from promptlab.evaluation.given import Given, name_of, pictures_given, read_given
@@ -20,19 +21,21 @@ from promptlab.evaluation.test_time import encoded, views_of_picture
 from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.machine import reader_threads
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, of_one, some_of
 
 log = logging.getLogger(__name__)
 
 
+@checked(leaving=("images",))
 def predict(
     learner: PromptLearner,
     images: Given | Iterable[Given],
     *,
-    batch_size: int = 64,
+    batch_size: Count = 64,
     exif: bool | None = None,
-    max_pixels: int | None = None,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels | None = None,
+    grey_bits: GreyBits | None = None,
 ) -> Predicted:
     """Class probabilities and names of pictures.
 
@@ -70,8 +73,6 @@ def predict(
             f"{type(learner).__name__} scores all test images together, so a picture's probabilities would follow from "
             "which others are given: score Items with promptlab.evaluate"
         )
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: at least 1 is needed")
     given = {"exif": exif, "max_pixels": max_pixels, "grey_bits": grey_bits}
     reading = Reading(**{**learner.reading, **{key: value for key, value in given.items() if value is not None}})
     names: list[str] = []

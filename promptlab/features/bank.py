@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from promptlab.data.amounts import Count, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
@@ -28,6 +29,7 @@ from promptlab.features.transforms import (
 )
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.progress import image_progress
+from promptlab.support.ranges import checked
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +60,15 @@ class FeatureBank:
         """The database file."""
         return self.store.path
 
+    @checked()
     def features(
         self,
         clip: ImageEncoder,
         items: Items,
         *,
-        views: int = 0,
-        crop_scale: tuple[float, float] = (0.08, 1.0),
-        batch_size: int = 64,
+        views: KeptViews = 0,
+        crop_scale: Scale = (0.08, 1.0),
+        batch_size: Count = 64,
         progress: bool = True,
     ) -> Tensor:
         """Features of items, in their order; what the bank has not seen is encoded first, and kept.
@@ -88,8 +91,6 @@ class FeatureBank:
             ValueError: if an argument is out of range, or the backbone has no image transform.
             CacheError: if the database can't be used.
         """
-        if views < 0 or batch_size < 1:
-            raise ValueError(f"views={views} must be 0 or more and batch_size={batch_size} at least 1")
         if isinstance(items.source, FeatureRows):
             rows = items.source.take(items.indices, dim=clip.dim)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)

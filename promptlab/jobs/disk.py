@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from promptlab.support.errors import PromptlabError
@@ -52,3 +53,21 @@ def naming_folders(results: str | Path) -> Iterator[None]:
             f"{named[0]}={folders[named[0]]}: {wrong} ({where}). Give {named[0]}=FOLDER on a disk with room "
             "that you can write to; the same command then goes on"
         ) from error
+
+
+@contextmanager
+def taken_back(folder: str | Path) -> Iterator[None]:
+    """Leave no empty folder behind where what was to go into it came to nothing.
+
+    Args:
+        folder: what is made meanwhile, with the folders above it.
+    """
+    wanted = Path(folder).absolute()
+    absent = [place for place in (wanted, *wanted.parents) if not os.path.lexists(place)]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that isn't empty stays, with those above it
+            for place in absent:
+                place.rmdir()
+        raise

@@ -36,7 +36,7 @@ from promptlab.config.overrides import (
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
-from promptlab.jobs.disk import naming_folders
+from promptlab.jobs.disk import naming_folders, taken_back
 from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
@@ -68,7 +68,7 @@ def launch(arguments: Sequence[str], *, as_json: bool = False) -> int:
         return 0
     optional = _optional(overrides, folders) if sweeps else []
     results = _check_all(overrides, folders, optional, sweeps=sweeps)
-    with naming_folders(results):  # Hydra makes them
+    with naming_folders(results), taken_back(results):  # Hydra makes them
         if sweeps:
             return _sweep(flags, overrides, optional, as_json=as_json)
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
-from promptlab.data.sampling import Shots, base_new_classes
+from promptlab.data.sampling import base_new_classes
 from promptlab.protocols.draw import ONLY_TRAINING, Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 
 
-def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", joint: bool = False) -> Task:
+@checked()
+def base_to_new(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", joint: bool = False) -> Task:
     """The task of CoCoOp's base-to-new tables.
 
     The few-shot draw is over all classes and halved afterwards, so the base images are a subset of the few-shot

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
 from promptlab.data.readers.tested import with_test
-from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 
 
-def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few") -> Task:
+@checked()
+def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: Seed, val: Val = "few") -> Task:
     """The task of CoCoOp's cross-dataset tables: the source's test images, and all of each target's.
 
     Of a target whose split promptlab drew, all images are scored, since none of them trains.
@@ -47,7 +49,7 @@ def transfer(
     scored_as: Callable[[Dataset], EvaluationSet],
     *,
     shots: Shots,
-    seed: int,
+    seed: Seed,
     val: Val,
 ) -> Task:
     """Train on all classes of a dataset, score its test images and each target's.

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 
 from promptlab.class_text.spelling import spelling
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
-from promptlab.data.sampling import Shots
 from promptlab.protocols.cross_dataset import transfer
 from promptlab.protocols.draw import Val
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
 
+@checked()
 def domain_generalization(
-    dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few"
+    dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: Seed, val: Val = "few"
 ) -> Task:
     """The task of CoOp's domain generalisation tables.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
-from promptlab.data.sampling import Shots, check_shots, fewer_than, sample_few_shot
+from promptlab.data.sampling import fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
 Val = Literal["few", "full", "none"]
@@ -31,7 +33,8 @@ class Draw:
         return tuple(label in trained for label in range(n_classes))
 
 
-def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: bool = False) -> Draw:
+@checked()
+def draw(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val, unseen_too: bool = False) -> Draw:
     """CoOp's few-shot draw from a dataset; nothing from one of test images alone.
 
     Args:
@@ -47,10 +50,7 @@ def draw(dataset: Dataset, *, shots: Shots, seed: int, val: Val, unseen_too: boo
         DatasetError: if there is one class, or there are no images, or none to train on of some classes in a protocol
             that needs them of all.
     """
-    check_shots(shots)
     refuse_single_class(dataset.class_names, dataset.name, dataset.class_origins)
-    if val not in get_args(Val):
-        raise ValueError(f"val={val!r}: allowed are {', '.join(get_args(Val))}")
     if not len(dataset.train) and not len(dataset.test):
         raise DatasetError(f"{dataset.name} has no images, neither to train on nor to test")
     if dataset.unseen and not unseen_too:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
-from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.support.ranges import checked
 
 
-def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> Task:
+@checked()
+def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few") -> Task:
     """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors.
 
     A dataset without test images is trained on, and nothing is scored; one of test images alone is scored.

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
+from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
-from promptlab.data.sampling import Shots, base_new_classes
+from promptlab.data.sampling import base_new_classes
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, SeenUnseen, Task
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted
 
 Split = Literal["test", "development"]
 
 
+@checked()
 def generalized_zero_shot(
-    dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", calibrate: bool = False, split: Split = "test"
+    dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", calibrate: bool = False, split: Split = "test"
 ) -> Task:
     """The task of the generalised zero-shot benchmarks: S and U are mean per-class accuracies over all classes.
 
@@ -35,7 +38,7 @@ def generalized_zero_shot(
             image of the test split is scored. Its Results are filed apart, as ``generalized_zero_shot_development``.
 
     Raises:
-        ValueError: for an unknown split.
+        ValueError: for an argument that can't be, such as an unknown split.
         DatasetError: if there are fewer than three classes, no training or no test images, too few for a development
             split, or if that would hold images of the test split.
 
@@ -45,8 +48,6 @@ def generalized_zero_shot(
         >>> [(part.name, len(part.class_names)) for part in task.evaluations], sum(task.has_images)
         ([('seen', 12), ('unseen', 12)], 6)
     """
-    if split not in get_args(Split):
-        raise ValueError(f"protocol.split={split!r}: allowed are {', '.join(get_args(Split))}")
     if not len(dataset.train) or not len(dataset.test):
         raise DatasetError(
             f"generalized_zero_shot trains on seen classes and scores both kinds; {dataset.name} has no "

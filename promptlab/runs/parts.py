@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import ConfigError, Settings, Views
+from promptlab.config.settings import ConfigError, Settings
+from promptlab.data.amounts import Views
 from promptlab.data.items import Dataset, Items
 from promptlab.data.pictures.reading import reading_of
 from promptlab.data.readers.tested import with_test

@@ -9,17 +9,20 @@ from __future__ import annotations
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache, wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import annotated_types as at
 
+from promptlab.support.errors import UsageError
 from promptlab.support.signatures import signature_of
 from promptlab.support.words import shown
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _SCALARS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -41,20 +44,48 @@ def refuse_misfits(target: Callable[..., Any], values: Mapping[str, Any]) -> Non
         values: by name of the argument.
 
     Raises:
-        ValueError: naming the first value that doesn't fit, and what is needed.
+        UsageError: a ValueError, naming the first value that doesn't fit, and what is needed.
 
     Example:
         >>> def train(epochs: Annotated[int, at.Ge(1)] = 5): ...
         >>> refuse_misfits(train, {"epochs": 0})
         Traceback (most recent call last):
-        ValueError: train(epochs=0): a whole number from 1 is needed
+        promptlab.support.errors.UsageError: train(epochs=0): a whole number from 1 is needed
     """
     parameters, hints = signature_of(target), hints_of(target)
     for name, value in values.items():
         declared = name in parameters and name in hints and value is not parameters[name].default
         if declared and not fits(value, hints[name]):
             needed = describe(hints[name], nothing="None")
-            raise ValueError(f"{getattr(target, '__name__', target)}({name}={shown(value)}): {needed} is needed")
+            raise UsageError(f"{getattr(target, '__name__', target)}({name}={shown(value)}): {needed} is needed")
+
+
+def checked(*, leaving: Collection[str] = ()) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a function refuse what doesn't fit its annotations before it does anything.
+
+    Args:
+        leaving: arguments that it checks by itself, where it knows more than the annotation says.
+
+    Example:
+        >>> @checked()
+        ... def train(epochs: Annotated[int, at.Ge(1)]): ...
+        >>> train(0)
+        Traceback (most recent call last):
+        promptlab.support.errors.UsageError: train(epochs=0): a whole number from 1 is needed
+    """
+
+    def around(function: Callable[P, T]) -> Callable[P, T]:
+        names = tuple(inspect.signature(function).parameters)
+
+        @wraps(function)
+        def within(*args: P.args, **kwargs: P.kwargs) -> T:
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            refuse_misfits(function, {name: value for name, value in given.items() if name not in leaving})
+            return function(*args, **kwargs)
+
+        return within
+
+    return around
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -8,26 +8,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import lightning
 import torch
+from annotated_types import Ge
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from promptlab.config.trainer import check_options
+from promptlab.data.amounts import Scale, Seed, Views
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
 from promptlab.results.schema import EpochRecord
+from promptlab.support.ranges import checked
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.identity import Identity, identity_of
 from promptlab.training.module import StageModule
 from promptlab.training.options import last_step, trainer_arguments
 from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
-from promptlab.training.stage_data import StageData, Views
+from promptlab.training.stage_data import StageData
 
 log = logging.getLogger(__name__)
 Selection = Literal["last", "val"]
@@ -52,6 +55,7 @@ class FitReport:
     notes: tuple[str, ...] = ()
 
 
+@checked()
 def fit(
     learner: PromptLearner,
     train: Items,
@@ -60,12 +64,12 @@ def fit(
     unlabelled: Items | None = None,
     bank: FeatureBank | None = None,
     views: Views = 16,
-    crop_scale: tuple[float, float] | None = None,
+    crop_scale: Scale | None = None,
     select: Selection = "last",
-    seed: int = 1,
+    seed: Seed = 1,
     trainer: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
-    ckpt_every_s: float = 30.0,
+    ckpt_every_s: Annotated[float, Ge(0)] = 30.0,
     discard_checkpoint: bool = True,
     fit_id: str | None = None,
 ) -> FitReport:
@@ -106,7 +110,8 @@ def fit(
         True
     """
     options = check_options(trainer or {}, device=learner.clip.device.type)
-    _check(select, val, views)
+    if select == "val" and (val is None or not len(val)):
+        raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     scale = crop_scale or learner.crop_scale
     data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
     plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
@@ -143,16 +148,6 @@ def fit(
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
     return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short), notes)
-
-
-def _check(select: Selection, val: Items | None, views: Views) -> None:
-    """Refuse options that can't be."""
-    if select not in ("last", "val"):
-        raise ValueError(f"select={select!r}: allowed are 'last' and 'val'")
-    if select == "val" and (val is None or not len(val)):
-        raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
-    if not (views == "online" or (isinstance(views, int) and views >= 0)):
-        raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
 
 
 def _next_to_nothing(stage: Stage) -> str | None:

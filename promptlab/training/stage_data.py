@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from promptlab.data.amounts import Views
 from promptlab.data.items import Items
 from promptlab.evaluation.evaluate import evaluate
 from promptlab.evaluation.test_time import encoded
@@ -21,8 +22,6 @@ from promptlab.support.random_streams import stream, stream_seed
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
 from promptlab.training.rows import FeaturePool
-
-Views = int | Literal["online"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Every number that a command line or a constructor takes has a range, and what is outside is named before loading."""
 
 import math
+import re
 import types
 from numbers import Real
 from typing import Annotated, Union, get_args, get_origin
@@ -15,12 +16,22 @@ from promptlab.config.check import check
 from promptlab.config.compose import composed
 from promptlab.config.overrides import lists_of, opened
 from promptlab.config.settings import Settings
+from promptlab.data import read_csv, read_features, read_folder, read_hf, read_json, read_xlsa17, sample_few_shot
+from promptlab.data.benchmarks import read_benchmark
+from promptlab.data.pictures.reading import Reading
+from promptlab.demo import demo_dataset
+from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.predict import predict
+from promptlab.features.bank import FeatureBank
 from promptlab.learners import Optim, ParameterGroup, PromptLearner
+from promptlab.protocols import base_to_new, cross_dataset, domain_generalization, few_shot, generalized_zero_shot
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import hints_of
+from promptlab.training.fit import fit
 from tests.helpers.command_lines import command_lines
 
 FEW = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+TEXTURES, SOME = demo_dataset("demo_textures"), object()
 LEARNERS = [
     kind
     for name in promptlab.learners.__all__
@@ -37,11 +48,50 @@ def numbers_without_range(hint, inside=False):
     return hint in (int, float) and not inside
 
 
-@pytest.mark.parametrize("target", [*LEARNERS, Optim, ParameterGroup, Settings, load_clip], ids=lambda t: t.__name__)
+READERS = [read_folder, read_csv, read_json, read_hf, read_features, read_xlsa17, read_benchmark, Reading]
+DRAWN = [few_shot, base_to_new, cross_dataset, domain_generalization, generalized_zero_shot, sample_few_shot]
+IN_PYTHON = [fit, predict, evaluate, logits_of, FeatureBank.features, load_clip]
+
+
+@pytest.mark.parametrize(
+    "target", [*LEARNERS, Optim, ParameterGroup, Settings, *READERS, *DRAWN, *IN_PYTHON], ids=lambda t: t.__qualname__
+)
 def test_every_number_declares_its_range(target):
     hints = hints_of(target)
     assert hints
-    assert [name for name, hint in hints.items() if numbers_without_range(hint)] == []
+    without = [name for name, hint in hints.items() if numbers_without_range(hint)]
+    assert [name for name in without if name not in ("train_labels", "val_labels")] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda: read_folder("x", "nowhere", split_seed=-1), "read_folder(split_seed=-1): a whole number from 0 to"),
+        (lambda: read_csv("x", "nowhere", max_pixels=0), "read_csv(max_pixels=0): a whole number from 1 to"),
+        (lambda: read_json("x", "nowhere", grey_bits=64), "read_json(grey_bits=64): a whole number from 8 to 32 or"),
+        (lambda: read_hf("x", "nowhere", test="some"), "read_hf(test='some'): one of all, none, val or None is needed"),
+        (lambda: read_features(train=5, test=None), "read_features(train=5): text or Path or None is needed"),
+        (lambda: read_xlsa17("x", None, folder=3, image_folder="y"), "read_xlsa17(folder=3): text is needed"),
+        (lambda: read_benchmark("x", None, folders="images"), "read_benchmark(folders='images'): a list of text"),
+        (lambda: read_benchmark("x", None, folders=[], n_classes=0), "read_benchmark(n_classes=0): a whole number"),
+        (lambda: demo_dataset("demo"), "demo_dataset(name='demo'): one of demo_shapes, "),
+        (lambda: few_shot(TEXTURES, shots=0, seed=1), "few_shot(shots=0): a whole number from 1 to 1,000,000 or all"),
+        (lambda: few_shot(TEXTURES, shots=1, seed=-1), "few_shot(seed=-1): a whole number from 0 to"),
+        (lambda: base_to_new(TEXTURES, shots=1, seed=1, joint="no"), "base_to_new(joint='no'): true or false"),
+        (lambda: sample_few_shot([0], [], shots=1, seed=-1), "sample_few_shot(seed=-1): a whole number from 0"),
+        (
+            lambda: sample_few_shot([0.5], [], shots=1, seed=1),
+            "labels must be whole numbers of shape (N,), got float64",
+        ),
+        (lambda: predict(SOME, [], batch_size=0), "predict(batch_size=0): a whole number from 1"),
+        (lambda: fit(SOME, SOME, views=-1), "fit(views=-1): a whole number from 0 to 10,000 or online is needed"),
+        (lambda: fit(SOME, SOME, select="best"), "fit(select='best'): one of last, val is needed"),
+        (lambda: load_clip("demo", transform_of=5), "load_clip(transform_of=5): text or None is needed"),
+    ],
+)
+def test_python_is_told_as_a_command_line_is(asked, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        asked()
 
 
 def numbers_in(value):

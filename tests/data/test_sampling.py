@@ -90,7 +90,7 @@ def test_a_small_class_keeps_its_images_in_their_order_and_is_listed():
 
 @pytest.mark.parametrize("shots", [0, -1, 1.5, True, "many", None])
 def test_impossible_shots_are_refused(shots):
-    with pytest.raises(ValueError, match="whole number from 1, or 'all'"):
+    with pytest.raises(ValueError, match="whole number from 1 to 1,000,000 or all is needed"):
         sample_few_shot([0], [0], shots=shots, seed=1)
 
 
@@ -142,7 +142,7 @@ def test_linear_probe_draw_is_lpclips(shots, seed):
     [
         ([0, 1], 3, "class 1 has 2 training images, 3 are drawn"),
         ([0, 0], 2, "class 1 has 0 validation images, 2 are drawn"),
-        ([0, 1], "all", "shots='all' is not possible"),
+        ([0, 1], "all", "shots='all'.: a whole number from 1 to 1,000,000 is needed"),
         ([0, 1], 0, "whole number from 1"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_backbone_that_gives_nan_is_refused(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"views": -1}, {"batch_size": 0}, {"views": 1, "crop_scale": (0.5, 2.0)}])
 def test_wrong_arguments_are_refused(tmp_path, wrong):
-    with pytest.raises(ValueError, match=r"views|crop_scale"):
+    with pytest.raises(ValueError, match=f"{list(wrong)[-1]}="):
         FeatureBank().features(FakeClip(), picture_items(tmp_path, 1), **wrong)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.numpy import save
+from scipy.io import savemat
 
+from tests.helpers import xlsa17
 from tests.helpers.settings import FEATURES
 
 FEW = ["protocol=few_shot", "learner=zero_shot", "views=0", "shots=1", "val=none", "trainer.enable_progress_bar=false"]
@@ -75,6 +79,63 @@ _CARD = st.dictionaries(
 )
 
 
+class Running:
+    """What a pickle runs when it is read by something that trusts it: a file beside the data is made."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.write_text, (Path("ran"), "code in a file was run")
+
+
+def _pickled(value: object) -> bytes:
+    return pickle.dumps({"state_dict": {"ctx": value}, "features": Running()})
+
+
+def _objects(form: str) -> bytes:
+    """numpy's file of Python objects, which it can read by unpickling alone."""
+    held, values = io.BytesIO(), np.array([Running(), [1]], dtype=object)
+    np.save(held, values, allow_pickle=True) if form == "npy" else np.savez(held, features=values, labels=[0, 1])
+    return held.getvalue()
+
+
+def _tensors(values: dict[str, object], names: str | None) -> bytes:
+    arrays = {key: np.asarray(value) for key, value in values.items()}
+    known = {key: array for key, array in arrays.items() if array.dtype.kind in "iuf"}
+    return bytes(save(known, None if names is None else {"class_names": names}))
+
+
+def _matlab(values: dict[str, object]) -> bytes:
+    held = io.BytesIO()
+    savemat(held, {"x": 1, **{key: np.asarray(value) for key, value in values.items()}})
+    return held.getvalue()
+
+
+def _with_images(splits: Path) -> Path:
+    """The folder of datasets around a file of splits, which gets the sound file that belongs beside it."""
+    content = splits.read_bytes()
+    xlsa17.write(splits.parent.parent)
+    splits.write_bytes(content)
+    return splits.parent.parent
+
+
+_TROUBLED = st.sampled_from([
+    "path,label\n" + "a" * 200_000 + ",x\n", "path,label\na.png,x\0y\n", 'path,label\n"a.png,x\n', "\0", "path\n" * 9,
+    "path,label,split\na.png,ring,training\n\u202ea.png,ring,test\n", "path;label\na.png;'ring\n", "sep=\n" * 50,
+])  # fmt: skip
+_NAMES = st.one_of(
+    _JSON.map(lambda value: json.dumps(value)), _TROUBLED, st.just("[" * 5000), st.just('{"a": 1, "a": 2}')
+)
+_FORMS = st.dictionaries(
+    st.sampled_from(["image_files", "labels", "allclasses_names", "trainval_loc", "test_seen_loc", "test_unseen_loc"]),
+    st.sampled_from([[], [1], [0], [2.5], [[1, 2]], [np.nan], [10**12], ["a"], "text", [[]], [-1]]),
+    min_size=3,
+)
+_RESULT = st.dictionaries(
+    st.sampled_from(["schema", "dataset", "protocol", "learner", "evaluations", "fit_id", "checksum"]),
+    _JSON,
+    max_size=7,
+)
+
+
 KINDS: dict[str, tuple[str, st.SearchStrategy[bytes], Callable[[Path], list[str]]]] = {
     "split file": ("split.json", _of_json(_SPLIT | _JSON),
                    lambda file: ["dataset=json", f"dataset.path={file}", f"dataset.images={file.parent}", *FEW]),
@@ -92,6 +153,30 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[bytes], Callable[[Path], list[str]
                 lambda file: ["dataset=folder", f"dataset.path={file.parent.parent}", *FEW]),
     "configuration": ("learner/mine.yaml", _of_json(_NODE | _JSON),
                       lambda file: ["learner=mine", "--config-dir", str(file.parent.parent), *SOURCE, "views=0"]),
+    "troubled table": ("rows.csv", _cut(_TROUBLED.map(lambda text: text.encode("utf-8"))),
+                       lambda file: ["dataset=csv", f"dataset.path={file}", *FEW]),
+    "names by key": ("names.json", _cut(_NAMES.map(lambda text: text.encode("utf-8", "replace"))),
+                     lambda file: ["dataset=features", *GIVEN, f"dataset.class_names={file}", *FEW]),
+    "templates": ("templates.txt", _of_text(st.lists(st.sampled_from(["a {}.", "{} {}", "{x}"]) | _TEXT, max_size=3)),
+                  lambda file: [*SOURCE, f"learner.templates={file}", *FEW]),
+    "safetensors": ("rows.safetensors", _cut(st.builds(_tensors, _FEATURES, st.none() | _NAMES)),
+                    lambda file: ["dataset=features", f"dataset.train={file}", f"dataset.test={file}", *FEW]),
+    "objects": ("rows.npz", _cut(st.just("npz").map(_objects)),
+                lambda file: ["dataset=features", f"dataset.train={file}", f"dataset.test={file}", *FEW]),
+    "labels of objects": ("labels.npy", _cut(st.just("npy").map(_objects)),
+                          lambda file: ["dataset=features", f"dataset.train={FEATURES / 'source_train.npz'}",
+                                        f"dataset.train_labels={file}", "dataset.test=none", *FEW]),
+    "pickle": ("rows.pt", _cut(st.sampled_from([1, [], Running()]).map(_pickled)),
+               lambda file: ["dataset=features", f"dataset.train={file}", f"dataset.test={file}", *FEW]),
+    "weights": ("weights.pt", _cut(st.sampled_from([1, [], Running()]).map(_pickled)),
+                lambda file: ["backbone.name=RN50-quickgelu", f"backbone.pretrained={file}", "backbone.quick_gelu=true",
+                              *SOURCE, *FEW]),
+    "xlsa17": ("CUB/att_splits.mat", _cut(_FORMS.map(_matlab)),
+               lambda file: ["dataset=cub", f"data.root={_with_images(file)}", *FEW]),
+    "state of a table": ("saved/state.json", _of_json(_CARD | _JSON),
+                         lambda file: ["dataset=hf", f"dataset.path={file.parent}", *FEW]),
+    "result": ("a/b/c/d/result.json", _of_json(_RESULT | _JSON), lambda file: ["report", str(file.parents[4])]),
+    "verified": ("a/b/c/d/result.json", _of_json(_RESULT | _JSON), lambda file: ["verify", str(file.parents[4])]),
     "card": ("card.json", _of_json(_CARD | _JSON), lambda file: ["interpret", str(file.parent)]),
 }  # fmt: skip
 """By kind: the file's name, what it holds, and the command that reads it."""

@@ -17,6 +17,13 @@ LISTS = ["[]", "[1]", "[-1,2]", "[0.5,0.1]", "[1,2,3]", "[[1],[2]]", "[5,null]",
 MAPPINGS = ["{}", "{a:1}", "{a:[b]}", "{1:2}", "{_target_:builtins.dict}", "{_target_:os.nothing}", "{_target_:5}"]
 TEXTS = ["'{}'", "'{} and {}'", "'a photo of a {name}'", "'}{'", "é", "日本", "'🦆'", "../x", "/nowhere/at/all", "a=b"]
 REFERENCES = ["${nope}", "${shots}", "${learner}", "${oc.env:NOT_SET}", "${by:x,{}}", "'${'", "${now:%Y}", "\\", "$"]
+HARD = [
+    *("", " ", "x" * 100_000, "9" * 5_000, "[" * 200 + "]" * 200, "{a:" * 80 + "1" + "}" * 80),
+    *("a\nb", "\x1b[31m", "\x00", "\ud800", "\u202e", "a\tb"),
+    *("1,2", "1,,2", "range(1,3)", "glob(*)", "choice(a,b)", "sort(3,1)", "int(a)"),
+]
+"""Values that a terminal, a parser or a file system may trip over."""
+PLAUSIBLE = ["1", "2", "4", "0.5", "1e-3", "true", "false", "null", "cpu", "all", "few", "none", "last", "word"]
 VALUES = [*NUMBERS, *ODD, *LISTS, *MAPPINGS, *TEXTS, *REFERENCES]
 GROUPS = ("backbone", "dataset", "protocol", "learner")
 TOP = (
@@ -32,6 +39,7 @@ TOP = (
     "data.root",
     "shotz",
 )
+_SOME = st.one_of(*map(st.sampled_from, (VALUES, PLAUSIBLE, HARD)))
 
 
 def choices_of(group: str) -> list[str]:
@@ -55,6 +63,13 @@ def _keys(where: str, node: dict) -> list[str]:
     return keys
 
 
+SLIPS = [
+    *("-m", "--multirun", "--cfg", "--config-dir=/nowhere", "--json", "--nonsense", "-x", "experiment=nothing"),
+    *("experiment=5", "experiment=[coop_few_shot,nothing]", "inner=coop", "inner=nothing", "hydra.run.dir=x"),
+    *("hydra/launcher=nothing", "hydra/launcher=joblib", "hydra.sweeper.nonsense=1", "hydra=null"),
+]
+
+
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
     """A choice of a learner and perhaps of another group, one or two keys set to anything, and perhaps a slip."""
@@ -65,8 +80,51 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     keys = [*TOP, *GROUPS, *(key for group, choice in chosen.items() for key in keys_of(group, choice))]
     if chosen["learner"] == "ship":
         keys += [key.replace("learner.", "inner.", 1) for key in keys_of("learner", "coop")]
-    values = st.one_of(st.sampled_from(VALUES), st.text(st.characters(codec="utf-8"), max_size=6))
+    values = _SOME | st.text(st.characters(codec="utf-8"), max_size=6)
     pairs = draw(st.lists(st.tuples(st.sampled_from(keys), values), min_size=1, max_size=2))
     line = [f"{group}={choice}" for group, choice in chosen.items()] + [f"{key}={value}" for key, value in pairs]
-    key = line[-1].split("=")[0]
-    return line + draw(st.sampled_from([[], [], [], [], [], [line[-1]], [key], [f"+{line[-1]}"], [f"~{key}"]]))
+    key = line[-1].partition("=")[0]
+    slips = [line[-1], key, f"+{line[-1]}", f"++{line[-1]}", f"~{key}", f"{key}@here=1", f"={key}", "=", "", "--help"]
+    return line + draw(st.sampled_from([[]] * 12 + [[slip] for slip in slips] + [[flag] for flag in SLIPS]))
+
+
+_DATA = [
+    *("", "eurosat", "folder", "csv", "json", "hf", "features", "cub", "demo_shapes", "nothing", "a=b", "dataset=csv"),
+]
+_OWN = (
+    *("dataset.path", "dataset.name", "dataset.template", "dataset.class_names", "dataset.test", "dataset.split_seed"),
+    *("dataset.max_pixels", "dataset.grey_bits", "dataset.nonsense", "dataset", "data.root", "shots"),
+)
+VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "data": (("", "check", "check nothing eurosat"), ("--root", "--config-dir", "--decode")),
+    "list": (("", "learners", "learners coop", "nothing", "datasets nothing"), ("--config-dir", "--json")),
+    "report": (("", ".", "nothing", ". nothing"), ("--format",)),
+    "verify": (("", ".", "nothing"), ("--nothing",)),
+    "cache": (("", "list", "prune", "clear", "nothing"), ("--older-than-days", "--keep-mb", "--nothing")),
+    "interpret": (("", ".", "nothing"), ("--top", "--metric", "--json", "--noise", "--seed")),
+    "synthesize": (("", ".", "nothing"), ("--classes", "--per-class", "--seed", "--template", "--out")),
+    "new": (("", "learner", "nothing x", "learner No-Name", "learner class"), ("--nothing",)),
+    "check": (("", "nothing", "os:getcwd", "nothing:X", ":", "a:b:c", "promptlab:Optim"), ("--nothing",)),
+    "bench": (
+        ("", "nothing", "coop", "features", "sweep", "startup"),
+        ("--rounds=0", "--backbone=nothing", "--pretrained=x", "--device=x", "--classes=-1", "--rows=", "--shots=a"),
+    ),
+}
+"""By verb: how it may begin, and flags that are then given anything; none of it makes a run, a download or a file."""
+
+
+@st.composite
+def verb_lines(draw: st.DrawFn) -> list[str]:
+    """A verb with words and flags of every wrong kind."""
+    verb = draw(st.sampled_from(sorted(VERBS)))
+    starts, flags = VERBS[verb]
+    words = [verb, *draw(st.sampled_from(starts)).split()]
+    if verb == "bench":  # one that can be run would take minutes
+        return [*words, draw(st.sampled_from(flags)), *draw(st.sampled_from([[], ["--nothing"], ["--json"]]))]
+    for flag in draw(st.lists(st.sampled_from(flags), max_size=2)):
+        words += draw(st.sampled_from([[flag], [flag, draw(_SOME)], [f"{flag}={draw(_SOME)}"]]))
+    if verb == "data":
+        words += draw(st.sampled_from([["check", name] for name in _DATA]) if len(words) == 1 else st.just([]))
+        pairs = draw(st.lists(st.tuples(st.sampled_from(_OWN), _SOME), max_size=2))
+        words += [f"{key}={value}" for key, value in pairs]
+    return words + draw(st.sampled_from([[]] * 8 + [["--help"], ["-x"], [draw(_SOME)]]))

@@ -22,7 +22,7 @@ from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
 from promptlab.clip.weights.transforms import refuse_transform
-from promptlab.support.ranges import refuse_misfits
+from promptlab.support.ranges import checked
 from promptlab.support.words import first_line
 
 DEMO = "demo"
@@ -43,6 +43,7 @@ def is_device(device: str | torch.device) -> bool:
     return True
 
 
+@checked()
 def load_clip(
     name: str,
     pretrained: str | None = None,
@@ -91,8 +92,6 @@ def load_clip(
         >>> clip.dim, clip.width
         (128, 128)
     """
-    given = {"precision": precision, "device": device, "seed": seed, "text_memory_mb": text_memory_mb}
-    refuse_misfits(load_clip, given)
     if seed is not None and pretrained != RANDOM:
         raise ValueError(f"seed={seed} is for pretrained={RANDOM!r}; {name} with pretrained={pretrained!r} has weights")
     device = _usable(device)

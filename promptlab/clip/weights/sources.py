@@ -7,7 +7,6 @@ name it builds the wrong model and only warns. Here the two must agree.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from promptlab.clip.weights import names
 from promptlab.clip.weights.checkpoints import Checkpoint
 from promptlab.clip.weights.transforms import refuse_transform, transform_of_file
 from promptlab.support.errors import PromptlabError
+from promptlab.support.json_texts import read_json_text
 from promptlab.support.words import first_line
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ def _resolve_hub(name: str, repo: str, quick_gelu: bool | None) -> Source:
 def _read_config(path: Path, quick_gelu: bool | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Model and preprocess configuration; an explicit activation wins over the file's."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json_text(path.read_text(encoding="utf-8"))
         model_cfg = {key: config["model_cfg"][key] for key in _REQUIRED} | config["model_cfg"]
     except (ValueError, KeyError, TypeError) as error:
         needed = names.listed(_REQUIRED)

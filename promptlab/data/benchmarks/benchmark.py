@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from promptlab.data.amounts import Count
 from promptlab.data.benchmarks.layout import Layout, find_layout
 from promptlab.data.items import Dataset
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 
 log = logging.getLogger(__name__)
 
 
+@checked()
 def read_benchmark(
     name: str,
     root: str | Path | None,
@@ -24,7 +27,7 @@ def read_benchmark(
     split_file: str | None = None,
     index: Callable[[Layout], SplitRows] | None = None,
     template: str | None = None,
-    n_classes: int | None = None,
+    n_classes: Count | None = None,
 ) -> Dataset:
     """Read a benchmark where it lies, in CoOp's layout or torchvision's.
 

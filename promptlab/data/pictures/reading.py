@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from promptlab.support.errors import DatasetError, UsageError
+from promptlab.data.amounts import GreyBits, MaxPixels
+from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import refuse_misfits
 
 MAX_PIXELS = 180_000_000
 """The most pixels that a picture may have unless somebody says otherwise: 540 MB once it is decoded."""
@@ -44,17 +46,11 @@ class Reading:
     """
 
     exif: bool = False
-    max_pixels: int = MAX_PIXELS
-    grey_bits: int | None = None
+    max_pixels: MaxPixels = MAX_PIXELS
+    grey_bits: GreyBits | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.exif, bool):
-            raise UsageError(f"exif={self.exif!r}: true or false is needed")
-        if type(self.max_pixels) is not int or self.max_pixels < 1:
-            raise UsageError(f"max_pixels={self.max_pixels!r}: a whole number from 1 is needed, such as {MAX_PIXELS}")
-        bits = self.grey_bits
-        if bits is not None and not (type(bits) is int and 8 <= bits <= 32):
-            raise UsageError(f"grey_bits={bits!r}: a whole number from 8 to 32 is needed, or null to ask each file")
+        refuse_misfits(Reading, vars(self))
 
     @property
     def marks(self) -> str:

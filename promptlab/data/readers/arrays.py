@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from promptlab.class_text.names_file import texts_of
 from promptlab.support import reads
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.json_texts import read_json_text
 from promptlab.support.pointers import refuse_pointer
 
 _ALLOWED = ".npy, .npz or .safetensors"
@@ -80,7 +80,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | Non
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         names = (file.metadata() or {}).get("class_names")
     arrays = {key: (t.float() if t.is_floating_point() else t).numpy() for key, t in tensors.items()}
-    return arrays, None if names is None else _names(json.loads(names), path)
+    return arrays, None if names is None else _names(read_json_text(names), path)
 
 
 def _names(held: Any, path: Path) -> tuple[str, ...]:

@@ -19,8 +19,10 @@ from promptlab.data.readers.arrays import FeatureFile, read_feature_file
 from promptlab.data.readers.default_name import own_name
 from promptlab.data.sources.features import FeatureRows
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 
 
+@checked(leaving=("class_names",))
 def read_features(
     *,
     train: str | Path | None,

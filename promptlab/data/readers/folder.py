@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from promptlab.class_text.names import ClassNames, in_label_order
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.amounts import GreyBits, MaxPixels, Seed
 from promptlab.data.checks.image_files import without_bad
 from promptlab.data.checks.problems import Finding
 from promptlab.data.items import SPLITS, Dataset
@@ -24,10 +25,11 @@ from promptlab.data.readers.labelled_paths import (
 )
 from promptlab.data.readers.tested import SAID_OF, Test
 from promptlab.support.errors import DatasetError
-from promptlab.support.ranges import refuse_misfits
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, printable, some_of
 
 
+@checked(leaving=("class_names",))
 def read_folder(
     name: str | None = None,
     path: str | Path | None = None,
@@ -36,11 +38,11 @@ def read_folder(
     classes: Classes | None = None,
     test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
-    split_seed: int = 1,
+    split_seed: Seed = 1,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     """Read a folder with one folder per class, or with such folders inside ``train``, ``test`` and perhaps ``val``.
@@ -85,7 +87,6 @@ def read_folder(
         >>> len(read_folder("pets", folder.name, test="all", validate=False).test)
         4
     """
-    refuse_misfits(read_folder, {"classes": classes, "test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     base = given_path(name or "folder", path, "a folder of images")
     name = own_name(name, "folder", base)

@@ -15,6 +15,7 @@ import numpy as np
 from promptlab.class_text.names import ClassNames, in_label_order, names_for, names_of_numbers
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.amounts import GreyBits, MaxPixels, Seed
 from promptlab.data.checks.decoding import Look, look_anew
 from promptlab.data.checks.image_files import bad_left_out
 from promptlab.data.checks.labels import check_labels
@@ -33,10 +34,11 @@ from promptlab.data.sources.tables import TableImages
 from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.ranges import refuse_misfits
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, shortened, some_of
 
 
+@checked(leaving=("class_names",))
 def read_hf(
     name: str,
     path: str | None,
@@ -51,11 +53,11 @@ def read_hf(
     class_names: ClassNames | None = None,
     test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
-    split_seed: int = 1,
+    split_seed: Seed = 1,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     """Read a Hugging Face dataset.
@@ -90,7 +92,6 @@ def read_hf(
         Traceback (most recent call last):
         promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
-    refuse_misfits(read_hf, {"test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")

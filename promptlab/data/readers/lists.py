@@ -9,6 +9,7 @@ from pathlib import Path
 from promptlab.class_text.names import ClassNames, in_label_order, names_by_label
 from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
+from promptlab.data.amounts import GreyBits, MaxPixels, Seed
 from promptlab.data.checks.image_files import examine_files, without_bad
 from promptlab.data.checks.problems import Finding, gathered, noted, refuse
 from promptlab.data.checks.validate import copies_in
@@ -29,9 +30,10 @@ from promptlab.data.readers.split_names import split_of
 from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
-from promptlab.support.ranges import refuse_misfits
+from promptlab.support.ranges import checked
 
 
+@checked(leaving=("class_names",))
 def read_csv(
     name: str,
     path: str | Path | None,
@@ -40,11 +42,11 @@ def read_csv(
     class_names: ClassNames | None = None,
     test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
-    split_seed: int = 1,
+    split_seed: Seed = 1,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     r"""Read a table with the columns ``path``, ``label`` and perhaps ``split``; others are passed over.
@@ -83,7 +85,6 @@ def read_csv(
         >>> data.class_names, len(data.train), len(data.test)
         (('cat', 'dog'), 2, 1)
     """
-    refuse_misfits(read_csv, {"test": test, "split_seed": split_seed})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a CSV file")
     name = own_name(name, "csv", file)
@@ -125,6 +126,7 @@ def read_csv(
     )
 
 
+@checked(leaving=("class_names",))
 def read_json(
     name: str,
     path: str | Path | None,
@@ -135,8 +137,8 @@ def read_json(
     template: str = DEFAULT_TEMPLATE,
     validate: bool = True,
     exif: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    grey_bits: int | None = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    grey_bits: GreyBits | None = None,
     skip_bad: bool = False,
 ) -> Dataset:
     """Read a split file in CoOp's form: ``{"train": [[path, label, class name], ...], "val": ..., "test": ...}``.
@@ -170,7 +172,6 @@ def read_json(
         >>> read_json("pets", Path(folder.name, "pets.json"), validate=False).class_names
         ('cat', 'dog')
     """
-    refuse_misfits(read_json, {"test": test})
     reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     file = given_path(name, path, "a JSON file")
     name = own_name(name, "json", file)

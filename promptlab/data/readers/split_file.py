@@ -7,7 +7,6 @@ share a name, one class may not have two.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support import reads
 from promptlab.support.errors import DatasetError
+from promptlab.support.json_texts import read_json_text
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.texts import decoded
 
@@ -92,7 +92,7 @@ def read_split_file(path: Path) -> SplitRows:
     refuse_pointer(path, DatasetError)
     data = path.read_bytes()
     try:
-        lists = json.loads(decoded(data))
+        lists = read_json_text(decoded(data))
     except ValueError as error:
         raise DatasetError(
             f"split file is not valid JSON: {path} ({error}). Correct it, or fetch it again if it is a benchmark's."

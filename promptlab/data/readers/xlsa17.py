@@ -33,11 +33,13 @@ from promptlab.data.readers.xlsa17_files import array_of, counted_from_one, loc_
 from promptlab.data.sources.files import FileImages
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
 SPLIT_MAT, IMAGES_MAT, VAL_CLASSES_FILE = "att_splits.mat", "res101.mat", "valclasses1.txt"
 
 
+@checked(leaving=("class_names",))
 def read_xlsa17(
     name: str,
     root: str | Path | None,

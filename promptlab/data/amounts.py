@@ -1,0 +1,23 @@
+"""How many, how large, which share: what such arguments may be, declared once for readers, protocols and runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Interval, doc
+
+Count = Annotated[int, Interval(ge=1, le=1_000_000)]
+Shots = Count | Literal["all"]
+"""Training images per class."""
+Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
+"""Of random streams; Python's own takes -1 for 1, so none is negative."""
+KeptViews = Annotated[int, Interval(ge=0, le=10_000)]
+Views = KeptViews | Literal["online"]
+"""Random views of each image; 0 for the evaluation transform, ``online`` for a fresh one in every step."""
+Share = Annotated[float, Interval(gt=0, le=1)]
+Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
+"""How much of an image a random view shows."""
+MaxPixels = Annotated[int, Interval(ge=1, le=2**40)]
+"""The most pixels that a picture may have."""
+GreyBits = Annotated[int, Interval(ge=8, le=32)]
+"""Bits that the values of grey pictures fill."""
