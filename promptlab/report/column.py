@@ -51,6 +51,16 @@ def shown(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> list[Column[Ro
     return [column for column in columns if any(map(column.has, rows))]
 
 
+def letter(position: int) -> str:
+    """What tells look-alikes apart: the letters from a to z, then numbers from 27.
+
+    Example:
+        >>> letter(0), letter(25), letter(26)
+        ('a', 'z', '27')
+    """
+    return chr(ord("a") + position) if position < 26 else str(position + 1)
+
+
 def percent(score: float | None) -> str:
     """A fraction in percent, and a dash for none.
 

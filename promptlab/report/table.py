@@ -13,8 +13,8 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from promptlab.report.averages import SweepRow
-from promptlab.report.column import ScoreColumn, percent, shown
+from promptlab.report.averages import METRIC_NAMES, SweepRow
+from promptlab.report.column import ScoreColumn, letter, percent, shown
 from promptlab.report.columns import (
     LABELS,
     PLACES,
@@ -26,8 +26,6 @@ from promptlab.report.columns import (
 from promptlab.report.grouping import summarise
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
 from promptlab.results.document import Result
-
-METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 
 
 def run_table(result: Result) -> ScoreTable:
@@ -95,14 +93,9 @@ def _told_apart(rows: Sequence[SweepRow]) -> list[SweepRow]:
         known = settings.setdefault((row.dataset, row.learner), [])
         if row.setting and row.setting not in known:
             known.append(row.setting)
-        name = f"{row.learner} ({_letter(known.index(row.setting))})" if row.setting else row.learner
+        name = f"{row.learner} ({letter(known.index(row.setting))})" if row.setting else row.learner
         named.append(replace(row, learner=name))
     return named
-
-
-def _letter(position: int) -> str:
-    """The letters from a to z, then numbers from 27."""
-    return chr(ord("a") + position) if position < 26 else str(position + 1)
 
 
 def _baseline(row: SweepRow) -> tuple[str, str, tuple[tuple[str, float | None], ...]]:
