@@ -105,3 +105,8 @@ class ScoreColumn(Column[SweepRow]):
     def has_in_run(self, row: SweepRow) -> bool:
         """Whether the table of a single run shows the column."""
         return self.has(row) if self.in_run is None else self.in_run(row)
+
+    def number(self, row: SweepRow) -> float | None:
+        """The score, or the mean of one with an interval; None where there is none."""
+        score = self.of(row)
+        return score.mean if isinstance(score, MeanInterval) else score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -24,10 +24,13 @@ class Line:
     Args:
         labels: column to text, the learner's name under ``learner``.
         scores: evaluation set to text.
+        ranked: evaluation set to the number that it is ranked by among the lines of its block; none of a line that
+            doesn't compare.
     """
 
     labels: Mapping[str, str]
     scores: Mapping[str, str]
+    ranked: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,18 @@ class Block:
         heading: stands above the block; none if empty.
         zero_shot: evaluation set to text.
         lines: the runs.
+        zero_shot_ranked: evaluation set to the baseline's number.
     """
 
     heading: str
     zero_shot: Mapping[str, str]
     lines: Sequence[Line]
+    zero_shot_ranked: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def with_baseline(self) -> tuple[Line, ...]:
         """The zero-shot line, then the runs."""
-        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot), *self.lines)
+        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot, self.zero_shot_ranked), *self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
