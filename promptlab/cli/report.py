@@ -109,6 +109,15 @@ def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
     return [path]
 
 
+def _figures(path: Path, collection: Collection) -> Sequence[Path]:
+    from promptlab.report.figures.every import drawings
+    from promptlab.report.study import sections
+
+    found = [part for section in sections(collection.results) for part in drawings(section, collection.folders)]
+    return [file for drawing in found for file in drawing.write(path)]
+
+
 _WRITERS: dict[str, Callable[[Path, Collection], Sequence[Path]]] = {
+    "figures": _figures,
     "parquet": _parquet,
 }

@@ -7,6 +7,7 @@ the protocol has it, else the score on the place's test images.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from typing import Any
 from promptlab.report.averages import METRIC_NAMES, SweepRow
 from promptlab.report.column import letter
 from promptlab.report.grouping import short_value, summarise
-from promptlab.report.statistics import MeanInterval, mean_interval
+from promptlab.report.statistics import MeanInterval, mean, mean_interval
 from promptlab.results.document import Result
 from promptlab.results.ids import canonical_json
 
@@ -73,6 +74,11 @@ class Section:
     legend: Mapping[str, str]
 
     @property
+    def slug(self) -> str:
+        """Its name for files and links."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.protocol}-{self.backbone}".lower()).strip("-")
+
+    @property
     def contestants(self) -> list[str]:
         """Their names, in the order of the rows."""
         return list(dict.fromkeys(self.names))
@@ -86,6 +92,27 @@ class Section:
     def shots(self) -> list[int | str]:
         """Numbers of shots by size, then ``"all"``."""
         return sorted({entry.shots for entry in self.entries}, key=lambda shots: (isinstance(shots, str), shots))
+
+    @property
+    def averages(self) -> dict[str, float]:
+        """Contestant to the mean of all its headline scores, for choosing whom to show; in the order of the rows."""
+        scores: dict[str, list[float]] = {}
+        for entry in self.entries:
+            scores.setdefault(entry.contestant, []).append(entry.mean.mean)
+        return {name: mean(scores[name]) for name in self.contestants if name in scores}
+
+    @property
+    def most_shots(self) -> int | str:
+        """The number of shots that pictures of one number show: that with the most entries, of several the largest."""
+        return max(self.shots, key=lambda shots: (sum(map(len, self.of(shots).values())), self.shots.index(shots)))
+
+    @property
+    def leader(self) -> str | None:
+        """Of those with the most places at ``most_shots``, the contestant with the highest average; None without any."""
+        if not self.entries:
+            return None
+        found = self.of(self.most_shots)
+        return max(found, key=lambda name: (len(found[name]), mean([e.mean.mean for e in found[name].values()])))
 
     def of(self, shots: int | str) -> dict[str, dict[str, Entry]]:
         """Contestant to place to its entry, at one number of shots."""
