@@ -108,7 +108,7 @@ class Section:
 
     @property
     def leader(self) -> str | None:
-        """Of those with the most places at ``most_shots``, the contestant with the highest average; None without any."""
+        """The contestant with the highest average of those with most places at ``most_shots``; None without any."""
         if not self.entries:
             return None
         found = self.of(self.most_shots)

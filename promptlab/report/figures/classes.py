@@ -89,7 +89,7 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
         return None
 
     def draw(width: float) -> Figure:
-        figure, grid = panels(len(shown), width, height=min(width, 3.3) if width > 5 else 2.2, least=2.9)
+        figure, grid = panels(len(shown), width, height=2.9, least=2.9)
         for axes, confusion in zip(grid, shown, strict=True):
             totals = confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
             image = axes.imshow(confusion.counts / totals, cmap="Blues", vmin=0, vmax=1, interpolation="none")

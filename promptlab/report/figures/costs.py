@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.report.cost import COSTS
@@ -12,6 +12,7 @@ from promptlab.report.statistics import mean
 from promptlab.report.study import ZERO_SHOT, Section
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN = {"training s": "training seconds", "parameters": "trained parameters"}
@@ -50,12 +51,7 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
                     linestyle="none",
                     label=name,
                 )
-            if all(costs[name][at] > 0 for name in names):
-                axes.set_xscale("log")
-            else:  # a closed form trains nothing by gradient
-                axes.set_xscale("symlog", linthresh=1)
-            axes.xaxis.set_major_formatter("{x:,.10g}")
-            axes.xaxis.set_minor_formatter(lambda x, _: f"{x:,.10g}" if f"{x:e}"[0] in "25" else "")
+            _scale(axes, [costs[name][at] for name in names])
             axes.margins(x=0.1)
             axes.set_xlabel(SHOWN[column.name])
         grid[0].set_ylabel(f"{section.headline} (%)")
@@ -67,6 +63,15 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
         name=f"{section.slug}-cost",
         title="Accuracy against cost",
         caption=f"{section.headline} in percent at {shots} shots{over}, over seconds of training and over the number "
-        f"of parameters trained by gradient, on scales that grow by tens.{left_out(section.contestants, names)}",
+        f"of parameters trained by gradient.{left_out(section.contestants, names)}",
         draw=draw,
     )
+
+
+def _scale(axes: Axes, values: Sequence[float]) -> None:
+    """A scale that grows by tens where the costs do; zero is what a closed form trains by gradient."""
+    if min(values) * 10 > max(values):
+        return
+    axes.set_xscale("log" if min(values) > 0 else "symlog")
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.xaxis.set_minor_formatter("")

@@ -157,7 +157,7 @@ def panels(
     """
     columns = min(count, max(1, round(width / least)))
     rows = math.ceil(count / columns)
-    figure = new_figure(width, rows * height * (1.5 if columns == 1 else 1) + 0.45)
+    figure = new_figure(width, rows * max(height, 0.3 * width / columns) + 0.45)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y).ravel()
     for axes in grid[count:]:
         axes.remove()

@@ -98,13 +98,8 @@ def test_learning_and_trade_off_curves():
 
 def test_reliability_pools_images_not_runs():
     def part(count, confidence, accuracy):
-        return Reliability(
-            edges=(0.0, 0.5, 1.0),
-            count=(0, count),
-            mean_confidence=(None, confidence),
-            accuracy=(None, accuracy),
-            ece=0,
-        )
+        bins = {"count": (0, count), "mean_confidence": (None, confidence), "accuracy": (None, accuracy)}
+        return Reliability(edges=(0.0, 0.5, 1.0), ece=0, **bins)
 
     found = pooled([part(100, 0.8, 0.6), part(300, 0.9, 0.9)])
     assert found.bins == {1: (pytest.approx(0.875), pytest.approx(0.825), 1.0)}
