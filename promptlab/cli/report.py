@@ -111,13 +111,25 @@ def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
 
 def _figures(path: Path, collection: Collection) -> Sequence[Path]:
     from promptlab.report.figures.every import drawings
+    from promptlab.report.figures.style import looks
     from promptlab.report.study import sections
 
-    found = [part for section in sections(collection.results) for part in drawings(section, collection.folders)]
-    return [file for drawing in found for file in drawing.write(path)]
+    found = sections(collection.results)
+    look = looks(name for section in found for name in section.contestants)
+    drawn = [drawing for section in found for drawing in drawings(section, collection.folders, look)]
+    return [file for drawing in drawn for file in drawing.write(path)]
+
+
+def _page(path: Path, collection: Collection) -> Sequence[Path]:
+    from promptlab.report.page.page import html
+    from promptlab.support.files import write_text_atomic
+
+    write_text_atomic(path, html(collection))
+    return [path]
 
 
 _WRITERS: dict[str, Callable[[Path, Collection], Sequence[Path]]] = {
+    "html": _page,
     "figures": _figures,
     "parquet": _parquet,
 }

@@ -6,6 +6,7 @@ datasets would. What too few of them can't answer, a comparison says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -26,7 +27,7 @@ class Comparison:
 
     Args:
         shots: training images per class, or ``"all"``.
-        first: the one with the higher average.
+        first: the one that is higher on average over the pairs.
         second: the other one.
         over: what the pairs are, ``seeds`` or ``datasets``.
         pairs: how many there are.
@@ -130,6 +131,8 @@ def _over_places(shots: int | str, first: str, second: str, contestants: Mapping
 
 
 def _compared(shots: int | str, first: str, second: str, over: str, values: Sequence[Sequence[float]]) -> Comparison:
+    if math.fsum(values[0]) < math.fsum(values[1]):
+        first, second, values = second, first, values[::-1]
     test = paired_test(values[0], values[1])
     return Comparison(shots=shots, first=first, second=second, over=over, pairs=len(values[0]), test=test)
 

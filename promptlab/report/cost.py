@@ -51,7 +51,7 @@ COSTS: tuple[Column[SweepRow], ...] = (
 def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
     """What the costs are and where they were measured."""
     hosts = [run.host for row in rows for run in row.runs]
-    machines = dict.fromkeys(f"{host.device} with {host.torch_threads} threads, {host.platform}" for host in hosts)
+    machines = dict.fromkeys(f"{host.device}, torch threads: {host.torch_threads}, {host.platform}" for host in hosts)
     several = " (costs of different machines don't compare)" if len(machines) > 1 else ""
     return [
         "parameters: trained by gradient; images/s: test images scored, features in the bank being free; "

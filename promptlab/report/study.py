@@ -114,6 +114,10 @@ class Section:
         found = self.of(self.most_shots)
         return max(found, key=lambda name: (len(found[name]), mean([e.mean.mean for e in found[name].values()])))
 
+    def rows_of(self, contestant: str) -> list[SweepRow]:
+        """A contestant's rows, those without a score too."""
+        return [row for name, row in zip(self.names, self.rows, strict=True) if name == contestant]
+
     def of(self, shots: int | str) -> dict[str, dict[str, Entry]]:
         """Contestant to place to its entry, at one number of shots."""
         found: dict[str, dict[str, Entry]] = {}
@@ -121,6 +125,18 @@ class Section:
             if entry.shots == shots:
                 found.setdefault(entry.contestant, {})[entry.place] = entry
         return found
+
+
+def at_shots(shots: int | str) -> str:
+    """A number of shots as part of a sentence.
+
+    Example:
+        >>> at_shots(16), at_shots(1), at_shots("all")
+        ('at 16 shots', 'at 1 shot', 'with all training images')
+    """
+    if isinstance(shots, str):
+        return f"with {shots} training images"
+    return f"at {shots} shot{'s' if shots != 1 else ''}"
 
 
 def sections(results: Iterable[Result]) -> list[Section]:

@@ -33,7 +33,7 @@ def test_tables_show_them_on_request():
     (table,) = sweep_tables(runs(), cost=True)
     assert "| coop | 80.00 ±0.00 |" in markdown(table)
     assert "| 2,048 | 2.0 | 400 | 1.07 |" in markdown(table)
-    assert "measured on cpu with 2 threads, Linux" in markdown(table)
+    assert "measured on cpu, torch threads: 2, Linux" in markdown(table)
     assert "parameters" not in markdown(sweep_tables(runs())[0])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from promptlab.report.figures.style import FAINT, INK, Drawing, Look, leading, left_out, legend_above, new_figure
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import MeanInterval, mean
-from promptlab.report.study import ZERO_SHOT, Entry, Section
+from promptlab.report.study import ZERO_SHOT, Entry, Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
     return Drawing(
         name=f"{section.slug}-{of[0]}-{of[1]}",
         title=f"{of[0].capitalize()} against {of[1]}",
-        caption=f"Accuracy on {of[0]} and {of[1]} classes at {shots} shots{over}; bars are 95 % Student-t intervals "
+        caption=f"Accuracy on {of[0]} and {of[1]} classes {at_shots(shots)}{over}; bars are 95 % Student-t intervals "
         f"over seeds, the curves join points of equal H.{left_out(section.contestants, names)}",
         draw=draw,
     )

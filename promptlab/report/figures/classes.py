@@ -9,7 +9,7 @@ from promptlab.report.averages import SweepRow
 from promptlab.report.confusion import Confusion
 from promptlab.report.figures.style import INK, Drawing, Look, new_figure, panels, wrapped
 from promptlab.report.statistics import mean
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ def class_gains(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
     return Drawing(
         name=f"{section.slug}-classes",
         title="Gains per class",
-        caption=f"Accuracy of {leader} per class less that of zero-shot CLIP, in points at {shots} shots, averaged "
+        caption=f"Accuracy of {leader} per class less that of zero-shot CLIP, in points {at_shots(shots)}, averaged "
         f"over seeds; of many classes the {MOST_BARS} at either end."
         + (f" {more} more evaluation sets." if more else ""),
         draw=draw,
@@ -89,7 +89,7 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
         return None
 
     def draw(width: float) -> Figure:
-        figure, grid = panels(len(shown), width, height=2.9, least=2.9)
+        figure, grid = panels(len(shown), width, height=2.9, least=3.2)
         for axes, confusion in zip(grid, shown, strict=True):
             totals = confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
             image = axes.imshow(confusion.counts / totals, cmap="Blues", vmin=0, vmax=1, interpolation="none")
@@ -101,13 +101,13 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
             axes.set_title(f"{confusion.dataset}, {confusion.evaluation}")
             axes.set_xlabel("predicted")
         grid[0].set_ylabel("label")
-        figure.colorbar(image, ax=grid, shrink=0.6, label="share of the label's images")
+        figure.colorbar(image, ax=grid, shrink=0.5, label="share of the label's images")
         return figure
 
     return Drawing(
         name=f"{section.slug}-confusion",
         title="Confusion",
-        caption=f"What {section.leader} predicts for the test images of each class at {section.most_shots} shots, all "
+        caption=f"What {section.leader} predicts for the test images of each class {at_shots(section.most_shots)}, all "
         "seeds together.",
         draw=draw,
     )

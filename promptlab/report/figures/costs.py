@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.report.cost import COSTS
-from promptlab.report.figures.style import FAINT, Drawing, Look, leading, left_out, legend_above, panels
+from promptlab.report.figures.style import FAINT, Drawing, Look, capital, leading, left_out, legend_above, panels
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import mean
-from promptlab.report.study import ZERO_SHOT, Section
+from promptlab.report.study import ZERO_SHOT, Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +58,12 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
         legend_above(figure, grid[:1], width)
         return figure
 
-    over = f", averaged over {len(places)} places" if len(places) > 1 else ""
+    over = f", averaged over {len(places)} datasets" if len(places) > 1 else ""
     return Drawing(
         name=f"{section.slug}-cost",
         title="Accuracy against cost",
-        caption=f"{section.headline} in percent at {shots} shots{over}, over seconds of training and over the number "
-        f"of parameters trained by gradient.{left_out(section.contestants, names)}",
+        caption=f"{capital(section.headline)} in percent {at_shots(shots)}{over}, over seconds of training and over "
+        f"the number of parameters trained by gradient.{left_out(section.contestants, names)}",
         draw=draw,
     )
 

@@ -15,7 +15,7 @@ from promptlab.report.figures.style import (
     panels,
     wrapped,
 )
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
 
@@ -83,7 +83,7 @@ def learning_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | No
                 axes.plot(epochs, losses, color=looks[name].color, linewidth=0.7, alpha=0.6)
             for boundary in _boundaries(trained[name][0]):
                 axes.axvline(boundary, linewidth=0.6, linestyle=":", color=looks[name].color)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.set_xlabel("epoch")
         grid[0].set_ylabel("training loss")
         return figure
@@ -91,7 +91,7 @@ def learning_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | No
     return Drawing(
         name=f"{section.slug}-learning",
         title="Learning curves",
-        caption=f"Training loss over epochs at {section.most_shots} shots, a line per run (dataset and seed); dotted "
+        caption=f"Training loss over epochs {at_shots(section.most_shots)}, a line per run (dataset and seed); dotted "
         f"lines part stages. Losses of different learners don't compare.{left_out(list(trained), names)}",
         draw=draw,
     )

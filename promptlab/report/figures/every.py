@@ -15,18 +15,18 @@ from promptlab.report.figures.gains import gain_bars
 from promptlab.report.figures.ranks import critical_difference_diagram
 from promptlab.report.figures.reliability import reliability_diagrams
 from promptlab.report.figures.shots import shot_curves
-from promptlab.report.figures.style import Drawing, looks
+from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.study import Section
 
 
-def drawings(section: Section, folders: Mapping[str, Path]) -> list[Drawing]:
+def drawings(section: Section, folders: Mapping[str, Path], look: Mapping[str, Look]) -> list[Drawing]:
     """Every figure of a section, in the order of a paper: scores, what is behind them, what they cost.
 
     Args:
         section: what is compared.
         folders: fit id to the folder of its run, for the predictions that lie there.
+        look: contestant to its look.
     """
-    look = looks(section.contestants)
     ranked = rankings(section)
     ranks = [critical_difference_diagram(section, *list(ranked.items())[-1])] if ranked else []
     found = [

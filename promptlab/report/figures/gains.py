@@ -9,6 +9,7 @@ from promptlab.report.figures.style import (
     INK,
     Drawing,
     Look,
+    capital,
     leading,
     left_out,
     legend_above,
@@ -16,7 +17,7 @@ from promptlab.report.figures.style import (
     wrapped,
 )
 from promptlab.report.statistics import mean
-from promptlab.report.study import Entry, Section
+from promptlab.report.study import Entry, Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ MOST_BARS = 4
 
 def gain_bars(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
     """Headline score less zero-shot CLIP's, at one number of shots; None where nothing has a baseline."""
-    shots = section.most_shots if section.entries else None
+    shots = section.most_shots if section.entries else "all"
     found = [entry for entry in section.entries if entry.shots == shots and entry.zero_shot is not None]
     found = [entry for entry in found if entry.row.learner != "zero_shot"]
     if not found:
@@ -60,8 +61,8 @@ def gain_bars(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
     return Drawing(
         name=f"{section.slug}-gains",
         title="Gain over zero-shot CLIP",
-        caption=f"{section.headline} less that of zero-shot CLIP, in points, at {shots} shots; thin bars are 95 % "
-        f"Student-t intervals over seeds.{left_out([n for n in section.contestants if n != 'zero_shot'], names)}",
+        caption=f"{capital(section.headline)} less that of zero-shot CLIP, in points, {at_shots(shots)}; thin bars are "
+        f"95 % Student-t intervals over seeds.{left_out([n for n in section.contestants if n != 'zero_shot'], names)}",
         draw=draw,
     )
 

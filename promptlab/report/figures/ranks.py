@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.report.figures.style import INK, Drawing, new_figure
 from promptlab.report.significance import ALPHA, Ranking
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def critical_difference_diagram(section: Section, shots: int | str, ranking: Ran
     return Drawing(
         name=f"{section.slug}-ranks",
         title="Average ranks and critical difference",
-        caption=f"Average ranks by {section.headline} over {ranking.datasets} datasets at {shots} shots, the best at "
+        caption=f"Average ranks by {section.headline} over {ranking.datasets} datasets {at_shots(shots)}, the best at "
         f"the right. Nemenyi's test at {ALPHA} tells two apart if they differ by more than CD = "
         f"{ranking.critical_difference:.2f}; bars join those that it doesn't.",
         draw=draw,

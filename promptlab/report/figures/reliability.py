@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptlab.report.figures.style import INK, Drawing, Look, leading, left_out, panels, wrapped
-from promptlab.report.study import ZERO_SHOT, Section
+from promptlab.report.study import ZERO_SHOT, Section, at_shots
 from promptlab.results.schema import Reliability
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def reliability_diagrams(section: Section, looks: Mapping[str, Look]) -> Drawing
     return Drawing(
         name=f"{section.slug}-reliability",
         title="Reliability",
-        caption=f"Accuracy of the test images by their confidence at {section.most_shots} shots, all seeds and "
+        caption=f"Accuracy of the test images by their confidence {at_shots(section.most_shots)}, all seeds and "
         "evaluation sets together; strong bars hold more images. On the dashed line confidence can be believed; above "
         f"it is too low, below it too high. ECE: expected calibration error.{left_out(section.contestants, names)}",
         draw=draw,

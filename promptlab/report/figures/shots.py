@@ -10,6 +10,7 @@ from promptlab.report.figures.style import (
     MOST_PANELS,
     Drawing,
     Look,
+    capital,
     leading,
     left_out,
     legend_above,
@@ -57,8 +58,8 @@ def shot_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
     return Drawing(
         name=f"{section.slug}-shots",
         title="Accuracy over shots",
-        caption=f"{section.headline} in percent over training images per class; bands are 95 % Student-t intervals "
-        f"over seeds, the dashed line is zero-shot CLIP.{left_out(section.contestants, names)}{shown}",
+        caption=f"{capital(section.headline)} in percent over training images per class; bands are 95 % Student-t "
+        f"intervals over seeds, the dashed line is zero-shot CLIP.{left_out(section.contestants, names)}{shown}",
         draw=draw,
     )
 

@@ -202,3 +202,13 @@ def wrapped(name: str, width: int = 22) -> str:
         striped pattern
     """
     return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" …")) or name
+
+
+def capital(text: str) -> str:
+    """A text as a sentence begins.
+
+    Example:
+        >>> capital("top-1 accuracy"), capital("H of seen and unseen")
+        ('Top-1 accuracy', 'H of seen and unseen')
+    """
+    return text[:1].upper() + text[1:]
