@@ -14,6 +14,8 @@ from promptlab.report.statistics import MeanInterval, mean, mean_interval
 
 ALPHA = 0.05
 """The level of every test and of the critical difference."""
+EXACT_PAIRS = 13
+"""As many pairs have few enough patterns of signs to try them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     return PairedTest(
         difference=found,
         t_p=float(stats.ttest_rel(first, second).pvalue),
-        wilcoxon_p=float(stats.wilcoxon(_rounded(differences), zero_method="zsplit").pvalue),
+        wilcoxon_p=_wilcoxon([round(difference, 12) for difference in differences]),  # rounding makes no ranks
         reason=f"with {n} pairs Wilcoxon's p is never below {smallest:.2g}" if smallest > ALPHA else "",
     )
 
@@ -167,6 +169,17 @@ def _alike(ranks: Mapping[str, float], critical: float) -> tuple[tuple[str, ...]
     return tuple(groups)
 
 
-def _rounded(differences: Sequence[float]) -> list[float]:
-    """Differences whose last bits, which are rounding, make no ranks."""
-    return [round(difference, 12) for difference in differences]
+def _wilcoxon(differences: Sequence[float]) -> float:
+    """Two-sided p of the signed-rank test; exact with few pairs, also where differences are tied or zero."""
+    from scipy import stats
+
+    sizes = [abs(difference) for difference in differences]
+    if len(differences) > EXACT_PAIRS or (len(set(sizes)) == len(sizes) and min(sizes) > 0):
+        return float(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
+    # what stats.wilcoxon does here, but all signs at once in place of one after the other
+    ranks = stats.rankdata(sizes)
+    signed = [math.copysign(rank, value) if value else 0.0 for rank, value in zip(ranks, differences, strict=True)]
+    found = stats.permutation_test(
+        (signed,), lambda x, axis: x.sum(axis=axis), permutation_type="samples", vectorized=True, n_resamples=math.inf
+    )
+    return float(found.pvalue)

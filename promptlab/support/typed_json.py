@@ -13,11 +13,13 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from promptlab.support.errors import PromptlabError
 
 T = TypeVar("T")
+_SCALARS = frozenset({bool, int, float, str, type(None)})
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -89,6 +91,8 @@ def render(value: Plain, indent: str = "") -> str:
 
 
 def _read(kind: Any, value: object, path: str) -> object:
+    if type(value) in _as_they_are(kind):
+        return value
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or kind is object:
         return value
@@ -106,6 +110,14 @@ def _read(kind: Any, value: object, path: str) -> object:
     wrong_bool = isinstance(value, bool) and kind is not bool  # bool is an int to Python, not to a reader
     _expect(isinstance(value, kind) and not wrong_bool, f"a {kind.__name__}", value, path)
     return value
+
+
+@cache
+def _as_they_are(kind: Any) -> frozenset[type]:
+    """The scalar types whose values are read as a kind without a change."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return frozenset().union(*map(_as_they_are, typing.get_args(kind)))
+    return frozenset({kind} & _SCALARS) if isinstance(kind, type) else frozenset()
 
 
 def _read_union(kinds: tuple[Any, ...], value: object, path: str) -> object:
@@ -126,6 +138,9 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
     _expect(isinstance(value, list), "a list", value, path)
     items = cast(list[object], value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
+        exact = _as_they_are(kinds[0])
+        if all(type(item) in exact for item in items):  # a Result has thousands of numbers
+            return tuple(items)
         kinds = (kinds[0],) * len(items)
     _expect(len(items) == len(kinds), f"a list of {len(kinds)}", value, path)
     return tuple(
@@ -136,8 +151,7 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
 def _read_dataclass(kind: type, value: object, path: str) -> object:
     _expect(isinstance(value, dict), "an object", value, path)
     values = cast(dict[str, object], value)
-    hints = typing.get_type_hints(kind)
-    known = {field.name: field for field in dataclasses.fields(kind)}
+    hints, known = _fields(kind)
     for name in values.keys() - known.keys():
         raise PlainError(f"{_join(path, name)}: unknown field")
     arguments = {}
@@ -152,6 +166,12 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
         raise
     except ValueError as error:
         raise PlainError(f"{_at(path)}: {error}") from error
+
+
+@cache
+def _fields(kind: type) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any]]]:
+    """A dataclass's type hints and fields by name; resolving hints takes longer than reading the values."""
+    return typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
 
 
 def _expect(fits: bool, wanted: str, value: object, path: str) -> None:

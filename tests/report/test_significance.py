@@ -52,6 +52,20 @@ def test_demsars_signed_ranks():
     assert found.reason == ""
 
 
+@pytest.mark.parametrize(
+    "differences",
+    [
+        [0.02, 0.01, -0.01],
+        [0.02, 0.02, 0.02, -0.01, 0.0],
+        [0.03, 0.01, 0.01, -0.02, 0.05, 0.04, 0.0],
+        [0.031, 0.012, 0.013, -0.024, 0.055, 0.046],
+    ],
+)
+def test_few_pairs_are_exact_with_ties_and_zeros_too(differences):
+    found = paired_test(differences, [0.0] * len(differences))
+    assert found.wilcoxon_p == pytest.approx(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
+
+
 def test_groups_overlap_and_none_lies_in_another():
     found = ranking({str(name): [-name + 0.1 * dataset for dataset in range(30)] for name in range(5)})
     assert list(found.ranks.values()) == [1, 2, 3, 4, 5]
