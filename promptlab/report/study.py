@@ -103,8 +103,9 @@ class Section:
 
     @property
     def most_shots(self) -> int | str:
-        """The number of shots that pictures of one number show: that with the most entries, of several the largest."""
-        return max(self.shots, key=lambda shots: (sum(map(len, self.of(shots).values())), self.shots.index(shots)))
+        """The number of shots that pictures of one number show: that with the most entries."""
+        entries = {shots: sum(map(len, self.of(shots).values())) for shots in self.shots}
+        return max(entries, key=lambda shots: (entries[shots], self.shots.index(shots)), default="all")
 
     @property
     def leader(self) -> str | None:
