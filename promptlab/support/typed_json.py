@@ -93,6 +93,8 @@ def render(value: Plain, indent: str = "") -> str:
 def _read(kind: Any, value: object, path: str) -> object:
     if type(value) in _as_they_are(kind):
         return value
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(cast(type, kind), value, path)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or kind is object:
         return value
@@ -103,8 +105,6 @@ def _read(kind: Any, value: object, path: str) -> object:
     if origin is not None and issubclass(origin, Mapping):
         _expect(isinstance(value, dict), "an object", value, path)
         return {key: _read(arguments[1], item, _join(path, key)) for key, item in cast(dict[str, Any], value).items()}
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(cast(type, kind), value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     wrong_bool = isinstance(value, bool) and kind is not bool  # bool is an int to Python, not to a reader
@@ -152,12 +152,14 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
     _expect(isinstance(value, dict), "an object", value, path)
     values = cast(dict[str, object], value)
     hints, known = _fields(kind)
-    for name in values.keys() - known.keys():
-        raise PlainError(f"{_join(path, name)}: unknown field")
+    if not values.keys() <= known.keys():
+        raise PlainError(f"{_join(path, min(values.keys() - known.keys()))}: unknown field")
     arguments = {}
     for name, field in known.items():
         if name in values:
-            arguments[name] = _read(hints[name], values[name], _join(path, name))
+            item = values[name]
+            exact = type(item) in _as_they_are(hints[name])
+            arguments[name] = item if exact else _read(hints[name], item, _join(path, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise PlainError(f"{_join(path, name)}: missing")
     try:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,36 @@ def test_a_missing_package_is_a_line_with_its_cure(capsys, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["report", RESULTS, "--parquet", str(tmp_path / "x")]) == 2
     assert "a Parquet file needs pyarrow: pip install 'promptlab-clip[report]'" in capsys.readouterr().err
+
+
+def test_the_page_and_the_figures(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("promptlab.report.figures.style.FORMATS", ("pdf",))  # tests/report/figures tries them all
+    page, figures = tmp_path / "page.html", tmp_path / "figures"
+    assert main(["report", RESULTS, "--html", str(page)]) == 0
+    assert capsys.readouterr().out == f"wrote {page}\n"
+    assert "Every run" in page.read_text()
+    one = next(path for path in find_results(RESULTS) if "maple" in path.parts).parent
+    assert main(["report", str(one), "--figures", str(figures)]) == 0
+    named = [line.removeprefix("wrote ") for line in capsys.readouterr().out.splitlines()]
+    assert sorted(named) == sorted(map(str, figures.iterdir()))
+    assert any(name.endswith("-reliability-two_columns.pdf") for name in named)
+
+
+def test_a_damaged_result_is_named_on_the_page(tmp_path):
+    folder = tmp_path / "results" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{")
+    one = next(path for path in find_results(RESULTS) if "maple" in path.parts).parent
+    shutil.copytree(one, tmp_path / "results" / "whole")
+    assert main(["report", str(tmp_path / "results"), "--html", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text()
+    assert f"{folder / 'result.json'} can&#39;t be read and was skipped: not valid JSON" in text
+    assert 'href="#missing"' in text
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_the_page_says_what_it_needs(capsys, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["report", RESULTS, "--html", str(tmp_path / "x.html")]) == 2
+    assert f"needs {package}: pip install 'promptlab-clip[report]'" in capsys.readouterr().err
+    assert not (tmp_path / "x.html").exists()

@@ -14,7 +14,7 @@ from promptlab.report.study import Section, at_shots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_EVALUATIONS = 6
+MOST_EVALUATIONS = 4
 MOST_BARS = 8
 """Classes at either end."""
 MOST_CLASSES = 40

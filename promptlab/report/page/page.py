@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from promptlab.report.collection import Collection
+from promptlab.report.comparison import comparisons
 from promptlab.report.figures.every import drawings, leading_confusions
 from promptlab.report.figures.style import Drawing, Look, looks
 from promptlab.report.page.gaps import gaps
@@ -66,11 +67,12 @@ def html(collection: Collection) -> str:
 
 def _part(section: Section, collection: Collection, look: Mapping[str, Look]) -> _Part:
     confused = leading_confusions(section, collection.folders)
+    tested = comparisons(section)
     return _Part(
         section=section,
-        findings=findings(section),
+        findings=findings(section, tested),
         drawings=drawings(section, collection.folders, look),
-        tables=section_tables(section, confused),
+        tables=section_tables(section, tested, confused),
     )
 
 

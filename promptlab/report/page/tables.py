@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from promptlab.report.column import MISSING, percent, score_text, shown
 from promptlab.report.columns import PLACES, score_columns
-from promptlab.report.comparison import comparisons
+from promptlab.report.comparison import Comparison
 from promptlab.report.confusion import Confusion
 from promptlab.report.cost import COSTS, cost_notes
 from promptlab.report.overall import overall
@@ -51,12 +51,12 @@ class PageTable:
     notes: Sequence[str] = ()
 
 
-def section_tables(section: Section, confused: Iterable[Confusion]) -> list[PageTable]:
+def section_tables(section: Section, tested: Iterable[Comparison], confused: Iterable[Confusion]) -> list[PageTable]:
     """Every table of a section that has rows."""
     found = [
         scores(section),
         averages(section),
-        tests(section),
+        tests(section, tested),
         published(section),
         pairs(section, confused),
     ]
@@ -114,12 +114,12 @@ def averages(section: Section) -> PageTable:
     )
 
 
-def tests(section: Section) -> PageTable:
+def tests(section: Section, tested: Iterable[Comparison]) -> PageTable:
     """Learners against each other."""
     names = ("higher", "lower", "shots", "paired over", "pairs", "points", "t-test p", "Wilcoxon p", "note")
     numeric = {"shots", "pairs", "points", "t-test p", "Wilcoxon p"}
     lines = []
-    for found in comparisons(section):
+    for found in tested:
         difference = found.test.difference
         lines.append(
             [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from promptlab.report.column import percent
-from promptlab.report.comparison import Comparison, comparisons
+from promptlab.report.comparison import Comparison
 from promptlab.report.overall import paired_average
 from promptlab.report.significance import ALPHA
 from promptlab.report.statistics import MeanInterval, mean
@@ -13,13 +13,12 @@ from promptlab.report.study import ZERO_SHOT, Entry, Section, at_shots
 from promptlab.support.words import some_of
 
 
-def findings(section: Section) -> list[str]:
+def findings(section: Section, tested: Sequence[Comparison]) -> list[str]:
     """Who leads and by how much, whether that can be told from chance, and where learning loses to zero-shot CLIP.
 
-    Example:
-        >>> from promptlab.report.study import sections
-        >>> [findings(section) for section in sections([])]
-        []
+    Args:
+        section: what is compared.
+        tested: its comparisons.
     """
     shots = section.most_shots if section.entries else None
     found = {} if shots is None else section.of(shots)
@@ -32,7 +31,7 @@ def findings(section: Section) -> list[str]:
         return [f"No learner was scored on all {len(places)} datasets, so none is said to lead.", *_losses(found)]
     averages = {name: paired_average([entry.scores for entry in entries]) for name, entries in whole.items()}
     averages = dict(sorted(averages.items(), key=lambda item: -item[1].mean))
-    tested = [comparison for comparison in comparisons(section) if comparison.shots == shots]
+    tested = [comparison for comparison in tested if comparison.shots == shots]
     sentences = [_lead(section, averages, len(places))]
     names = list(averages)
     if len(names) > 1:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from promptlab.report.collection import Collection
+from promptlab.report.comparison import comparisons
 from promptlab.report.page.page import html
 from promptlab.report.page.runs import settings
 from promptlab.report.page.tables import section_tables
@@ -121,7 +122,7 @@ def test_configurations_are_said_once():
 
 def test_tables_of_a_section():
     (section,) = sections(study(protocol="base_to_new"))
-    found = {table.caption: table for table in section_tables(section, [])}
+    found = {table.caption: table for table in section_tables(section, comparisons(section), [])}
     assert list(found) == ["Scores and costs", "Averages over datasets", "Paired tests"]
     scores = found["Scores and costs"]
     names = [name for name, _ in scores.columns]

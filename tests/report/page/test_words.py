@@ -1,4 +1,5 @@
 from promptlab.report.collection import Collection
+from promptlab.report.comparison import comparisons
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.words import findings
 from promptlab.report.study import sections
@@ -8,7 +9,7 @@ from tests.helpers.studies import study
 
 def said(runs):
     (section,) = sections(runs)
-    return " ".join(findings(section))
+    return " ".join(findings(section, comparisons(section)))
 
 
 def test_who_leads_by_how_much_and_whether_that_is_sure():
