@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BAR = 0.28
-"""Inches-like steps between names; the diagram's unit of height."""
-
 
 def critical_difference_diagram(section: Section, shots: int | str, ranking: Ranking) -> Drawing:
     """Demšar's diagram of a ranking."""
@@ -49,9 +46,14 @@ def critical_difference_diagram(section: Section, shots: int | str, ranking: Ran
         title="Average ranks and critical difference",
         caption=f"Average ranks by {section.headline} over {ranking.datasets} datasets {at_shots(shots)}, the best at "
         f"the right. Nemenyi's test at {ALPHA} tells two apart if they differ by more than CD = "
-        f"{ranking.critical_difference:.2f}; bars join those that it doesn't.",
+        f"{ranking.critical_difference:.2f}; bars join those that it doesn't."
+        f"{_friedman(ranking)}",
         draw=draw,
     )
+
+
+def _friedman(ranking: Ranking) -> str:
+    return "" if ranking.friedman_p is None else f" Friedman's test that all are alike: p = {ranking.friedman_p:.2g}."
 
 
 def _scale(axes: Axes, worst: int, critical: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 
 from promptlab.report.collection import Collection
@@ -43,14 +44,13 @@ def html(collection: Collection) -> str:
     """
     with extra("report", "the page"):
         from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup, escape
     found = sections(collection.results)
     shared, own = settings(found)
     look = looks(name for section in found for name in section.contestants)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
-    def figure(drawing: Drawing) -> Markup:
-        return Markup(inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption)))
+    def figure(drawing: Drawing) -> str:
+        return inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption))
 
     return environment.from_string(_asset("template.html.j2")).render(
         parts=[_part(section, collection, look) for section in found],
@@ -60,8 +60,8 @@ def html(collection: Collection) -> str:
         gaps=gaps(collection, found),
         counts=_counts(collection),
         figure=figure,
-        style=Markup(_asset("style.css")),
-        script=Markup(_asset("script.js")),
+        style=_asset("style.css"),
+        script=_asset("script.js"),
     )
 
 
