@@ -39,8 +39,8 @@ def markdown(table: ScoreTable) -> str:
 def latex(table: ScoreTable, *, subscripts: bool = False) -> str:
     r"""The table as a ``tabular`` with booktabs' rules; title, facts and notes stand above it as comments.
 
-    Of the lines that compare, in each block and column, the best is bold and the second underlined, by the numbers as
-    printed; marked learners are set apart and don't compete.
+    Of the lines that compare, in each block, number of shots and column, the best is bold and the second underlined, by
+    the numbers as printed; marked learners are set apart and don't compete, nor does zero-shot CLIP where shots differ.
 
     Args:
         table: what to write.
@@ -53,18 +53,20 @@ def latex(table: ScoreTable, *, subscripts: bool = False) -> str:
     for block in table.blocks:
         lines.append(r"\midrule")
         lines += [rf"\multicolumn{{{len(names)}}}{{l}}{{{_escaped(block.heading)}}} \\"] if block.heading else []
-        places = {name: _places(block, name) for name in table.score_columns}
         for line in block.with_baseline:
             texts = map(_escaped, table.labels_of(line))
-            scores = (_score(line, name, places[name], subscripts) for name in table.score_columns)
+            scores = (_score(line, name, _places(block, line, name), subscripts) for name in table.score_columns)
             lines.append(f"{' & '.join([*texts, *scores])} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def _places(block: Block, name: str) -> list[float]:
-    """The best number of a column, and the second if there are three to compare."""
-    found = [line.ranked[name] for line in block.with_baseline if name in line.ranked]
-    return sorted(set(found), reverse=True)[: 2 if len(found) > 2 else len(found) - 1]
+def _places(block: Block, line: Line, name: str) -> list[float]:
+    """The best number of a column among the lines that compare with one, and the second if three compare."""
+    shots = {other.labels.get("shots") for other in block.lines}
+    rivals = [other for other in block.lines if other.labels.get("shots") == line.labels.get("shots")]
+    compared = block.with_baseline if len(shots) == 1 else rivals
+    found = [other.ranked[name] for other in compared if name in other.ranked]
+    return sorted(set(found), reverse=True)[: 2 if len(found) > 2 else max(0, len(found) - 1)]
 
 
 def _score(line: Line, name: str, places: Sequence[float], subscripts: bool) -> str:

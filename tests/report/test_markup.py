@@ -91,3 +91,17 @@ def test_intervals_as_subscripts():
 def test_each_dataset_has_its_best():
     found = sweep_tables([make_result({"test": 0.7}), make_result({"test": 0.6}, dataset="dtd")])
     assert latex(found[0]).count(r"\textbf") == 2
+
+
+def test_shots_compete_among_themselves():
+    runs = [make_result({"test": 0.4 + s / 100}, learner=n, shots=s) for n, s in (("a", 1), ("a", 16), ("b", 16))]
+    runs.append(make_result({"test": 0.45}, learner="b", shots=1))
+    (found,) = sweep_tables(runs)
+    lines = [line.split(" & ") for line in latex(found).splitlines() if line.startswith(("a", "b", "zero"))]
+    assert [line[-1].removesuffix(r" \\") for line in lines] == [
+        "50.00",
+        "41.00",
+        r"\textbf{56.00}",
+        r"\textbf{45.00}",
+        r"\textbf{56.00}",
+    ]
