@@ -110,12 +110,11 @@ def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
 
 
 def _figures(path: Path, collection: Collection) -> Sequence[Path]:
-    from promptlab.report.figures.every import drawings
-    from promptlab.report.figures.style import looks
+    from promptlab.report.figures.every import drawings, looks_of
     from promptlab.report.study import sections
 
     found = sections(collection.results)
-    look = looks(name for section in found for name in section.contestants)
+    look = looks_of(found)
     drawn = [drawing for section in found for drawing in drawings(section, collection.folders, look)]
     return [file for drawing in drawn for file in drawing.write(path)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.report.averages import SweepRow
 from promptlab.report.confusion import Confusion
-from promptlab.report.figures.style import INK, Drawing, Look, new_figure, panels, wrapped
+from promptlab.report.figures.style import INK, Drawing, Look, cut, new_figure, panels, wrapped
 from promptlab.report.statistics import mean
 from promptlab.report.study import Section, at_shots
 
@@ -49,7 +49,7 @@ def class_gains(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
             heights = range(len(ends), 0, -1)
             axes.barh(heights, [gain for _, gain in ends], 0.75, color=looks[leader].color)
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_yticks(heights, [_cut(name) for name, _ in ends])
+            axes.set_yticks(heights, [cut(name) for name, _ in ends])
             axes.set_title(title)
             axes.grid(visible=False, axis="y")
         grid[len(shown) - 1].set_xlabel("points above zero-shot CLIP")
@@ -93,7 +93,7 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
         for axes, confusion in zip(grid, shown, strict=True):
             totals = confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
             image = axes.imshow(confusion.counts / totals, cmap="Blues", vmin=0, vmax=1, interpolation="none")
-            names = [_cut(name, 18) for name in confusion.class_names]
+            names = [cut(name, 18) for name in confusion.class_names]
             size = 6 if len(names) <= 20 else 4
             axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
             axes.set_yticks(range(len(names)), names, fontsize=size)
@@ -115,8 +115,3 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
 
 def _title(row: SweepRow, evaluation: str) -> str:
     return wrapped(evaluation if evaluation in row.targets else f"{row.dataset}, {evaluation}", 40)
-
-
-def _cut(name: str, most: int = 30) -> str:
-    """A name on one line, shortened in the end."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptlab.report.comparison import rankings
@@ -15,7 +15,7 @@ from promptlab.report.figures.gains import gain_bars
 from promptlab.report.figures.ranks import critical_difference_diagram
 from promptlab.report.figures.reliability import reliability_diagrams
 from promptlab.report.figures.shots import shot_curves
-from promptlab.report.figures.style import Drawing, Look
+from promptlab.report.figures.style import Drawing, Look, leading, looks
 from promptlab.report.study import Section
 
 
@@ -42,6 +42,12 @@ def drawings(section: Section, folders: Mapping[str, Path], look: Mapping[str, L
         learning_curves(section, look),
     ]
     return [drawing for drawing in found if drawing is not None]
+
+
+def looks_of(sections: Sequence[Section]) -> dict[str, Look]:
+    """A look for every contestant, those that figures draw first: their colours differ."""
+    drawn = [name for section in sections for name in leading(section.averages)]
+    return looks([*drawn, *(name for section in sections for name in section.contestants)])
 
 
 def leading_confusions(section: Section, folders: Mapping[str, Path]) -> list[Confusion]:

@@ -15,6 +15,7 @@ from promptlab.report.figures.style import (
     left_out,
     legend_above,
     panels,
+    wrapped,
 )
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import MeanInterval, mean
@@ -93,7 +94,7 @@ def _zero_shot(entries: Sequence[Entry]) -> float | None:
 def _panel(
     axes: Axes, title: str, curves: Mapping[str, Curve], zero_shot: float | None, looks: Mapping[str, Look]
 ) -> None:
-    axes.set_title(title, fontweight="bold" if title == "average" else None)
+    axes.set_title(wrapped(title, 24), fontweight="bold" if title == "average" else None)
     if zero_shot is not None:
         axes.axhline(100 * zero_shot, color=FAINT, linestyle=looks[ZERO_SHOT].linestyle, label=ZERO_SHOT)
     for name, curve in curves.items():

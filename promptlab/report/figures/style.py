@@ -27,6 +27,8 @@ FORMATS = ("svg", "pdf", "png")
 MOST_CONTESTANTS = 8
 """As many are drawn in one figure; of more, those with the highest average."""
 MOST_PANELS = 18
+CHARACTER = 0.058
+"""Inches that a letter of a small label takes in the mean."""
 INK = "#202124"
 """Of text, axes and reference lines; the page shows it in the colour of its own text."""
 FAINT = "#9aa0a6"
@@ -165,13 +167,17 @@ def panels(
 
 
 def legend_above(figure: Figure, panels: Iterable[Axes], width: float) -> None:
-    """One legend for all panels, above them, each label once."""
+    """One legend for all panels, above them, each label once; the figure grows by its height."""
     entries = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        wrapped(label, 26): handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if entries:
-        longest = max(map(len, entries)) * 0.058 + 0.5  # inches that an entry takes at 7 points
+        lines = [line for label in entries for line in label.split("\n")]
+        longest = max(map(len, lines)) * CHARACTER + 0.5  # inches that an entry takes, with its handle
         columns = max(1, min(len(entries), int(width / longest)))
+        figure.set_figheight(figure.get_figheight() + 0.15 * len(lines) / columns)
         figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns)
 
 
@@ -212,3 +218,13 @@ def capital(text: str) -> str:
         ('Top-1 accuracy', 'H of seen and unseen')
     """
     return text[:1].upper() + text[1:]
+
+
+def cut(name: str, most: int = 30) -> str:
+    """A name on one line, shortened in the end.
+
+    Example:
+        >>> cut("purple checkered hexagon", 12)
+        'purple chec…'
+    """
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 from promptlab.report.collection import Collection
 from promptlab.report.comparison import comparisons
-from promptlab.report.figures.every import drawings, leading_confusions
-from promptlab.report.figures.style import Drawing, Look, looks
+from promptlab.report.figures.every import drawings, leading_confusions, looks_of
+from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
 from promptlab.report.page.runs import runs_table, settings
@@ -46,7 +46,7 @@ def html(collection: Collection) -> str:
         from jinja2 import Environment, StrictUndefined
     found = sections(collection.results)
     shared, own = settings(found)
-    look = looks(name for section in found for name in section.contestants)
+    look = looks_of(found)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def figure(drawing: Drawing) -> str:

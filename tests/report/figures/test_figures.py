@@ -6,7 +6,7 @@ from promptlab.report.figures.base_new import base_against_new
 from promptlab.report.figures.classes import class_gains, gains_by_class
 from promptlab.report.figures.costs import accuracy_against_cost
 from promptlab.report.figures.curves import learning_curves, seen_unseen_curves
-from promptlab.report.figures.every import drawings
+from promptlab.report.figures.every import drawings, looks_of
 from promptlab.report.figures.gains import gain_bars
 from promptlab.report.figures.reliability import pooled, reliability_diagrams
 from promptlab.report.figures.shots import shot_curves
@@ -150,7 +150,7 @@ def test_every_figure_has_a_name_of_its_own():
 
 def test_a_single_run_has_figures():
     (section,) = sections([make_result({"test": 0.5})])
-    found = drawings(section, {}, looks(section.contestants))
+    found = drawings(section, {}, looks_of([section]))
     assert {drawing.title for drawing in found} >= {"Gain over zero-shot CLIP", "Reliability"}
 
 
@@ -160,3 +160,19 @@ def test_looks_stay_apart():
     assert len({(look.color, look.marker) for look in found.values()}) == 21
     assert found["learner0"].color == COLOURS[0]
     assert leading({"a": 0.1, "b": 0.3, "c": 0.2}, most=2) == ["b", "c"]
+
+
+def test_drawn_together_colours_differ():
+    (section,) = sections(study(datasets=("dtd",), learners=[f"learner{n}" for n in range(11)] + ["maple"]))
+    figure = gain_bars(section, looks_of([section])).draw(3.25)
+    colours = [container[0].get_facecolor() for container in figure.axes[0].containers[1::2]]
+    assert len(set(colours)) == len(colours) == 4
+
+
+@pytest.mark.parametrize("width", [3.25, 6.75])
+@pytest.mark.filterwarnings("error")
+def test_long_names_find_room(width):
+    names = ("a_learner_with_a_very_long_name_of_its_own", "maple", *(f"learner{n}" for n in range(8)))
+    (section,) = sections(study(datasets=("dtd", "a dataset with quite a long name"), learners=names, shots=(1, 16)))
+    for drawing in drawings(section, {}, looks_of([section])):
+        assert "<text" in drawing.svg(width)  # matplotlib warns where what is around axes leaves them no room
