@@ -54,7 +54,7 @@ def seen_unseen_curves(section: Section, looks: Mapping[str, Look]) -> Drawing |
 
     return Drawing(
         name=f"{section.slug}-tradeoff",
-        title="Seen against unseen classes",
+        title="Trade-off between seen and unseen classes",
         caption="Mean per-class accuracy of seen over unseen classes as a bias between them moves, a line per seed; "
         "marks stand where the bias was chosen on held-out seen classes.",
         draw=draw,
