@@ -54,9 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.format in (None, "table"):
         from rich.console import Console
 
+        from promptlab.report.average_table import average_tables
         from promptlab.report.table import sweep_table
 
-        Console().print(sweep_table(collection.results, cost=options.cost))
+        console = Console()
+        console.print(sweep_table(collection.results, cost=options.cost))
+        for table in average_tables(collection.results):
+            console.print("", table)
     else:
         sys.stdout.write(_text(options.format, collection, options))
     return 0
@@ -80,13 +84,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _text(form: str, collection: Collection, options: argparse.Namespace) -> str:
     """Tables as text in one of the forms."""
+    from promptlab.report.average_table import average_tables
     from promptlab.report.markup import latex, markdown
     from promptlab.report.spreadsheet import record_csv, sweep_csv
     from promptlab.report.table import sweep_tables
 
     if form in ("csv", "runs"):
         return (sweep_csv if form == "csv" else record_csv)(collection.results)
-    tables = sweep_tables(collection.results, cost=options.cost)
+    tables = [*sweep_tables(collection.results, cost=options.cost), *average_tables(collection.results)]
     if form == "markdown":
         return "\n".join(map(markdown, tables))
     return "\n".join(latex(table, subscripts=options.subscripts) for table in tables)

@@ -27,6 +27,7 @@ class OverallRow:
         seeds: the seeds that all places share.
         scores: what is averaged, in words, to its average; without interval where fewer than two seeds are shared.
         missing: why there are no averages; empty where there are.
+        marks: what sets its runs apart, as their Results say.
     """
 
     contestant: str
@@ -35,6 +36,7 @@ class OverallRow:
     seeds: tuple[int, ...]
     scores: Mapping[str, MeanInterval]
     missing: str = ""
+    marks: tuple[str, ...] = ()
 
 
 def paired_average(by_place: Sequence[Mapping[int, float]]) -> MeanInterval:
@@ -116,7 +118,14 @@ def _overall(name: str, shots: int | str, found: Mapping[str, Entry], places: Se
     rows = [entry.row for entry in entries]
     of = rows[0].harmonic_of
     scores = {"mean": paired_average(headline)} if of is None else _with_harmonic(entries, of)
-    return OverallRow(contestant=name, shots=shots, places=len(places), seeds=shared_seeds(headline), scores=scores)
+    return OverallRow(
+        contestant=name,
+        shots=shots,
+        places=len(places),
+        seeds=shared_seeds(headline),
+        scores=scores,
+        marks=rows[0].marks,
+    )
 
 
 def _with_harmonic(entries: Sequence[Entry], of: tuple[str, str]) -> dict[str, MeanInterval]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from promptlab.report.average_table import HARMONIC_NOTE, PAIRED_NOTE
 from promptlab.report.column import MISSING, percent, score_text, shown
 from promptlab.report.columns import PLACES, score_columns
 from promptlab.report.comparison import Comparison
@@ -101,9 +102,7 @@ def averages(section: Section) -> PageTable:
         cells = [_score(row.scores.get(name)) for name in names]
         lines.append([Cell(row.contestant), _shots(row.shots), Cell(str(row.places), row.places), *cells])
     missing = [f"{row.contestant}, {row.shots} shots: {row.missing}" for row in found if row.missing]
-    notes = ["±: 95 % Student-t interval of the seeds' averages over these datasets, seeds paired"]
-    if "mean of H" in names:
-        notes.append("mean of H averages each dataset's H; H of averages is what the CoCoOp table's last row prints")
+    notes = [PAIRED_NOTE, *([HARMONIC_NOTE] if "mean of H" in names else [])]
     columns = [("learner", False), ("shots", True), ("datasets", True), *((name, True) for name in names)]
     return PageTable(
         name=f"{section.slug}-averages",
