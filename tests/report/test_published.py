@@ -1,4 +1,5 @@
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -103,3 +104,33 @@ def test_other_backbones_and_shots_have_none_beside_them():
     assert beside(sections([like_the_paper(1, backbone="demo")])[0]) == []
     other = make_result({"base": 0.8, "new": 0.6}, dataset="dtd", backbone=VIT[0], shots=4)
     assert {one.contestant for one in beside(sections([other])[0])} == {"zero-shot"}
+
+
+def test_averages_stand_beside_averages_over_the_same_datasets():
+    rows = [row for row in of("base_to_new") if row.method == "coop" and row.dataset != "average"]
+    scores = {row.dataset: {name: row.scores[name] / 100 for name in ("base", "new")} for row in rows}
+    runs = [at_home(make_result(found, dataset=name, backbone=VIT[0])) for name, found in scores.items()]
+    (section,) = sections(runs)
+    found = {one.evaluation: one for one in beside(section) if (one.contestant, one.dataset) == ("coop", "average")}
+    assert {name: one.theirs for name, one in found.items()} == {"base": 82.69, "new": 63.22, "H": 71.66}
+    assert all(abs(one.difference) < 0.006 for one in found.values())
+    (fewer,) = sections(runs[1:])
+    assert not [one for one in beside(fewer) if one.dataset == "average"]
+
+
+def test_transfer_leaves_its_source_out_of_the_average():
+    rows = [row for row in of("cross_dataset") if row.method == "coop" and row.dataset != "average"]
+    names = [row.dataset for row in rows]
+    run = make_result(
+        {row.dataset: row.scores[row.dataset] / 100 for row in rows},
+        protocol="cross_dataset",
+        dataset="imagenet",
+        backbone=VIT[0],
+    )
+    run = replace(run, evaluations={name: replace(run.evaluations[name], dataset=name) for name in names})
+    (section,) = sections([run])
+    (found,) = [one for one in beside(section) if (one.contestant, one.dataset) == ("coop", "average")]
+    assert found.theirs == 63.88
+    assert abs(found.difference) < 0.006
+    own = {one.dataset for one in beside(section) if one.contestant == "coop"}
+    assert own == {*names, "average"}

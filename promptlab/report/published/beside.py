@@ -7,15 +7,19 @@ difference beyond the seeds' interval is marked: without one, a difference says 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptlab.report.averages import SweepRow
+from promptlab.report.overall import overall
 from promptlab.report.published.numbers import Published, Recipe, published, recipes
 from promptlab.report.statistics import MeanInterval
-from promptlab.report.study import Section
+from promptlab.report.study import ZERO_SHOT, Section
 
 PUBLISHED_SEEDS = 3
 PUBLISHED_PRECISION = "fp16"
+AVERAGE = "average"
+_AVERAGED = {"H": "H of averages", AVERAGE: "mean"}
+"""What published averages are called among ours."""
 _TRAINED_ON_VIEWS = ("coop", "cocoop", "kgcoop", "maple", "prograd", "promptsrc", "tcp", "dept", "coprompt")
 """Learners whose authors drew a new random view of every image at each step."""
 
@@ -62,7 +66,7 @@ def beside(section: Section) -> list[Beside]:
         for other in known:
             if other.learner == row.learner and other.shots == row.shots and not row.marks:
                 found += list(_scores(name, row, other))
-    return [*_zero_shot(section, known), *found]
+    return [*_zero_shot(section, known), *found, *_averages(section, known)]
 
 
 def _scores(name: str, row: SweepRow, other: Published) -> Iterator[Beside]:
@@ -71,18 +75,7 @@ def _scores(name: str, row: SweepRow, other: Published) -> Iterator[Beside]:
         ours = row.mean_of_seed_h if evaluation == "H" else row.scores.get(evaluation)
         if ours is None or other.dataset != _place(row, evaluation):
             continue
-        yield Beside(
-            contestant=name,
-            method=other.method,
-            dataset=other.dataset,
-            evaluation=evaluation,
-            shots=other.shots,
-            ours=ours,
-            theirs=theirs,
-            beyond=None if ours.half_width is None else abs(100 * ours.mean - theirs) > 100 * ours.half_width,
-            departures=departures(row, other),
-            source="; ".join([other.source, *other.marks]),
-        )
+        yield _beside(name, other, evaluation, ours, theirs, departures(row, other))
 
 
 def _zero_shot(section: Section, known: Sequence[Published]) -> Iterator[Beside]:
@@ -95,18 +88,52 @@ def _zero_shot(section: Section, known: Sequence[Published]) -> Iterator[Beside]
                 if ours is None or other.dataset != _place(row, evaluation) or (other.dataset, evaluation) in seen:
                     continue
                 seen.add((other.dataset, evaluation))
-                yield Beside(
-                    contestant="zero-shot",
-                    method="zero_shot",
-                    dataset=other.dataset,
-                    evaluation=evaluation,
-                    shots=0,
-                    ours=MeanInterval(ours, None, 1),
-                    theirs=theirs,
-                    beyond=None,
-                    departures=tuple(_of_the_data(row)),
-                    source=other.source,
+                yield _beside(
+                    ZERO_SHOT, other, evaluation, MeanInterval(ours, None, 1), theirs, tuple(_of_the_data(row))
                 )
+
+
+def _averages(section: Section, known: Sequence[Published]) -> Iterator[Beside]:
+    """Averages, where they are over the datasets that the published ones are over."""
+    datasets = {other.dataset for other in known} - {AVERAGE, *(row.dataset for row in section.rows if row.targets)}
+    if not known or set(section.places) != datasets:
+        return
+    for average in overall(section):
+        rows = section.rows_of(average.contestant)
+        learner = rows[0].learner if rows else "zero_shot"
+        for other in known:
+            same_shots = other.shots == average.shots or learner == "zero_shot"
+            if other.dataset != AVERAGE or other.learner != learner or not same_shots or average.marks:
+                continue
+            for evaluation, theirs in other.scores.items():
+                ours = average.scores.get(_AVERAGED.get(evaluation, evaluation))
+                if ours is not None:
+                    said = [
+                        departure for row in rows for departure in departures(row, replace(other, dataset=row.dataset))
+                    ]
+                    yield _beside(average.contestant, other, evaluation, ours, theirs, tuple(dict.fromkeys(said)))
+
+
+def _beside(
+    contestant: str,
+    other: Published,
+    evaluation: str,
+    ours: MeanInterval,
+    theirs: float,
+    said: tuple[str, ...],
+) -> Beside:
+    return Beside(
+        contestant=contestant,
+        method=other.method,
+        dataset=other.dataset,
+        evaluation=evaluation,
+        shots=other.shots,
+        ours=ours,
+        theirs=theirs,
+        beyond=None if ours.half_width is None else abs(100 * ours.mean - theirs) > 100 * ours.half_width,
+        departures=said,
+        source="; ".join([other.source, *other.marks]),
+    )
 
 
 def _place(row: SweepRow, evaluation: str) -> str:
