@@ -1,6 +1,6 @@
 """What a folder of results compares: per protocol and backbone, contestants, places and every seed's headline score.
 
-A *contestant* is a learner with whatever sets it apart from others of its name; a *place* is a dataset, or, where a
+A *contestant* is a learner with its marks and whatever else sets it apart from others of its name; a *place* is a dataset, or, where a
 learner is scored on other datasets than it trained on, one of those. The *headline* is what the field ranks by: H where
 the protocol has it, else the score on the place's test images.
 """
@@ -199,10 +199,10 @@ def _headline_scores(row: SweepRow) -> Iterable[tuple[str, dict[int, float], flo
 
 def _contestants(rows: Sequence[SweepRow]) -> tuple[list[str], dict[str, str]]:
     """Each row's name, and what the letters in names stand for."""
-    names = [row.learner for row in rows]
+    names = [f"{row.learner} [{', '.join(row.marks)}]" if row.marks else row.learner for row in rows]
     legend: dict[str, str] = {}
     for learner in dict.fromkeys(names):
-        own = [position for position, row in enumerate(rows) if row.learner == learner]
+        own = [position for position, name in enumerate(names) if name == learner]
         suffixes = _suffixes([rows[position] for position in own])
         letters = {suffix: letter(at) for at, suffix in enumerate(s for s in dict.fromkeys(suffixes) if s)}
         if all(len(suffix) <= _LONGEST_SUFFIX for suffix in letters):
@@ -217,7 +217,7 @@ def _contestants(rows: Sequence[SweepRow]) -> tuple[list[str], dict[str, str]]:
 def _suffixes(rows: Sequence[SweepRow]) -> list[str]:
     """What sets rows of one learner apart from others that train on as much of the same data."""
     cells: dict[tuple[str, int | str], list[Mapping[str, Any]]] = {}
-    facts = [{**row.facts, "views": row.views, "marks": ", ".join(row.marks) or "none"} for row in rows]
+    facts = [{**row.facts, "views": row.views} for row in rows]
     for row, found in zip(rows, facts, strict=True):
         cells.setdefault((row.dataset, row.shots), []).append(found)
     varying = dict.fromkeys(name for alike in cells.values() for name in _varying(alike))

@@ -66,7 +66,7 @@ def test_long_settings_are_letters_with_a_legend():
 def test_marked_runs_are_other_contestants():
     marked = make_result({"test": 0.6}, marks=("transductive",))
     (section,) = sections([make_result({"test": 0.5}), marked])
-    assert section.contestants == ["coop (marks=none)", "coop (marks=transductive)"]
+    assert section.contestants == ["coop", "coop [transductive]"]
 
 
 def test_the_interval_of_an_average_is_of_paired_seeds():

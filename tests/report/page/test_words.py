@@ -76,3 +76,8 @@ def test_gaps():
     assert missing(reasons) == ["base_to_new on demo, demo_shapes, coop, 16 shots: new: no images"]
     assert "can't be read and was skipped: broken" in missing(study(), damaged={"x/result.json": "broken"})[0]
     assert "the same command goes on" in missing(study(), unfinished=["results/x"])[0]
+
+
+def test_marks_go_wherever_the_name_goes():
+    found = said([make_result({"test": 0.7}, learner="tpt", marks=("test_time",)), make_result({"test": 0.6})])
+    assert found.startswith("tpt [test_time] has the highest top-1 accuracy")
