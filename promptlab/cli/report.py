@@ -115,12 +115,13 @@ def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
 
 
 def _figures(path: Path, collection: Collection) -> Sequence[Path]:
-    from promptlab.report.figures.every import drawings, looks_of
+    from promptlab.report.figures.every import drawings, leading_confusions, looks_of
     from promptlab.report.study import sections
 
     found = sections(collection.results)
     look = looks_of(found)
-    drawn = [drawing for section in found for drawing in drawings(section, collection.folders, look)]
+    confused = [leading_confusions(section, collection.folders) for section in found]
+    drawn = [part for section, pairs in zip(found, confused, strict=True) for part in drawings(section, pairs, look)]
     return [file for drawing in drawn for file in drawing.write(path)]
 
 

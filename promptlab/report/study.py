@@ -1,8 +1,8 @@
 """What a folder of results compares: per protocol and backbone, contestants, places and every seed's headline score.
 
-A *contestant* is a learner with its marks and whatever else sets it apart from others of its name; a *place* is a dataset, or, where a
-learner is scored on other datasets than it trained on, one of those. The *headline* is what the field ranks by: H where
-the protocol has it, else the score on the place's test images.
+A *contestant* is a learner with its marks and whatever else sets it apart from others of its name; a *place* is a
+dataset, or, where a learner is scored on other datasets than it trained on, one of those. The *headline* is what the
+field ranks by: H where the protocol has it, else the score on the place's test images.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from promptlab.report.figures.style import Drawing, Look, leading, looks
 from promptlab.report.study import Section
 
 
-def drawings(section: Section, folders: Mapping[str, Path], look: Mapping[str, Look]) -> list[Drawing]:
+def drawings(section: Section, confused: Sequence[Confusion], look: Mapping[str, Look]) -> list[Drawing]:
     """Every figure of a section, in the order of a paper: scores, what is behind them, what they cost.
 
     Args:
         section: what is compared.
-        folders: fit id to the folder of its run, for the predictions that lie there.
+        confused: the leading contestant's confusions.
         look: contestant to its look.
     """
     ranked = rankings(section)
@@ -37,7 +37,7 @@ def drawings(section: Section, folders: Mapping[str, Path], look: Mapping[str, L
         *ranks,
         accuracy_against_cost(section, look),
         class_gains(section, look),
-        confusion_matrices(section, leading_confusions(section, folders)),
+        confusion_matrices(section, confused),
         reliability_diagrams(section, look),
         learning_curves(section, look),
     ]

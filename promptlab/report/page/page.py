@@ -71,7 +71,7 @@ def _part(section: Section, collection: Collection, look: Mapping[str, Look]) ->
     return _Part(
         section=section,
         findings=findings(section, tested),
-        drawings=drawings(section, collection.folders, look),
+        drawings=drawings(section, confused, look),
         tables=section_tables(section, tested, confused),
     )
 

@@ -14,7 +14,7 @@ from promptlab.report.figures.style import COLOURS, Drawing, leading, looks
 from promptlab.report.study import sections
 from promptlab.results.schema import EpochRecord, Reliability, SeenUnseenCurve
 from tests.helpers.results import make_result
-from tests.helpers.studies import study
+from tests.helpers.studies import at_home, study
 
 
 def drawn(kind, runs, **options):
@@ -143,14 +143,14 @@ def test_files_in_every_size_and_format_and_the_same_again(tmp_path):
 def test_every_figure_has_a_name_of_its_own():
     for runs in (study(shots=(1, 16)), study(protocol="base_to_new")):
         (section,) = sections(runs)
-        found = drawings(section, {}, looks(section.contestants))
+        found = drawings(section, [], looks(section.contestants))
         assert all(isinstance(drawing, Drawing) and drawing.caption for drawing in found)
         assert len({drawing.name for drawing in found}) == len(found) >= 6
 
 
 def test_a_single_run_has_figures():
     (section,) = sections([make_result({"test": 0.5})])
-    found = drawings(section, {}, looks_of([section]))
+    found = drawings(section, [], looks_of([section]))
     assert {drawing.title for drawing in found} >= {"Gain over zero-shot CLIP", "Reliability"}
 
 
@@ -174,5 +174,11 @@ def test_drawn_together_colours_differ():
 def test_long_names_find_room(width):
     names = ("a_learner_with_a_very_long_name_of_its_own", "maple", *(f"learner{n}" for n in range(8)))
     (section,) = sections(study(datasets=("dtd", "a dataset with quite a long name"), learners=names, shots=(1, 16)))
-    for drawing in drawings(section, {}, looks_of([section])):
+    for drawing in drawings(section, [], looks_of([section])):
         assert "<text" in drawing.svg(width)  # matplotlib warns where what is around axes leaves them no room
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_are_left_to_the_browser():
+    (section,) = sections([at_home(make_result({"test": 0.7}, dataset="猫与狗"))])
+    assert "猫与狗" in gain_bars(section, looks_of([section])).svg(3.25)
