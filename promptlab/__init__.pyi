@@ -1,10 +1,14 @@
 from .clip.frozen import FrozenCLIP as FrozenCLIP
 from .clip.weights.load import load_clip as load_clip
+from .data.readers.folder import read_folder as read_folder
+from .data.readers.huggingface import read_hf as read_hf
+from .data.readers.lists import read_csv as read_csv
+from .data.readers.lists import read_json as read_json
 from .data.sampling import base_new_classes as base_new_classes
 from .data.sampling import sample_few_shot as sample_few_shot
 from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
-from .evaluation.evaluate import predict as predict
+from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
 from .learners import SHIP as SHIP
 from .learners import CLIPAdapter as CLIPAdapter

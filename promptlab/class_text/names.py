@@ -1,90 +1,194 @@
-"""Names of classes from a small text file: one per line, or ``key<TAB>name`` (or ``key: name``) to rename some."""
+"""Names of classes for prompts: whose name is which, and in what order classes without another one are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from os import PathLike
 
+from promptlab.class_text.names_file import keyed_by_first_word, named_by_key, read_class_names, texts_of
+from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
-from promptlab.support.files import text_lines
 from promptlab.support.words import some_of
 
-ClassNames = Sequence[str] | Mapping[str, str] | str
-"""Names in label order, a mapping of some keys to names, or a text file with either."""
+log = logging.getLogger(__name__)
+
+ClassNames = Sequence[str] | Mapping[str, str] | str | PathLike[str]
+"""Names in label order, a mapping of some keys to names, or a file with either."""
+
+_SAY_WHOSE = "Say whose each name is: a file with a line KEY<TAB>NAME for each class"
 
 
-def read_class_names(path: str | Path) -> list[str] | dict[str, str]:
-    """The names in a text file; a mapping if every line has a tab, or every line ``: ``. Blank lines don't count.
+def in_label_order(keys: Iterable[str]) -> list[str]:
+    """Keys of classes, each once: numbers as numbers where all are, else in alphabetical order.
 
-    Raises:
-        DatasetError: if it can't be read, holds no names, or gives a key twice.
+    Example:
+        >>> in_label_order(["10", "9", "1"]), in_label_order(["dog", "cat", "cat"])
+        (['1', '9', '10'], ['cat', 'dog'])
     """
-    try:
-        lines = text_lines(Path(path).expanduser())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"class names can't be read: {path} ({error}). A text file is needed.") from error
-    if not lines:
-        raise DatasetError(f"class names: {path} is empty; one name per line is needed")
-    for separator in ("\t", ": "):
-        if all(separator in line for line in lines):
-            pairs = [[part.strip() for part in line.split(separator, 1)] for line in lines]
-            keys = [key for key, _ in pairs]
-            twice = sorted({key for key in keys if keys.count(key) > 1})
-            if twice:
-                raise DatasetError(f"class names: {path} names these more than once: {some_of(twice)}")
-            return {key: name for key, name in pairs}
-    return lines
+    distinct = set(keys)
+    if all(key.isascii() and key.isdecimal() for key in distinct):
+        return sorted(distinct, key=lambda key: (int(key), key))
+    return sorted(distinct)
 
 
 def names_for(keys: Sequence[str], given: ClassNames | None) -> tuple[str, ...]:
     """Names for prompts, in the order of ``keys``; the keys themselves where nothing else is given.
 
+    Names that hold every key, in whatever order and spelling, belong to the keys that they are; others belong to the
+    keys by their place.
+
     Args:
         keys: C keys in label order, e.g. names of folders.
-        given: C names in that order, or names of some of the keys, or a text file with either.
+        given: C names in that order, or names of some of the keys, or a file with either.
 
     Raises:
-        DatasetError: if there are more or fewer names than keys, or names of other keys.
+        DatasetError: if there are more or fewer names than keys, names of other keys, or it can't be told whose name
+            is which; or a name is no text or empty.
+
+    Example:
+        >>> names_for(["dog", "hot_dog"], ["hot dog", "dog"])
+        ('dog', 'hot dog')
+        >>> names_for(["1", "2"], {1: "rose"})
+        ('rose', '2')
     """
     if given is None:
         return tuple(keys)
-    where = f" ({given})" if isinstance(given, str) else ""
-    names = _values(given)
-    if isinstance(names, Mapping):
-        unknown = [key for key in names if key not in keys]
-        if unknown:
-            raise DatasetError(
-                f"class names{where} are given for what is no class: {some_of(unknown)}; the classes are "
-                f"{some_of(list(keys))}"
-            )
-        return tuple(names.get(key, key) for key in keys)
-    if len(names) != len(keys):
-        raise DatasetError(
-            f"{len(names)} class names{where} are given for {len(keys)} classes, which are in this order: "
-            f"{some_of(list(keys))}"
-        )
-    return tuple(names)
+    where = f"class names ({given})" if isinstance(given, str | PathLike) else "class names"
+    names = _values(given, where, keys)
+    return _by_key(keys, names, where) if isinstance(names, Mapping) else _by_place(keys, names, where)
 
 
 def names_of_numbers(given: ClassNames | None) -> tuple[str, ...]:
-    """Names by label, where the labels are numbers.
+    """Names by label, where the labels are numbers from 0.
 
     Raises:
-        DatasetError: if there are none, or a mapping's keys are not 0 to C-1.
+        DatasetError: if there are none, a mapping's keys are not 0 to C-1, or a name is no text or empty.
+
+    Example:
+        >>> names_of_numbers({"1": "dog", "0": "cat"})
+        ('cat', 'dog')
     """
     if given is None:
         raise DatasetError("labels are numbers: set dataset.class_names to a text file with their names, one per line")
-    names = _values(given)
+    names = _values(given, "class names")
     if not isinstance(names, Mapping):
-        return tuple(names)
-    if set(names) != {str(label) for label in range(len(names))}:
-        raise DatasetError(f"class names of labels that are numbers need the keys 0 to {len(names) - 1}")
-    return tuple(names[str(label)] for label in range(len(names)))
+        numbered = keyed_by_first_word(names, [str(label) for label in range(len(names))])
+        if numbered is None:
+            return tuple(names)
+        names = numbered
+    by_number = {str(int(key)) if key.isdecimal() else key: name for key, name in names.items()}
+    if by_number.keys() != {str(label) for label in range(len(names))}:
+        raise DatasetError(
+            f"class names of labels that are numbers need the keys 0 to {len(names) - 1}; given are "
+            f"{some_of(list(names))}"
+        )
+    return tuple(by_number[str(label)] for label in range(len(names)))
 
 
-def _values(given: ClassNames) -> list[str] | Mapping[str, str]:
-    if isinstance(given, str):
-        return read_class_names(given)
-    if isinstance(given, Mapping):
-        return {str(key): str(name) for key, name in given.items()}
-    return [str(name) for name in given]
+def names_by_label(labels: Collection[str], given: ClassNames | None) -> dict[str, str]:
+    """Names of labels that are numbers, in their order: of 0 to C-1, or of whatever numbers a mapping names.
+
+    Raises:
+        DatasetError: as :func:`names_of_numbers`, for names that aren't a mapping of all these labels.
+
+    Example:
+        >>> names_by_label({"2", "1"}, {"2": "tulip", "1": "rose"})
+        {'1': 'rose', '2': 'tulip'}
+    """
+    keys = in_label_order(labels)
+    names = None if given is None else _values(given, "class names", keys)
+    if isinstance(names, Mapping):
+        form, own = _told_apart(keys)
+        if own.keys() <= {form(key) for key in names}:
+            return dict(zip(keys, _by_key(keys, names, "class names"), strict=True))
+    odd = [label for label in keys if not label.isdecimal() or label != str(int(label))]
+    if odd:
+        raise DatasetError(f"{len(odd)} labels are numbers, but not whole ones from 0: {some_of(odd)}. {_SAY_WHOSE}.")
+    return {str(label): name for label, name in enumerate(names_of_numbers(given))}
+
+
+def _values(given: ClassNames, where: str, keys: Sequence[str] = ()) -> list[str] | dict[str, str]:
+    if isinstance(given, str | PathLike):
+        return read_class_names(str(given), keys)
+    if isinstance(given, Set):
+        raise DatasetError(f"{where} are a set, which has no order: give a list, or a mapping of key to name")
+    return named_by_key(given.items(), where) if isinstance(given, Mapping) else texts_of(given, where)
+
+
+def _by_key(keys: Sequence[str], names: Mapping[str, str], where: str) -> tuple[str, ...]:
+    form, own = _told_apart(keys)
+    found = {own[form(key)]: name for key, name in names.items() if form(key) in own}
+    found |= {key: name for key, name in names.items() if key in found}  # one that is spelled as the key goes first
+    unknown = [key for key in names if form(key) not in own]
+    if unknown and len(found) < len(keys):
+        raise DatasetError(
+            f"{where} are given for what is no class: {some_of(unknown)}; the classes are {some_of(list(keys))}"
+        )
+    if unknown:
+        log.info("%s: %d of other classes are passed over: %s", where, len(unknown), some_of(unknown))
+    return tuple(found.get(key, key) for key in keys)
+
+
+def _by_place(keys: Sequence[str], names: Sequence[str], where: str) -> tuple[str, ...]:
+    form, own = _told_apart(keys)
+    by_form = {form(name): name for name in names}
+    if own.keys() <= by_form.keys():
+        return tuple(by_form[form(key)] for key in keys)
+    if len(names) != len(keys):
+        raise DatasetError(
+            f"{len(names)} {where} are given for {len(keys)} classes, which are in this order: "
+            f"{some_of(list(keys))}. {_SAY_WHOSE}."
+        )
+    for key, name in zip(keys, names, strict=True):
+        other = own.get(form(name), key)
+        if other != key:
+            raise DatasetError(f"{where}: by its place {name!r} names {key!r}, but there is a class {other!r}. "
+                               f"{_SAY_WHOSE}.")  # fmt: skip
+    _require_one_order(keys, names, where)
+    return tuple(names)
+
+
+def _require_one_order(keys: Sequence[str], names: Sequence[str], where: str) -> None:
+    """Refuse names by place where the keys' alphabetical order isn't the one that people count in."""
+    counted = sorted(keys, key=_as_counted)
+    one_pattern = len({re.sub(r"\d+", "#", key) for key in keys}) == 1 and "#" in re.sub(r"\d+", "#", keys[0])
+    numbered = one_pattern or all(key[0].isdecimal() for key in keys)
+    if numbered and list(keys) == sorted(keys) != counted and in_label_order(keys) != counted:
+        raise DatasetError(
+            f"{where}: are they in the order {some_of(list(keys))}, or {some_of(counted)}? {_SAY_WHOSE}."
+        )
+    firsts = [re.split(r"[\s,;:=|]", name, maxsplit=1)[0] for name in names]
+    if firsts != list(keys) and sorted(firsts) == sorted(keys):
+        raise DatasetError(
+            f"{where}: is {names[0]!r} the name of {keys[0]!r}, whose place it has, or of {firsts[0]!r}, which it "
+            f"begins with? {_SAY_WHOSE}."
+        )
+
+
+def _as_counted(key: str) -> list[tuple[int, str]]:
+    """What sorts the numbers in a text as numbers."""
+    return [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", key)]
+
+
+def _told_apart(keys: Sequence[str]) -> tuple[Callable[[str], str], dict[str, str]]:
+    """The loosest form for comparing in which no two keys are the same, and the keys by their form."""
+    forms: tuple[Callable[[str], str], ...] = (_letters, spelling, str)
+    return next((form, own) for form in forms if len(own := {form(key): key for key in keys}) == len(set(keys)))
+
+
+def _letters(name: str) -> str:
+    """A name without case, blanks and signs, and numbers without zeros in front: ``AnnualCrop`` is ``annual crop``.
+
+    Signs between digits count: 1.0 isn't 10.
+    """
+    form = spelling(name)
+    around = zip(f" {form}", form, f"{form[1:]} ", strict=False)
+    bare = "".join(
+        sign
+        for before, sign, after in around
+        if unicodedata.category(sign)[0] in "LMN" or (before.isdigit() and after.isdigit())
+    )
+    return str(int(bare)) if bare.isascii() and bare.isdecimal() else bare or form

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from promptlab.class_text.spelling import spelling
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import closest, some_of
+from promptlab.support.pointers import refuse_pointer
+from promptlab.support.words import closest, counted, some_of
 
 log = logging.getLogger(__name__)
 PromptSet = Mapping[str, Sequence[str]] | str
@@ -45,7 +46,8 @@ def read_prompt_set(path: PromptSet, class_names: Sequence[str]) -> list[list[st
     if missing:
         close = closest(spelling(missing[0]), by_name)
         hint = f" (is {by_name[close[0]]!r} meant for {missing[0]!r}?)" if close else ""
-        raise DatasetError(f"prompt set {where} has no sentences for {len(missing)} classes: {some_of(missing)}{hint}")
+        lacking = counted(len(missing), "class", "classes")
+        raise DatasetError(f"prompt set {where} has no sentences for {lacking}: {some_of(missing)}{hint}")
     extra = by_name.keys() - {spelling(name) for name in class_names}
     if extra:
         log.info(
@@ -85,6 +87,7 @@ def content_digest(path: str) -> str:
 
 
 def _bytes(path: str) -> bytes:
+    refuse_pointer(Path(path).expanduser(), DatasetError)
     try:
         return Path(path).expanduser().read_bytes()
     except OSError as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 
 def spelling(name: str) -> str:
@@ -19,14 +18,15 @@ def spelling(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
 
 
-def spelled_alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of distinct names that are the same in this form, in order of first appearance.
+def in_one_form(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Labels, by whatever column they stand in, with those alike that differ in their Unicode form alone.
 
     Example:
-        >>> spelled_alike(["hot_dog", "cat", "hot dog"])
-        [('hot_dog', 'hot dog')]
+        >>> forms = in_one_form({"train": ["cafe\u0301"], "test": ["caf\u00e9"]})
+        >>> forms["train"] == forms["test"]
+        True
     """
-    groups: dict[str, dict[str, None]] = defaultdict(dict)
-    for name in names:
-        groups[spelling(name)][name] = None
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    forms = {label: unicodedata.normalize("NFC", label) for column in columns.values() for label in set(column)}
+    if len(set(forms.values())) == len(forms):  # names as they are: ids of earlier fits hold them
+        return {key: list(column) for key, column in columns.items()}
+    return {key: [forms[label] for label in column] for key, column in columns.items()}

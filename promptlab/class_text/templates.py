@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
+from annotated_types import MinLen, Predicate, doc
 
-from promptlab.support.files import text_lines
 from promptlab.support.paths import conf_dir
+from promptlab.support.texts import text_lines
 
 DEFAULT_TEMPLATE = "a photo of a {}."
 """Of datasets that have none of their own."""
@@ -63,13 +66,34 @@ def template_of(given: str) -> str:
 
 
 def check_template(template: str) -> str:
-    """Return ``template`` if it has exactly one ``{}`` for the class name.
+    """Return ``template`` if it has exactly one ``{}`` for the class name, and no other braces.
 
     Raises:
         ValueError: naming the template and what it needs.
     """
-    if template.count("{}") != 1:
+    if not is_template(template):
         raise ValueError(
-            f"template {template!r} needs exactly one {{}} where the class name goes (a text file may hold it)"
+            f"template {template!r} needs exactly one {{}} where the class name goes, and no other braces (a text file "
+            "may hold it)"
         )
     return template
+
+
+def is_template(text: str) -> bool:
+    """Whether a text has exactly one ``{}`` and no other braces.
+
+    Example:
+        >>> is_template("a photo of a {}."), is_template("a {} and a {}."), is_template("a photo of a {name}.")
+        (True, False, False)
+    """
+    around = text.split("{}")
+    return len(around) == 2 and not {"{", "}"}.intersection("".join(around))
+
+
+Template = Annotated[str, Predicate(is_template), doc("a prompt with exactly one {} for the class name")]
+"""A hand-written prompt."""
+Templates = (
+    Annotated[Sequence[Template], MinLen(1), doc("a list of prompts, each with exactly one {} for the class name")]
+    | Literal["select", "select_only"]
+)
+"""Several, averaged: one's own, or CLIP's seven best on ImageNet with or without the dataset's own."""

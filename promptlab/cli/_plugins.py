@@ -1,4 +1,4 @@
-"""Plug-ins that are not installed: their package is found beside their configuration."""
+"""Plug-ins that are not installed: found in the working folder, and beside their configuration."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ FLAGS = ("--config-dir", "-cd")
 
 
 def find_plugins(arguments: Sequence[str]) -> None:
-    """Let Python find the packages whose configuration folders a command names: ``--config-dir my_learner/conf``.
+    """Let Python find what isn't installed: in the working folder, and beside the configuration that a command names.
 
-    Their place comes last in ``sys.path``, so that nothing installed is hidden by what lies beside them.
+    ``--config-dir my_learner/conf`` makes ``my_learner`` importable where it is a package, else what is in it. These
+    places come last in ``sys.path``, so that nothing installed is hidden by what lies there.
 
     Args:
         arguments: of the command.
     """
     folders = [value for flag, value in pairwise(arguments) if flag in FLAGS]
     folders += [argument.partition("=")[2] for argument in arguments if argument.startswith(f"{FLAGS[0]}=")]
+    places = [Path.cwd()]
     for folder in folders:
-        package = Path(folder).absolute().parent
-        if (package / "__init__.py").is_file() and str(package.parent) not in sys.path:
-            sys.path.append(str(package.parent))
+        beside = Path(folder).absolute().parent
+        places.append(beside.parent if (beside / "__init__.py").is_file() else beside)
+    sys.path += [place for place in dict.fromkeys(map(str, places)) if place not in sys.path]

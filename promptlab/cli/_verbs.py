@@ -32,7 +32,9 @@ main keys:
 
 exit status:
   0 done   1 failed   2 a command or configuration that can't be understood   130 interrupted
-  PROMPTLAB_LOG=debug shows where an error was raised
+
+environment:
+  PROMPTLAB_CACHE=FOLDER   where features are kept       PROMPTLAB_LOG=debug   shows where an error was raised
 """
 _COLUMN = 49
 """Where summaries begin, wide enough for the widest usage."""

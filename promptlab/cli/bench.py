@@ -58,9 +58,11 @@ def _measure(options: argparse.Namespace) -> Report:
 
 def _settings(options: argparse.Namespace) -> Settings:
     from promptlab.bench.settings import Settings
+    from promptlab.config.groups import choices
 
+    named = choices("backbone").get(options.backbone, {})  # as `backbone=` calls it
     return Settings(
-        backbone=options.backbone,
+        backbone=named.get("name", options.backbone),
         pretrained=options.pretrained,
         precision=options.precision,
         device=options.device,
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
     n_ctx, batch = DEFAULTS[verb]
     sweeps = verb == "sweep"
-    own.add_argument("--backbone", default="demo" if sweeps else VIT, help="demo, or an architecture of open_clip")
+    own.add_argument("--backbone", default="demo" if sweeps else VIT, help="as backbone= has it, or open_clip")
     own.add_argument("--pretrained", help="tag or file of its weights; random weights if left out")
     own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
     own.add_argument("--device", default="cpu", help="cpu, or cuda")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from promptlab.support.paths import cache_dir
+from promptlab.support.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,16 +29,15 @@ def main(arguments: Sequence[str]) -> int:
     pruning.add_argument("--keep-mb", type=float, help="drop the longest unused until this size is left")
     verbs.add_parser("clear", help="drop everything")
     options = parser.parse_args(arguments)
-    from rich.console import Console
-
     from promptlab.features.upkeep import clear, list_collections, prune
     from promptlab.runs.baseline import kept_scores
+    from promptlab.support.console import console as text_console
 
-    console = Console()
+    console = text_console()
     if options.verb == "list":
         console.print(_listing(list_collections()))
         if kept_scores():
-            console.print(f"and zero-shot scores of {len(kept_scores())} evaluations")
+            console.print(f"and zero-shot scores of {counted(len(kept_scores()), 'evaluation')}")
         return 0
     if options.verb == "prune":
         if options.older_than_days is None and options.keep_mb is None:
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         dropped = clear()
         for path in kept_scores():
             path.unlink(missing_ok=True)
-    console.print(f"dropped {sum(row.count for row in dropped)} features of {len(dropped)} collections")
+    features = counted(sum(row.count for row in dropped), "feature")
+    console.print(f"dropped {features} of {counted(len(dropped), 'collection')}")
     return 0
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.cli._plugins import find_plugins
 from promptlab.support.errors import DatasetError, UsageError
+from promptlab.support.words import printable
 
 if TYPE_CHECKING:  # --help imports neither Hydra nor torch
+    from promptlab.data.items import Dataset
     from promptlab.data.prepare import Finding, Sources
 
 SUMMARY = "what of a dataset is there; downloads it, or says how to get it"
@@ -69,7 +71,8 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: naming the key or the dataset, and what is allowed.
     """
     from promptlab.config.choices import choice_of
-    from promptlab.config.compose import node_of, quoted
+    from promptlab.config.compose import node_of
+    from promptlab.config.quoting import quoted
 
     name = options.name.removeprefix("dataset=")  # as it is spelled for a run
     if not name or "=" in name:
@@ -92,16 +95,27 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     from promptlab.config.choices import choice_of
     from promptlab.data.prepare import examine
     from promptlab.data.prepare.examine import root_of
+    from promptlab.data.summary import summary
 
     where = f" in {root_of(node)}" if "root" in node else ""
     _say(f"{options.name}{where}", style="bold")
     given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
-    findings = []
-    for found in examine(node, choice_of(given, "dataset").factory(), sources, decode=options.decode or None):
+    findings: list[Finding] = []
+    opened: list[Dataset] = []
+    reads = choice_of(given, "dataset").factory()
+
+    def open_dataset() -> Dataset:
+        opened.append(reads())
+        return opened[-1]
+
+    for found in examine(node, open_dataset, sources, decode=options.decode or None):
         findings.append(found)
         label = "" if found.state == "note" else found.state
         _say(f"  {label:<8} ", style=COLOURS[found.state], end="")
         _say(f"{found.what:<12} {found.said}")
+    for dataset in opened:
+        for line in summary(dataset, notes=False):
+            _say(f"  {line}", style="dim")
     if not _is_bad(findings):
         _say("complete", style="green")
     return findings
@@ -111,7 +125,7 @@ def _say(text: str, *, style: str = "", end: str = "\n") -> None:
     """A line as it is: paths aren't broken, brackets are no markup."""
     from rich.console import Console
 
-    Console().print(text, style=style, end=end, soft_wrap=True, markup=False, highlight=False)
+    Console().print(printable(text), style=style, end=end, soft_wrap=True, markup=False, highlight=False)
 
 
 def _is_bad(findings: Sequence[Finding]) -> bool:

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.support.errors import PromptlabError, UsageError
@@ -142,13 +141,13 @@ def _method(learner: PromptLearner, name: str, option: str) -> Callable[..., Ten
 def _features(learner: PromptLearner, images: Sequence[str]) -> Tensor:
     """(B, D) of pictures under the evaluation transform."""
     import torch
-    from PIL import Image
 
+    from promptlab.data.pictures.picture import open_picture
     from promptlab.features.transforms import require_preprocess
 
     preprocess = require_preprocess(learner.clip)
     with torch.no_grad():
-        return learner.clip.encode_images(torch.stack([preprocess(Image.open(Path(name))) for name in images]))
+        return learner.clip.encode_images(torch.stack([preprocess(open_picture(name)) for name in images]))
 
 
 def _vectors(found: Any) -> list[list[dict[str, Any]]]:

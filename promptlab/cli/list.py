@@ -1,98 +1,169 @@
 """``promptlab list``: what there is to choose from, by the ``about:`` blocks of the configuration files.
 
-Datasets are many: each takes one line, and ``promptlab list datasets NAME`` says all about one.
+A list has a line or two for each; ``promptlab list learners NAME`` says all about one, with the keys that it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import UsageError
-from promptlab.support.paths import conf_dir
+from promptlab.support.words import suggest
 
 SUMMARY = "what there is to choose from: learners, datasets, protocols, backbones"
 USAGE = "list [learners|datasets|...]"
-KINDS = {"learners": "learner", "datasets": "dataset", "protocols": "protocol", "backbones": "backbone"}
-
-
-def about(group: str, folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """The ``about:`` block of each choice of a group, by name; empty where a file has none.
-
-    Args:
-        group: a folder of the configuration, e.g. ``learner``.
-        folders: configuration folders; the first that has a choice wins.
-    """
-    import yaml
-
-    found: dict[str, dict[str, Any]] = {}
-    for folder in folders:
-        for path in sorted((folder / group).glob("*.yaml")):
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-            found.setdefault(path.stem, content.get("about") or {})
-    return found
+KINDS = {
+    "learners": "learner",
+    "datasets": "dataset",
+    "protocols": "protocol",
+    "backbones": "backbone",
+    "experiments": "experiment",
+}
+DESCRIPTION = """\
+  promptlab list                      everything
+  promptlab list learners             one list
+  promptlab list learners coop        all about one: what it is, where from, and its keys
+  promptlab list datasets --json      for programs
+"""
+_GIVEN = ("clip", "class_names", "template", "has_images", "generator", "dataset", "shots", "seed", "val", "root")
+"""Arguments that the run gives."""
+_NO_KEYS = ("about", "defaults", "name", "_target_", "_partial_")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print one list, or all, or some datasets in full; ``--config-dir DIR`` adds a plug-in's folder.
-
-    Returns:
-        The exit status.
+    """Print one list, or all, or some choices in full; returns the exit status.
 
     Raises:
-        UsageError: if the arguments name no list.
+        UsageError: if the arguments name no list, or nothing in it.
     """
-    words = list(arguments)
-    folders = [conf_dir()]
-    if "--config-dir" in words[:-1]:
-        at = words.index("--config-dir")
-        folders.append(Path(words[at + 1]))
-        del words[at : at + 2]
-    datasets = about("dataset", folders)
-    named = [word for word in words[1:] if word in datasets] if words[:1] == ["datasets"] else []
-    words = [word for word in words if word not in named]
-    unknown = [word for word in words if word not in KINDS]
-    if unknown:
-        raise UsageError(f"no list {unknown[0]!r}; there are {', '.join(KINDS)}")
-    for kind in words or KINDS:
-        blocks = about(KINDS[kind], folders)
-        if kind == "datasets" and not named:
-            _print_lines(kind, blocks)
+    parser = argparse.ArgumentParser(
+        prog="promptlab list", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", nargs="?", metavar="LIST", help=", ".join(KINDS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="say all about these")
+    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder, besides promptlab's own")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    options = parser.parse_args(arguments)
+    if options.kind not in (None, *KINDS):
+        close = suggest(options.kind, KINDS)
+        raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
+    from promptlab.config.groups import choices, comment_of
+
+    folders = [] if options.config_dir is None else [Path(options.config_dir)]
+    lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
+    for name, node in lists.get("experiments", {}).items():
+        lists["experiments"][name] = {"about": {"summary": comment_of("experiment", name, folders)}, **node}
+    for name in options.names:
+        known = lists[options.kind]
+        if name not in known:
+            raise UsageError(f"no {KINDS[options.kind]} {name!r}{suggest(name, known)}; there are {', '.join(known)}")
+    chosen = {k: {name: node for name, node in found.items() if name in (options.names or found)}
+              for k, found in lists.items()}  # fmt: skip
+    if options.json:
+        _print_json(chosen, in_full=bool(options.names))
+        return 0
+    for kind, found in chosen.items():
+        if options.names:
+            for name, node in found.items():
+                _print_one(KINDS[kind], name, node)
         else:
-            wanted = named if kind == "datasets" else blocks
-            _print_table(kind, {name: blocks[name] for name in wanted})
+            _print_list(kind, found)
     return 0
 
 
-def _print_lines(kind: str, blocks: dict[str, dict[str, Any]]) -> None:
-    """A line for each."""
-    from rich.console import Console
-    from rich.markup import escape
+def _print_json(lists: Mapping[str, Mapping[str, Any]], *, in_full: bool) -> None:
+    from promptlab.support.console import say
 
-    console = Console()
-    console.print(f"[bold]{kind}[/bold]")
-    for name, block in blocks.items():
-        line = f"[cyan]{name:<20}[/cyan]{escape(_in_one_line(block))}"
-        console.print(line, soft_wrap=True, highlight=False)
+    shown = {
+        kind: {name: node if in_full else node.get("about") or {} for name, node in found.items()}
+        for kind, found in lists.items()
+    }
+    say(json.dumps(shown, indent=1, default=str))
 
 
-def _in_one_line(block: dict[str, Any]) -> str:
-    counts = ", ".join(f"{block[key]:,} {key}" for key in ("classes", "images") if isinstance(block.get(key), int))
-    return f"{block.get('summary', '')}{f' ({counts})' if counts else ''}"
-
-
-def _print_table(kind: str, blocks: dict[str, dict[str, Any]]) -> None:
-    """A name with its summary, and below it the other facts in one line."""
-    from rich.console import Console
+def _print_list(kind: str, found: Mapping[str, Any]) -> None:
+    """A name with its summary, and below it, but for datasets, the other facts."""
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(
-        title=kind, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2, 0, 0)
-    )
-    table.add_column("name", style="cyan", no_wrap=True)
-    table.add_column("about")
-    for name, block in blocks.items():
-        facts = "; ".join(f"{key}: {value}" for key, value in block.items() if key != "summary")
-        table.add_row(name, f"{block.get('summary', '')}\n[dim]{facts}[/dim]" if facts else block.get("summary", ""))
-    Console().print(table)
+    from promptlab.support.console import console
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("name", style="cyan", overflow="fold", max_width=26)
+    table.add_column("about", overflow="fold")
+    for name, node in found.items():
+        about = dict(node.get("about") or {})
+        lines = [Text(_summary(about))]
+        if kind == "experiments":
+            lines.append(Text(" ".join(f"{key}={value}" for key, value in _settings(node).items()), style="dim"))
+        if kind != "datasets":
+            lines += [Text(f"{key}: {value}", style="dim") for key, value in about.items() if key != "summary"]
+        table.add_row(Text(name), Group(*lines))
+    console().print(Text(kind, style="bold"))
+    console().print(table)
+
+
+def _summary(about: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{about[key]:,} {key}" for key in ("classes", "images") if isinstance(about.get(key), int))
+    return f"{about.get('summary', '')}{f' ({counts})' if counts else ''}"
+
+
+def _settings(node: Mapping[str, Any]) -> dict[str, str]:
+    """What a recipe sets: choices by ``/group``, and plain values."""
+    chosen = {
+        key.removeprefix("override /").lstrip("/"): str(value)
+        for entry in node.get("defaults", ())
+        if isinstance(entry, Mapping)
+        for key, value in entry.items()
+    }
+    return chosen | {key: str(value) for key, value in node.items() if not isinstance(value, Mapping | list)}
+
+
+def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
+    """All about one choice: its facts, and each key with its value and what it means."""
+    from promptlab.config.groups import target_of
+    from promptlab.support.console import say
+
+    say(name, style="bold")
+    for key, value in (node.get("about") or {}).items():
+        say(f"  {key}: {value}")
+    if group == "experiment":
+        for key, value in _settings(node).items():
+            say(f"  {key}={value}")
+    if target_of(node) is not None:
+        say("  keys:")
+        _print_keys(group, node)
+    say(f"  promptlab {group}={name}", style="dim")
+
+
+def _print_keys(place: str, node: Mapping[str, Any]) -> None:
+    """Each key with its value and what it means, those of a part below it."""
+    from rich.padding import Padding
+
+    from promptlab.config.groups import target_of
+    from promptlab.support.console import console, say
+
+    target = target_of(node)
+    for key in target.parameters if target else ():
+        if key in (*_GIVEN, *_NO_KEYS):
+            continue
+        value = _shown(node[key]) if key in node else ""
+        say(f"    {place}.{key}{f'={value}' if value else ''}", style="cyan")
+        if target is not None and target.said.get(key):
+            console().print(Padding(target.said[key].replace("``", ""), (0, 0, 0, 8)))
+        if isinstance(node.get(key), Mapping) and "_target_" in node[key]:
+            _print_keys(f"{place}.{key}", node[key])
+
+
+def _shown(value: Any) -> str:
+    """A value as a command line gives it; of a part, how it is given."""
+    if isinstance(value, Mapping):
+        return "" if "_target_" in value else str(dict(value))
+    if "${" in str(value):
+        return "(a table: by protocol, dataset, shots or another key)"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

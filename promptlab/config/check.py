@@ -7,19 +7,23 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from promptlab.class_text.templates import template_of
 from promptlab.config.choices import choice_of, rehearse, target_of
+from promptlab.config.compose import resolved
+from promptlab.config.names import usual_name
+from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
-from promptlab.support.words import suggest
 
-_TYPED = ("shots", "seed", "views", "val", "select", "ckpt_every_s", "results", "force")
+_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "ckpt_every_s", "results", "force")
 _GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
+_GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")
 
 
 def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
@@ -32,27 +36,21 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    nodes = _resolved(cfg)
+    nodes = resolved(cfg)
+    for key in (*_TYPED, *OPEN_GROUPS):
+        if key not in nodes:
+            raise ConfigError(f"{key} is missing: leave out ~{key}")
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),
         backbone=choice_of(nodes["backbone"], "backbone", named=False),
-        dataset=choice_of(nodes["dataset"], "dataset", named=False),
+        dataset=_dataset(nodes["dataset"]),
         targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
         protocol=_protocol(nodes["protocol"]),
         logger=choice_of(nodes["logger"], "logger", named=False) if nodes["logger"] else None,
-        trainer=_trainer(nodes["trainer"]),
-        crop_scale=None if nodes["crop_scale"] is None else tuple(nodes["crop_scale"]),
+        trainer=nodes["trainer"] or {},
         **typed,
     )
-
-
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
-    try:
-        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except Exception as error:  # whatever a resolver raises
-        raise ConfigError(f"the configuration can't be resolved: {error}") from error
-    return dict(nodes)
 
 
 def _learner(node: Mapping[str, Any]) -> Choice:
@@ -61,12 +59,34 @@ def _learner(node: Mapping[str, Any]) -> Choice:
     kind = target_of(node, "learner")
     if not (inspect.isclass(kind) and issubclass(kind, PromptLearner)):
         raise ConfigError(f"learner._target_={node['_target_']}: a PromptLearner is needed")
-    return _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
+    choice = _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
+    for key, inner in choice.arguments.items():
+        taken = [name for name in _GIVEN_TO_INNER if isinstance(inner, Choice) and name in inner.arguments]
+        if taken:
+            raise ConfigError(f"learner.{key}.{taken[0]} is given by the run itself: leave it out")
+    return choice
+
+
+def _dataset(node: Mapping[str, Any]) -> Choice:
+    """The dataset, with a name that a folder can have and a template that a class name fits into."""
+    choice = choice_of(node, "dataset", named=False)
+    for key, refuse in (("name", safe_name), ("template", template_of)):
+        if choice.arguments.get(key):
+            try:
+                refuse(choice.arguments[key])
+            except ValueError as error:
+                raise ConfigError(f"dataset.{key}: {error}") from error
+    return choice
 
 
 def _protocol(node: Mapping[str, Any]) -> Choice:
     """The protocol without its targets, which are choices of their own."""
-    takes_targets = "targets" in signature_of(target_of(node, "protocol"))
+    kind = target_of(node, "protocol")
+    if kind.__module__.startswith("promptlab.") and node.get("name") != usual_name(kind):
+        raise ConfigError(
+            f"protocol.name={node.get('name')}: recipes go by this name, which is {usual_name(kind)} here: leave it out"
+        )
+    takes_targets = "targets" in signature_of(kind)
     return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())
 
 
@@ -83,16 +103,3 @@ def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str]
     except ValueError as error:
         raise ConfigError(f"{group}.name: {error}") from error
     return rehearse(choice_of(node, group, drop=drop, named=True), group)
-
-
-def _trainer(options: Mapping[str, Any]) -> dict[str, Any]:
-    import lightning
-
-    allowed = signature_of(lightning.Trainer)
-    for key in options:
-        if key not in allowed:
-            raise ConfigError(f"unknown key trainer.{key}{suggest(key, allowed)}; lightning.Trainer takes: "
-                              f"{', '.join(allowed)}")  # fmt: skip
-        if key in ("max_epochs", "min_epochs"):
-            raise ConfigError(f"trainer.{key}: epochs belong to the learner (learner.optim.epochs)")
-    return dict(options)

@@ -6,15 +6,17 @@ A mistake is named before anything is loaded. Configuration is code: never build
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from promptlab.config.as_text import as_text
 from promptlab.config.settings import Choice, ConfigError
-from promptlab.config.values import describe, fits, hints_of
 from promptlab.support.deprecation import current_path
+from promptlab.support.ranges import describe, fits, hints_of
 from promptlab.support.signatures import signature_of
-from promptlab.support.words import suggest
+from promptlab.support.words import shown, suggest
 
 _NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_")
 
@@ -33,19 +35,23 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
         ConfigError: naming the key, what is allowed, and the closest match.
     """
     target = target_of(node, where)
-    parameters, hints = signature_of(target), hints_of(target)
+    parameters, hints = _parameters_of(target, node, where), hints_of(target)
     given = {key: value for key, value in node.items() if key not in _NO_ARGUMENTS and key not in drop}
     is_name = "name" not in parameters if named is None else named
-    name = given.pop("name", "") if is_name else ""
+    name = (given.pop("name", "") if is_name else "") or ""
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.name={shown(name)}: text is needed")
     arguments = {}
     for key, value in given.items():
         if key not in parameters:
             raise ConfigError(f"unknown key {where}.{key}{suggest(key, parameters)}; {target.__name__} takes: "
                               f"{', '.join(parameters)}")  # fmt: skip
+        value = as_text(value, hints.get(key, Any), f"{where}.{key}")
         arguments[key] = _argument(value, f"{where}.{key}")
-        if not _is_node(value):
-            _check_value(value, f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))
-    return Choice(target, arguments, name or "", str(node["_target_"]), bool(node.get("_partial_")))
+        if value is not parameters[key].default:
+            _check_value(arguments[key], f"{where}.{key}", hints.get(key, Any), is_file=key in file_arguments(target))
+    _check_together(target, arguments, where)
+    return Choice(target, arguments, name, str(node["_target_"]), bool(node.get("_partial_")))
 
 
 def rehearse(choice: Choice, where: str) -> Choice:
@@ -83,11 +89,33 @@ def _argument(value: Any, where: str) -> Any:
 
 
 def _check_value(value: Any, where: str, hint: Any, *, is_file: bool) -> None:
-    if is_file and isinstance(value, str):
+    if isinstance(value, Choice):
+        _check_kind(value, where, hint)
+    elif is_file and isinstance(value, str):
         if not Path(value).expanduser().is_file():
             raise ConfigError(f"{where}={value}: there is no such file")
     elif hint is not Any and not fits(value, hint):
-        raise ConfigError(f"{where}={value!r}: {describe(hint)} is needed")
+        raise ConfigError(f"{where}={shown(value)}: {describe(hint)} is needed")
+
+
+def _check_kind(choice: Choice, where: str, hint: Any) -> None:
+    """Refuse a class whose objects the argument can't be; what a function makes only shows when it is called."""
+    wanted = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
+    if choice.as_factory or not inspect.isclass(choice.kind) or not all(map(inspect.isclass, wanted)):
+        return
+    if not issubclass(choice.kind, tuple(wanted)):
+        raise ConfigError(f"{where}._target_={choice.path}: {describe(hint)} is needed")
+
+
+def _check_together(target: Any, arguments: Mapping[str, Any], where: str) -> None:
+    """Refuse arguments that a class says don't fit each other, as it will when it is made."""
+    if not hasattr(target, "check_together"):
+        return
+    defaults = {name: p.default for name, p in signature_of(target).items() if p.default is not p.empty}
+    try:
+        target.check_together({**defaults, **arguments})
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def target_of(node: Mapping[str, Any], where: str) -> Any:
@@ -101,6 +129,16 @@ def target_of(node: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(f"{where} has no _target_: choose one with {where}=NAME")
     module, _, attribute = current_path(str(name)).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        target = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}._target_={name}: can't be imported ({error})") from error
+    if not callable(target):
+        raise ConfigError(f"{where}._target_={name}: a class or a function is needed")
+    return target
+
+
+def _parameters_of(target: Any, node: Mapping[str, Any], where: str) -> dict[str, inspect.Parameter]:
+    try:
+        return signature_of(target)
+    except ValueError as error:  # of a class or function that is written in C
+        raise ConfigError(f"{where}._target_={node['_target_']}: {error}") from error

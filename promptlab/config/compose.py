@@ -8,12 +8,11 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.config import resolvers, schema
-from promptlab.config.explain import explain
+from promptlab.config.explain import explain, explain_reference
+from promptlab.config.quoting import quoted
 from promptlab.config.settings import ConfigError
 from promptlab.support.paths import conf_dir
 
@@ -39,8 +38,21 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:  # besides their own, Hydra and OmegaConf let through what YAML and Python raise
         raise ConfigError(explain(error)) from error
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration as plain values, whatever it refers to put in.
+
+    Raises:
+        ConfigError: if it refers to what isn't there, or a resolver refuses; in one line.
+    """
+    try:
+        nodes: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except Exception as error:  # whatever a resolver raises
+        raise ConfigError(explain_reference(error)) from error
+    return dict(nodes)
 
 
 def node_of(group: str, overrides: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
@@ -49,19 +61,7 @@ def node_of(group: str, overrides: Sequence[str], folders: Sequence[Path] = ()) 
     Raises:
         ConfigError: as :func:`composed`.
     """
-    node: Any = OmegaConf.to_container(composed(overrides, folders)[group], resolve=True)
-    return dict(node)
-
-
-def quoted(text: str) -> str:
-    r"""A text as Hydra's grammar takes it, whatever is in it.
-
-    Example:
-        >>> quoted("my data, and others'")
-        "'my data, and others\\''"
-    """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return dict(resolved(composed(overrides, folders))[group])
 
 
 register()  # also in the worker processes of a launcher, which find the configuration composed

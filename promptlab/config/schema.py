@@ -2,7 +2,7 @@
 
 ``backbone``, ``dataset``, ``protocol``, ``learner`` and ``logger`` are open: each names its ``_target_``, and its keys
 are checked against that target's signature (:mod:`promptlab.config.choices`), those of ``trainer`` against Lightning's.
-All else is typed here.
+What :class:`promptlab.config.settings.Settings` declares a range of is checked there; all else is typed here.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Config:
     logger: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     data: DataConfig = field(default_factory=DataConfig)
-    shots: int | str = 16
-    seed: int = 1
-    views: int | str = 16
-    crop_scale: list[float] | None = None
-    val: str = "few"
-    select: str = "last"
-    ckpt_every_s: float = 30.0
+    shots: Any = 16
+    seed: Any = 1
+    views: Any = 16
+    crop_scale: Any = None
+    val: Any = "few"
+    select: Any = "last"
+    ckpt_every_s: Any = 30.0
     results: str = "results"
-    force: bool = False
+    force: Any = False
 
 
 def register() -> None:

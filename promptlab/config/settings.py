@@ -7,11 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from annotated_types import Ge, Interval, Predicate, doc
 
 from promptlab.config.names import usual_name
+from promptlab.config.trainer import check_options
 from promptlab.support.errors import UsageError
+from promptlab.support.ranges import describe, fits, hints_of, is_path
 from promptlab.support.signatures import path_of
+from promptlab.support.typed_json import PlainError, to_plain
+from promptlab.support.words import shown
 
 if TYPE_CHECKING:
     from promptlab.learners.base.facts import LearnerFacts
@@ -19,8 +25,10 @@ if TYPE_CHECKING:
 
 _INNER_NAME = re.compile(r"\$\{\.(\w+)\.name\}")
 """How a learner's YAML puts the name of one inside into its own."""
-Shots = int | Literal["all"]
-Views = int | Literal["online"]
+Shots = Annotated[int, Interval(ge=1, le=1_000_000)] | Literal["all"]
+Views = Annotated[int, Interval(ge=0, le=10_000)] | Literal["online"]
+Share = Annotated[float, Interval(gt=0, le=1)]
+Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
 
 
 class ConfigError(UsageError):
@@ -100,14 +108,14 @@ class Settings:
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
         val: validation images: ``few`` (min(shots, 4) per class), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
-        trainer: options of ``lightning.Trainer``.
+        trainer: options of ``lightning.Trainer``; see :mod:`promptlab.config.trainer`.
         logger: makes a Lightning logger, or None.
         ckpt_every_s: at most one checkpoint in so many seconds.
         results: folder that results go to.
         force: run again what is finished.
 
     Raises:
-        ConfigError: for a value out of range, naming the key and what is allowed.
+        ConfigError: for a value out of range, or one that a Result can't hold, naming the key and what is allowed.
 
     Example:
         >>> from promptlab.clip import load_clip
@@ -125,35 +133,44 @@ class Settings:
     learner: Choice
     targets: tuple[Choice, ...] | None = None
     shots: Shots = 16
-    seed: int = 1
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 1)] = 1
     views: Views = 16
-    crop_scale: tuple[float, float] | None = None
+    crop_scale: Scale | None = None
     val: Literal["few", "full", "none"] = "few"
     select: Literal["last", "val"] = "last"
     trainer: Mapping[str, Any] = field(default_factory=dict)
     logger: Choice | None = None
-    ckpt_every_s: float = 30.0
-    results: str | Path = "results"
+    ckpt_every_s: Annotated[float, Ge(0)] = 30.0
+    results: Annotated[str | Path, Predicate(is_path), doc("a folder")] = "results"
     force: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.shots == "all" or (isinstance(self.shots, int) and self.shots >= 1)):
-            raise ConfigError(f"shots={self.shots}: a number from 1, or 'all', is needed")
-        if not (self.views == "online" or (isinstance(self.views, int) and self.views >= 0)):
-            raise ConfigError(f"views={self.views}: a number from 0, or 'online', is needed")
-        scale = self.crop_scale
-        if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
-            raise ConfigError(
-                f"crop_scale={list(scale)}: [smallest, largest] share of the area is needed, 0 < both <= 1"
-            )
-        for key, allowed in (("val", ("few", "full", "none")), ("select", ("last", "val"))):
-            if getattr(self, key) not in allowed:
-                raise ConfigError(f"{key}={getattr(self, key)}: allowed are {', '.join(allowed)}")
+        for key, hint in hints_of(Settings).items():
+            if not fits(getattr(self, key), hint):
+                raise ConfigError(f"{key}={shown(getattr(self, key))}: {describe(hint)} is needed")
+        if self.crop_scale is not None:
+            object.__setattr__(self, "crop_scale", tuple(self.crop_scale))  # YAML holds lists
+            if self.crop_scale[0] > self.crop_scale[1]:
+                raise ConfigError(f"crop_scale={list(self.crop_scale)}: the smallest share comes first")
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
+        self._check_trainer()
         if self.learner_facts.needs == "images" and self.views != 0:
             # what such a learner does with any number of views, and what its Result says
             object.__setattr__(self, "views", "online")
+        try:
+            to_plain(self.as_document())
+        except PlainError as error:
+            raise ConfigError(f"these settings can't be kept in a Result: {error}") from error
+
+    def _check_trainer(self) -> None:
+        if not isinstance(self.trainer, Mapping):
+            raise ConfigError(f"trainer={self.trainer}: options as trainer.KEY=VALUE are needed")
+        device = self.backbone.arguments.get("device")
+        try:
+            check_options(self.trainer, device=None if device is None else str(device).split(":")[0], in_run=True)
+        except ValueError as error:
+            raise ConfigError(f"trainer.{error}") from error
 
     @property
     def learner_class(self) -> type[PromptLearner]:
@@ -188,7 +205,7 @@ class Settings:
             "crop_scale": list(self.view_scale),
             "val": self.val,
             "select": self.select,
-            "ckpt_every_s": self.ckpt_every_s,
+            "ckpt_every_s": float(self.ckpt_every_s),
             "results": str(self.results),
             "force": self.force,
         }
@@ -207,13 +224,18 @@ def _facts_of(learner: Choice) -> LearnerFacts:
     """What the classes of a learner and of those inside it say.
 
     Raises:
-        ConfigError: if one of them is no class of learners.
+        ConfigError: if one of them is no class of learners, or can't be around the other.
     """
     choices = {key: choice for key, value in learner.arguments.items() if (choice := as_choice(value)) is not None}
     inside = [choice for key, choice in choices.items() if key == "inner" or hasattr(choice.kind, "facts")]
     if not hasattr(learner.kind, "facts"):
         raise ConfigError(f"{learner.path} is no learner: a class derived from PromptLearner is needed")
-    facts: LearnerFacts = learner.kind.facts(_facts_of(inside[0]) if inside else None)
+    try:
+        facts: LearnerFacts = learner.kind.facts(_facts_of(inside[0]) if inside else None)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"learner: {error}") from error
     return facts
 
 

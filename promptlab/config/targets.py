@@ -13,7 +13,7 @@ from promptlab.config.choices import choice_of
 from promptlab.config.settings import Choice, ConfigError
 from promptlab.results.store import safe_name
 from promptlab.support.paths import conf_dir
-from promptlab.support.words import suggest
+from promptlab.support.words import shown, suggest
 
 
 def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tuple[Choice, ...] | None:
@@ -27,22 +27,29 @@ def targets_of(names: Any, cfg: DictConfig, folders: Sequence[Path] = ()) -> tup
     Raises:
         ConfigError: if there is no such dataset, a node names none, or ``names`` is no list.
     """
-    if not isinstance(names or [], list):
+    if names is None:
+        return None
+    if not isinstance(names, list):
         raise ConfigError(f"protocol.targets={names}: a list of names is needed, protocol.targets=[{names}]")
-    return None if names is None else tuple(_target(name, cfg, folders) for name in names)
+    return tuple(_target(name, cfg, folders) for name in names)
 
 
 def _target(target: Any, cfg: DictConfig, folders: Sequence[Path]) -> Choice:
     if isinstance(target, str):
         loaded = OmegaConf.load(_file(target, [*folders, *_folders_of_hydra(), conf_dir()]))
-    else:
+    elif isinstance(target, dict):
         loaded = OmegaConf.create(target)
+    else:
+        raise ConfigError(f"protocol.targets: {shown(target)} is no name of `promptlab list datasets`")
     holder = OmegaConf.create({"data": cfg.data, "dataset": loaded})
     resolved: Any = OmegaConf.to_container(holder, resolve=True)
     node: dict[str, Any] = resolved["dataset"]
     if not isinstance(node.get("name"), str):
         raise ConfigError(f"protocol.targets: {target!r} has no name; give names of `promptlab list datasets`")
-    safe_name(node["name"])  # its predictions will be a file of that name
+    try:
+        safe_name(node["name"])  # its predictions will be a file of that name
+    except ValueError as error:
+        raise ConfigError(f"protocol.targets: {error}") from error
     return choice_of(node, f"protocol.targets: {node['name']}", named=False)
 
 

@@ -1,6 +1,8 @@
 from .items import Dataset as Dataset
 from .items import ImageSource as ImageSource
 from .items import Items as Items
+from .pictures.picture import as_rgb as as_rgb
+from .pictures.reading import Reading as Reading
 from .readers.features import read_features as read_features
 from .readers.folder import read_folder as read_folder
 from .readers.huggingface import read_hf as read_hf
@@ -15,3 +17,4 @@ from .sampling import sample_linear_probe as sample_linear_probe
 from .sources.features import FeatureRows as FeatureRows
 from .sources.files import FileImages as FileImages
 from .sources.files import check_images as check_images
+from .summary import summary as summary

@@ -70,6 +70,10 @@ class DatasetContract:
         assert _is_safe(data.name), f"{data.name!r} can't name a folder: letters, digits and _ . + - are allowed"
         keys = data.class_keys
         assert len(keys) in (0, len(data.class_names)), f"{len(keys)} class_keys for {len(data.class_names)} classes"
+        origins = data.class_origins
+        assert len(origins) in (0, len(keys or data.class_names)), (
+            f"{len(origins)} class_origins, one per class is needed"
+        )
 
     def test_the_template_has_a_place_for_the_name(self) -> None:
         """``template`` holds ``{}`` once.

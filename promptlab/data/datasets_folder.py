@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlab.support.errors import DatasetError
+from promptlab.support.words import some_of
 
 
 def datasets_folder(name: str, root: str | Path | None, inside: str) -> Path:
@@ -40,5 +41,13 @@ def existing_folder(name: str, root: str | Path | None, folder: str, hint: str) 
     """
     base = datasets_folder(name, root, f"files in FOLDER/{folder}") / folder
     if not base.is_dir():
-        raise DatasetError(f"{name}: its folder is missing. It belongs at {base}{hint}.")
+        raise DatasetError(f"{name}: its folder is missing. It belongs at {base}{hint}; {what_lies_in(base.parent)}.")
     return base
+
+
+def what_lies_in(folder: Path) -> str:
+    """What is there in place of something that is missing, for a message."""
+    if not folder.is_dir():
+        return f"there is no {folder}"
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    return f"{folder} holds {some_of(names)}" if names else f"{folder} is empty"

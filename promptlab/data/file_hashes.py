@@ -3,21 +3,57 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from promptlab.support.database import Database
 from promptlab.support.paths import cache_dir
+from promptlab.support.words import printable
+
+# The table ``files`` of older versions knew neither inode nor time of change: a file that was replaced by another of
+# its size, with its time kept, was taken for the old one.
+TABLE = "file_states"
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS {TABLE} (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    inode TEXT NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID
+"""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as it was when it was hashed: absolute path, bytes, modification time in ns."""
+    """A file as it was when it was hashed.
+
+    Args:
+        path: absolute.
+        size: in bytes.
+        mtime_ns: time of modification, which archives and copying tools set to what they like.
+        ctime_ns: time of the last change of anything about it, which nobody can set.
+        inode: which file of its disk it is.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     before = FileState.of(file.name, os.stat(file.name))
+        ...     os.utime(file.name, (1, 1))
+        ...     before == FileState.of(file.name, os.stat(file.name))
+        False
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> Self:
+        """The state of the file at ``path``."""
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 class FileHashes:
@@ -31,15 +67,27 @@ class FileHashes:
         self.database = Database(Path(path) if path is not None else cache_dir() / "features.sqlite")
 
     def remembered(self, files: Sequence[FileState]) -> list[str | None]:
-        """Hashes of files seen before and unchanged since, by size and modification time; None for the others."""
-        query = "SELECT f.path, f.size, f.mtime_ns, f.hash FROM json_each(?) j CROSS JOIN files f ON f.path = j.value"
-        paths = json.dumps([file.path for file in files])
-        known = self.database.reading(lambda connection: connection.execute(query, (paths,)).fetchall())
-        found = {(path, size, mtime_ns): digest for path, size, mtime_ns, digest in known}
-        return [found.get((file.path, file.size, file.mtime_ns)) for file in files]
+        """Hashes of files seen before and not touched since; None for the others."""
+        paths = json.dumps([printable(file.path) for file in files])
+        query = f"SELECT f.* FROM json_each(?) j CROSS JOIN {TABLE} f ON f.path = j.value"
+
+        def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TABLE,)).fetchone()
+            return connection.execute(query, (paths,)).fetchall() if there else []
+
+        found = {row[:-1]: row[-1] for row in self.database.reading(read)}
+        return [found.get(_row(file)) for file in files]
 
     def remember(self, files: Sequence[FileState], hashes: Sequence[str]) -> None:
         """Keep the hashes of these files."""
-        rows = [(file.path, file.size, file.mtime_ns, digest) for file, digest in zip(files, hashes, strict=True)]
-        insert = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)"
-        self.database.writing(lambda connection: connection.executemany(insert, rows))
+        rows = [(*_row(file), digest) for file, digest in zip(files, hashes, strict=True)]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(_SCHEMA)
+            connection.executemany(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+        self.database.writing(write)
+
+
+def _row(file: FileState) -> tuple[object, ...]:
+    return (printable(file.path), file.size, file.mtime_ns, file.ctime_ns, str(file.inode))  # inodes may need 64 bits

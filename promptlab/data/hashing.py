@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from promptlab.data.file_hashes import FileHashes, FileState
+from promptlab.data.pictures.identity import ID_DIGITS as ID_DIGITS
+from promptlab.data.pictures.identity import content_id as content_id
+from promptlab.data.pictures.identity import picture_id
 from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
 from promptlab.support.progress import image_progress
 
-ID_DIGITS = 32
 _SHOW_FROM = 2000
 _CHUNK = 4096
 _GROUP = 64
 _SETTLED_NS = 2_000_000_000
 
 
-def content_id(data: bytes) -> str:
-    """Id of some content: the first 32 hex digits of its SHA-256.
-
-    Example:
-        >>> content_id(b"")
-        'e3b0c44298fc1c149afbf4c8996fb924'
-    """
-    return hashlib.sha256(data).hexdigest()[:ID_DIGITS]
-
-
 def content_ids_of_files(files: Sequence[FileState]) -> list[str]:
-    """Content ids of files; those whose size and modification time are known are not read again.
+    """Ids of pictures' files; those that were not touched since they were hashed are not read again.
 
     Args:
         files: the files as they are now, all different.
@@ -71,6 +62,6 @@ def _remember_settled(store: FileHashes, files: Sequence[FileState], hashes: Seq
 def _hash_file(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return content_id(file.read())
+            return picture_id(file.read())
     except OSError as error:
         raise DatasetError(f"image can't be read: {path} ({error.strerror})") from error

@@ -18,6 +18,7 @@ import numpy as np
 
 from promptlab.support.arrays import IntArray
 from promptlab.support.random_streams import draw_stream
+from promptlab.support.words import printable
 
 TRAIN_SHARE, VAL_SHARE = 0.5, 0.2
 HELD_OUT_SHARE = 0.2
@@ -73,7 +74,7 @@ def draw_split(keys: Sequence[str], seed: int) -> list[str]:
         n = len(positions)
         n_train = min(max(1, round(TRAIN_SHARE * n)), max(1, n - 1))
         n_val = max(0, min(round(VAL_SHARE * n), n - n_train - 1))
-        shuffled = draw_stream(seed, key).sample(positions, n)
+        shuffled = draw_stream(seed, printable(key)).sample(positions, n)
         for rank, position in enumerate(shuffled[: n_train + n_val]):
             splits[position] = "train" if rank < n_train else "val"
     return splits

@@ -121,6 +121,7 @@ class Dataset:
         class_origins: for each class what it was read from, to show to people: its folder, its label in a table.
             Empty where a benchmark's own list says it.
         notes: what a reader of every Result on this dataset needs to know, e.g. names that are equal as prompts.
+        drawn: True where the split was drawn from one list, so that somebody who only tests may take all of it.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -143,3 +144,4 @@ class Dataset:
     development: Dataset | None = None
     class_origins: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    drawn: bool = False

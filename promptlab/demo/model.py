@@ -23,6 +23,7 @@ from torch import Tensor
 
 from promptlab.demo.world import WORLD_VERSION
 from promptlab.support.errors import PromptlabError
+from promptlab.support.words import some_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,9 @@ class DemoWeightsError(PromptlabError, ValueError):
     """The demo's weights are missing, damaged, or of another picture world."""
 
 
+UNKNOWN_LISTED = 10
+
+
 class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
     """CLIP's tokenizer, which can say which words the demo's training never saw.
 
@@ -61,7 +65,7 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
         unknown = sorted(word for word in words if not self.trained_tokens.issuperset(self.encode(word)))
         if unknown:
             self._named.update(unknown)
-            log.warning("the demo backbone has never seen these words: %s", ", ".join(unknown))
+            log.warning("the demo backbone has never seen these words: %s", some_of(unknown, most=UNKNOWN_LISTED))
 
 
 def build(architecture: dict[str, Any] | None = None) -> CLIP:

@@ -1,17 +1,14 @@
-"""Scoring a learner on items, and on a user's own pictures."""
+"""Scoring a learner on items."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import torch
-from PIL import Image
 from torch import Tensor
 
 from promptlab.data.items import Items
-from promptlab.evaluation.test_time import adapting_scorer, encoded, inputs_of, views_of_picture
+from promptlab.evaluation.test_time import inputs_of
 from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.schema import Metrics
 
@@ -59,39 +56,3 @@ def evaluate(learner: PromptLearner, items: Items, bank: FeatureBank | None = No
     )  # torchmetrics is slow to import, and prediction needs none
 
     return evaluate_scores(logits_of(learner, items, bank), torch.from_numpy(items.labels))
-
-
-@torch.no_grad()
-def predict(learner: PromptLearner, images: Sequence[str | Path | Image.Image]) -> Tensor:
-    """Class probabilities of pictures.
-
-    Args:
-        learner: what scores.
-        images: N paths or PIL images.
-
-    Returns:
-        (N, C) rows that sum to 1, columns in the order of ``learner.class_names``.
-
-    Raises:
-        OSError: if a picture can't be read.
-        ValueError: if the learner is transductive.
-
-    Example:
-        >>> import promptlab
-        >>> clip = promptlab.load_clip("demo")
-        >>> picture = promptlab.demo_dataset("demo_shapes").test.source.open(0)
-        >>> promptlab.predict(promptlab.ZeroShot(clip, ["circle", "star"]), [picture]).shape
-        torch.Size([1, 2])
-    """
-    if learner.transductive:
-        raise ValueError(
-            f"{type(learner).__name__} scores all test images together, so a picture's probabilities would follow from "
-            "which others are given: score Items with promptlab.evaluate"
-        )
-    learner.eval()
-    opened = [image if isinstance(image, Image.Image) else Image.open(image) for image in images]
-    inputs = torch.stack([views_of_picture(learner, image) for image in opened]).to(learner.clip.device)
-    if learner.needs == "features":
-        inputs = encoded(learner, inputs)
-    scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
-    return scorer(inputs).softmax(-1).cpu()

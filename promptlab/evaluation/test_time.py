@@ -1,10 +1,9 @@
-"""What a learner sees of test images, and what it may do with each of them."""
+"""What a learner sees of test images."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from PIL import Image
@@ -13,7 +12,7 @@ from torch import Tensor
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess, training_transform
-from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.random_streams import view_stream
 
 
@@ -42,33 +41,6 @@ def views_of_picture(learner: PromptLearner, image: Image.Image) -> Tensor:
 def encoded(learner: PromptLearner, images: Tensor) -> Tensor:
     """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each."""
     return learner.clip.encode_images(images.flatten(0, -4)).reshape(*images.shape[:-3], -1)
-
-
-def adapting_scorer(learner: PromptLearner) -> Scorer:
-    """Inputs (B, ...) to logits (B, C): each image by a learner that adapts to it alone, and forgets."""
-
-    def score(inputs: Tensor) -> Tensor:
-        rows = []
-        for image in torch.split(inputs, 1):
-            with _forgetting(learner), torch.enable_grad():
-                rows.append(learner.adapt_and_score(image).detach())
-        return torch.cat(rows)
-
-    return score
-
-
-@contextmanager
-def _forgetting(learner: PromptLearner) -> Iterator[None]:
-    """Parameters and buffers are copies of their own while the block runs, and what they were after it."""
-    tensors = [*learner.parameters(), *learner.buffers()]
-    kept = [(tensor.data, tensor.grad) for tensor in tensors]
-    for tensor in tensors:
-        tensor.data, tensor.grad = tensor.data.clone(), None
-    try:
-        yield
-    finally:
-        for tensor, (data, grad) in zip(tensors, kept, strict=True):
-            tensor.data, tensor.grad = data, grad
 
 
 def _features(learner: PromptLearner, items: Items, bank: FeatureBank) -> Tensor:

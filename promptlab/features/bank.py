@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,21 +18,19 @@ from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.keys import collections_of
+from promptlab.features.shares import Shares
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.transforms import (
     TrainingTransform,
     require_preprocess,
     training_transform,
 )
-from promptlab.support.arrays import BoolArray, FloatArray
-from promptlab.support.database import CacheError
+from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.progress import image_progress
 
 log = logging.getLogger(__name__)
 
 _COMMIT_SECONDS = 0.5
-_SEGMENT_BATCHES = 8
-_ATTEMPTS = 3
 
 
 class FeatureBank:
@@ -115,34 +111,60 @@ class FeatureBank:
         return tensor if views else tensor[:, 0]
 
     def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
-        for _ in range(_ATTEMPTS):  # the second finds everything, unless somebody prunes the cache meanwhile
-            features, present = self.store.read_all(work.collections, contents)
-            if present.all():
-                self.store.touch(work.collections)
-                return features
-            missing = [contents[position] for position in np.flatnonzero(~present.all(axis=1)).tolist()]
-            self._encode(work, missing, progress)
-        raise CacheError(f"features vanish from {self.path} while they are gathered: is the disk sound?")
+        features, present = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)
+        if not present.all():
+            self._encode(work, contents, _Rows(features, present), progress)
+        self.store.touch(work.collections)
+        return features
 
-    def _encode(self, work: _Work, missing: Sequence[str], progress: bool) -> None:
-        """Encode and keep what is missing, piece by piece; pieces that another process has done are skipped."""
+    def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, progress: bool) -> None:
+        """Fill in the rows that are missing, piece by piece, and keep them; what another process has done is read.
+
+        Rows are taken as they are made, not read back: whoever clears the cache meanwhile takes nothing from them.
+        """
         unreadable = Unreadable()
         writer = _Writer(self.store, work.collections)
-        pictures = len(missing) * len(work.collections)
+        shares = Shares(self.path, work.collections, contents, work.batch_size)
+        left = np.flatnonzero(~rows.present.all(axis=1))
+        pictures = len(left) * len(work.collections)
         log.info("encoding up to %d pictures with %s", pictures, work.clip.name)
         with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
-            for piece in _pieces(missing, work.batch_size, len(work.collections)):
-                _, present = self.store.read_all(work.collections, piece)
-                jobs = work.jobs(piece, present)
-                batches = encode_jobs(
-                    work.clip, work.items.source, jobs, work.transform, unreadable, batch_size=work.batch_size
-                )
-                for rows in batches:
-                    writer.add(rows)
-                    advance(len(rows))
-                advance(int(present.sum()))
-            writer.flush()
+            while len(left):
+                with shares.piece(left) as piece:
+                    own = [contents[place] for place in piece.tolist()]
+                    found = rows.take(piece, *self.store.read_all(work.collections, own))
+                    advance(found)
+                    jobs = work.jobs(own, rows.present[piece])
+                    for encoded in encode_jobs(
+                        work.clip, work.items.source, jobs, work.transform, unreadable, batch_size=work.batch_size
+                    ):
+                        writer.add(encoded)
+                        rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded)
+                        advance(len(encoded))
+                    writer.flush()
+                left = np.setdiff1d(left, piece, assume_unique=True)
         unreadable.refuse()
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What a call gathers: (U, V, D) features, and (U, V) whether each is there."""
+
+    features: FloatArray
+    present: BoolArray
+
+    def take(self, places: IntArray, features: FloatArray, present: BoolArray) -> int:
+        """Copy what was read to its places; returns how many rows were there."""
+        views = np.nonzero(present)
+        at = places[views[0]], views[1]
+        self.features[at], self.present[at] = features[views], True
+        return len(views[0])
+
+    def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> None:
+        """Copy what was encoded to its places."""
+        for row in encoded:
+            at = place_of[row.content], row.view
+            self.features[at], self.present[at] = row.feature, True
 
 
 @dataclass(frozen=True)
@@ -188,11 +210,3 @@ class _Writer:
         self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
         self.rows = []
         self.written = time.monotonic()
-
-
-def _pieces(contents: Sequence[str], batch_size: int, views: int) -> list[Sequence[str]]:
-    """Whole numbers of batches, in an order of this process's own: processes with the same list share the work."""
-    size = batch_size * max(1, _SEGMENT_BATCHES // views)
-    pieces = [contents[start : start + size] for start in range(0, len(contents), size)]
-    random.Random(os.getpid()).shuffle(pieces)
-    return pieces

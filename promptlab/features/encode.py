@@ -19,6 +19,7 @@ from promptlab.support.arrays import FloatArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
 from promptlab.support.random_streams import view_stream
+from promptlab.support.words import counted
 
 MAX_UNREADABLE = 20
 
@@ -98,7 +99,7 @@ class Unreadable:
         if self.messages:
             at_least = "at least " if len(self.messages) >= MAX_UNREADABLE else ""
             listed = "\n  ".join(self.messages)
-            raise DatasetError(f"{at_least}{len(self.messages)} images can't be read:\n  {listed}")
+            raise DatasetError(f"{at_least}{counted(len(self.messages), 'image')} can't be read:\n  {listed}")
 
 
 def encode_jobs(

@@ -1,7 +1,8 @@
 """Rows of image features by (backbone, transform, view, image content).
 
 A row's key is one integer, collection and content in one, so that a collection lies together in the file and a list
-of images is one pass over it. Every row carries a checksum; a row that fails it counts as absent.
+of images is one pass over it. Every row carries a checksum of its feature and of what it is the feature of; a row that
+fails it counts as absent.
 """
 
 from __future__ import annotations
@@ -88,9 +89,10 @@ class FeatureStore:
             found = [_find(connection, collection) for collection in collections]
             if len(contents) and any(row is not None for row in found):
                 known = _look_up(connection, contents)
-                for view, row in enumerate(found):
+                for view, (collection, row) in enumerate(zip(collections, found, strict=True)):
                     if row is not None:
-                        _gather(connection, row[0], known, features[:, view], present[:, view])
+                        target = _Target(collection, contents, features[:, view], present[:, view])
+                        _gather(connection, row[0], known, target)
 
         self.database.reading(gather)
         return features, present
@@ -137,6 +139,19 @@ class FeatureStore:
             self.database.writing(lambda connection: connection.executemany(mark, [(now, i) for i in ids]))
 
 
+def row_checksum(collection: Collection, content: str, feature: bytes) -> int:
+    """The checksum of a row: 32 bits, and a 33rd that tells it from those of earlier versions, of the feature alone."""
+    of = f"{collection.backbone} {collection.transform} {collection.view} {content}"
+    return 1 << 32 | zlib.crc32(feature, zlib.crc32(of.encode()))
+
+
+def is_whole(collection: Collection, content: str, feature: object, checksum: object) -> bool:
+    """Whether a row is as it was written, whatever the types that a damaged file gives."""
+    if not isinstance(feature, bytes) or len(feature) != 4 * collection.dim:
+        return False
+    return checksum in (row_checksum(collection, content, feature), zlib.crc32(feature))
+
+
 def key_range(collection_id: int) -> tuple[int, int]:
     """First and last possible key of a collection's rows."""
     return collection_id << _CONTENT_BITS, ((collection_id + 1) << _CONTENT_BITS) - 1
@@ -157,31 +172,43 @@ def _look_up(connection: sqlite3.Connection, contents: Sequence[str]) -> IntArra
     return pairs[np.argsort(pairs[:, 1])]
 
 
-def _gather(
-    connection: sqlite3.Connection, collection_id: int, pairs: IntArray, features: FloatArray, present: BoolArray
-) -> None:
+@dataclass(frozen=True)
+class _Target:
+    """Where the rows of a collection go: (N, D) features and (N,) whether each is there, in the order of contents."""
+
+    collection: Collection
+    contents: Sequence[str]
+    features: FloatArray
+    present: BoolArray
+
+
+def _gather(connection: sqlite3.Connection, collection_id: int, pairs: IntArray, target: _Target) -> None:
     """Copy the rows of known images, :func:`_look_up`'s answer, to their positions."""
     first_key, _ = key_range(collection_id)
     for start in range(0, len(pairs), _READ_ROWS):
         chunk = pairs[start : start + _READ_ROWS]
-        _read_rows(connection, first_key + chunk[:, 1], chunk[:, 0], features, present)
+        _read_rows(connection, first_key + chunk[:, 1], chunk[:, 0], target)
 
 
-def _read_rows(
-    connection: sqlite3.Connection, keys: IntArray, positions: IntArray, features: FloatArray, present: BoolArray
-) -> None:
+def _read_rows(connection: sqlite3.Connection, keys: IntArray, positions: IntArray, target: _Target) -> None:
     """Copy the rows of sorted ``keys`` to their ``positions``."""
     query = "SELECT f.id, f.feature, f.checksum FROM json_each(?) j CROSS JOIN features f ON f.id = j.value"
     rows = connection.execute(query, (json.dumps(keys.tolist()),)).fetchall()
-    length = features.shape[1] * 4
-    whole = [row for row in rows if len(row[1]) == length and zlib.crc32(row[1]) == row[2]]
+    found = positions[np.searchsorted(keys, np.fromiter((row[0] for row in rows), np.int64, len(rows)))].tolist()
+    collection, contents = target.collection, target.contents
+    whole = [
+        (place, row[1])
+        for place, row in zip(found, rows, strict=True)
+        if is_whole(collection, contents[place], row[1], row[2])
+    ]
     if len(whole) < len(rows):
         log.warning("%d damaged rows in the feature cache; they are encoded again", len(rows) - len(whole))
     if not whole:
         return
-    places = positions[np.searchsorted(keys, np.fromiter((row[0] for row in whole), np.int64, len(whole)))]
-    features[places] = np.frombuffer(b"".join([row[1] for row in whole]), dtype="<f4").reshape(len(whole), -1)
-    present[places] = True
+    places = [place for place, _ in whole]
+    joined = b"".join([feature for _, feature in whole])
+    target.features[places] = np.frombuffer(joined, dtype="<f4").reshape(len(whole), -1)
+    target.present[places] = True
 
 
 def _insert(connection: sqlite3.Connection, collection: Collection, rows: list[tuple[str, bytes]]) -> None:
@@ -198,5 +225,5 @@ def _insert(connection: sqlite3.Connection, collection: Collection, rows: list[t
     first_key, _ = key_range(collection_id)
     connection.executemany(
         "INSERT OR REPLACE INTO features VALUES (? + (SELECT id FROM contents WHERE hash = ?), ?, ?)",
-        [(first_key, content, feature, zlib.crc32(feature)) for content, feature in rows],
+        [(first_key, content, feature, row_checksum(collection, content, feature)) for content, feature in rows],
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from promptlab.features.store import FeatureStore, key_range
+from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
+from promptlab.features.store import Collection, FeatureStore, is_whole, key_range
 
 _DAY_SECONDS = 86400.0
 
@@ -95,6 +98,35 @@ def clear(path: Path | None = None) -> list[CollectionInfo]:
     return _delete(FeatureStore(path), list, forget_files=True)
 
 
+def damaged_rows(path: Path) -> tuple[int, int]:
+    """Check every row of a cache, changing nothing; others may use it meanwhile.
+
+    Args:
+        path: the database file.
+
+    Returns:
+        How many rows there are, and how many of them are damaged; those are encoded again when they are needed.
+
+    Raises:
+        sqlite3.DatabaseError: if the file itself is damaged, or no database.
+    """
+    query = (
+        "SELECT c.backbone, c.name, c.transform, c.view, c.dim, n.hash, f.feature, f.checksum FROM features f "
+        "JOIN collections c ON c.id = f.id >> 40 LEFT JOIN contents n ON n.id = f.id & 0xffffffffff"
+    )
+    count = damaged = 0
+    with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=60)) as connection:
+        [(answer,)] = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if answer != "ok":
+            raise sqlite3.DatabaseError(answer)
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):  # whoever made it had no room for its tables
+            return 0, 0
+        for *collection, content, feature, checksum in connection.execute(query):
+            count += 1
+            damaged += not is_whole(Collection(*collection), str(content), feature, checksum)
+    return count, damaged
+
+
 def _list(connection: sqlite3.Connection) -> list[CollectionInfo]:
     columns = "id, name, backbone, transform, view, used"
     rows = connection.execute(f"SELECT {columns} FROM collections ORDER BY used DESC, id DESC").fetchall()
@@ -119,6 +151,7 @@ def _delete(
             connection.execute("DELETE FROM collections WHERE id = ?", (info.id,))
         if forget_files:
             connection.execute("DELETE FROM files")
+            connection.execute(f"DROP TABLE IF EXISTS {REMEMBERED_FILES}")
             connection.execute("DELETE FROM contents")
         return doomed
 

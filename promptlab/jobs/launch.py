@@ -5,33 +5,52 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from math import prod
+from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from rich.logging import RichHandler
 
-from promptlab.config.check import check
-from promptlab.config.compose import composed
+from promptlab.config.compose import composed, resolved
 from promptlab.config.explain import explain
-from promptlab.config.overrides import folders_of, lists_of, opened, split_flags
+from promptlab.config.groups import taken_by
+from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
+from promptlab.config.overrides import (
+    folders_of,
+    lists_of,
+    opened,
+    parsed_overrides,
+    split_flags,
+    varying,
+    without_null,
+)
+from promptlab.config.quoting import quoted, readable
+from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError
-from promptlab.jobs.sweep import SweepTable
-from promptlab.support.errors import is_expected
+from promptlab.jobs.disk import naming_folders
+from promptlab.jobs.workers import LostWorkerError
+from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
 
 _SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help")
-"""Flags of Hydra's that show something and run nothing."""
+"""Flags that show something and run nothing."""
 
 
-def launch(arguments: Sequence[str]) -> int:
+def launch(arguments: Sequence[str], *, as_json: bool = False) -> int:
     """Run an experiment or a sweep.
+
+    Args:
+        arguments: flags and overrides.
+        as_json: print one JSON document in place of tables.
 
     Returns:
         0, or 1 if runs of a sweep failed.
@@ -41,75 +60,150 @@ def launch(arguments: Sequence[str]) -> int:
         PromptlabError: what a single run raises; besides, built-in errors with a message for the user.
     """
     _log_to_console()
-    flags, overrides = split_flags(arguments)
-    overrides = [opened(override) for override in overrides]
-    if not any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
-        _check_all(flags, overrides)
-    return _under_hydra([*flags, *overrides])
+    flags, words = split_flags(arguments)
+    sweeps, folders = any(flag in ("-m", "--multirun") for flag in flags), folders_of(flags)
+    overrides = [readable(opened(word), folders, sweeps=sweeps) for word in without_null(words)]
+    if any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
+        _under_hydra([*flags, *overrides], arguments, as_json=as_json)
+        return 0
+    optional = _optional(overrides, folders) if sweeps else []
+    results = _check_all(overrides, folders, optional, sweeps=sweeps)
+    with naming_folders(results):  # Hydra makes them
+        if sweeps:
+            return _sweep(flags, overrides, optional, as_json=as_json)
+        _under_hydra([*flags, *overrides], arguments, as_json=as_json)
+    return 0
 
 
-def _check_all(flags: Sequence[str], overrides: Sequence[str]) -> None:
-    """Compose and check every choice before anything is loaded.
+def _optional(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """Keys that some choices of a sweep take and others don't; which those are is said."""
+    values = {override.split("=")[0].lstrip("+"): override.partition("=")[2] for override in overrides}
+    chosen = {group: values[group].split(",") for group in OPEN_GROUPS if "," in values.get(group, "")}
+    found = optional_keys(list(values), chosen, folders)
+    for key in found:
+        group, _, rest = key.partition(".")
+        having = taken_by(group, rest.split("."), folders)
+        lack = [name for name in chosen[group] if name not in having]
+        has = [name for name in chosen[group] if name in having]
+        say(f"{key}={values[key]}: {', '.join(has)} {'takes' if len(has) == 1 else 'take'} it; {', '.join(lack)} "
+            f"{'has' if len(lack) == 1 else 'have'} no such key and {'runs' if len(lack) == 1 else 'run'} without it",
+            stderr=True)  # fmt: skip
+    return found
+
+
+def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequence[str], *, sweeps: bool) -> str:
+    """Compose and check every choice before anything is loaded: first what needs no import of torch.
+
+    Returns:
+        The folder that results go to.
 
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    sweeps = any(flag in ("-m", "--multirun") for flag in flags)
-    folders = folders_of(flags)
-    for choice in lists_of(overrides, sweeps=sweeps):
-        settings = check(composed(choice, folders), folders)
-        if sweeps and settings.trainer.get("devices", 1) != 1:
-            raise ConfigError("trainer.devices must be 1 in a sweep (-m): run several jobs at once instead, "
-                              "with hydra/launcher=joblib")  # fmt: skip
+    _require_known_keys(overrides, folders)
+    every = [composed(choice, folders) for choice in lists_of(overrides, sweeps=sweeps)]
+    configurations = [without_untaken(cfg, optional) for cfg in every]
+    for cfg in configurations:
+        check_keys(_plain(cfg), folders)
+        resolved(cfg)
+    from promptlab.config.check import check
+
+    settings = [check(cfg, folders) for cfg in configurations]
+    from promptlab.jobs.missing import require_datasets
+
+    require_datasets(settings)
+    return str(settings[0].results)
 
 
-def _under_hydra(arguments: Sequence[str]) -> int:
-    """Hand over to Hydra, whose errors come here whole instead of being printed."""
+def _require_known_keys(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Refuse keys that aren't the configuration's, with the closest of what the others compose.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    keys = {override.key_or_group: override.input_line for override in parsed_overrides(overrides)}
+    chosen = [line for key, line in keys.items() if line and "," not in line and (conf_dir() / key).is_dir()]
+    nodes: Mapping[str, Any] | None = None
+    for key in keys:
+        try:
+            require_known(key, nodes or {}, folders)
+        except ConfigError:
+            nodes = _plain(composed(chosen, folders))
+            require_known(key, nodes, folders)
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(cfg)
+    return dict(plain)
+
+
+def _sweep(flags: Sequence[str], overrides: Sequence[str], optional: Sequence[str], *, as_json: bool) -> int:
+    """Run a sweep, and show what of it is done, however it ends."""
+    from promptlab.jobs.sweep import SweepTable, show_sweep
+
+    several = varying(overrides)
+    total = prod(several.values()) if not any(word.startswith("hydra/sweeper") for word in overrides) else None
+    again = [word for flag in ("--config-dir", "-cd") for word in _with_value(flags, flag)]
+    facts = {"total": total, "varies": list(several), "flags": again, "optional": list(optional), "as_json": as_json}
+    own = [f"hydra.callbacks.sweep_table.{key}={_value(value)}" for key, value in facts.items()]
+    SweepTable.folder = None
+    try:
+        _under_hydra([*flags, *overrides, *own], (), as_json=as_json)
+    except BaseException:
+        show_sweep(as_json=as_json, total=total)
+        raise
+    return 1 if show_sweep(as_json=as_json) else 0
+
+
+def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: bool) -> None:
+    """Hand over to Hydra, whose errors come here whole instead of being printed, and a run's own around it."""
+    raised: list[Exception] = []
+
+    def job(cfg: DictConfig) -> dict[str, Any] | None:
+        from promptlab.jobs.job import run_alone, run_in_sweep
+
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_in_sweep(cfg)
+        try:
+            run_alone(cfg, command, as_json=as_json)
+        except Exception as error:  # Hydra would print its overrides first
+            raised.append(error)
+        return None
+
     GlobalHydra.instance().clear()
-    SweepTable.failed = 0
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["promptlab", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except BrokenProcessPool as error:
+        raise LostWorkerError from error
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if before[1] is not None:
             os.environ["HYDRA_FULL_ERROR"] = before[1]
-    return 1 if SweepTable.failed else 0
+    if raised:
+        raise raised[0]
 
 
-def _job(cfg: DictConfig) -> str | None:
-    """One run, under Hydra; its answer is the folder of its Result, None for a failed run of a sweep."""
-    from promptlab.report.table import run_table
-    from promptlab.runs.run import run
+def _with_value(flags: Sequence[str], flag: str) -> list[str]:
+    """A flag and its value, where it was given."""
+    return [word for place, name in enumerate(flags[:-1]) if name == flag for word in (name, flags[place + 1])]
 
-    console = Console()
-    job, sweep = HydraConfig.get().job, HydraConfig.get().mode == RunMode.MULTIRUN
-    try:
-        outcome = run(check(cfg))
-    except Exception as error:
-        if not sweep or not is_expected(error):
-            raise
-        console.print(f"{job.num + 1:3d}  failed: {error}", soft_wrap=True, markup=False)
-        return None
-    state = "" if outcome.fresh else "finished already (force=true repeats it): "
-    if sweep:
-        console.print(f"{job.num + 1:3d}  {job.override_dirname}  {state}{outcome.folder}", soft_wrap=True)
-        return str(outcome.folder.absolute())
-    console.print(run_table(outcome.result))
-    console.print(f"{state}result in {outcome.folder}", soft_wrap=True)
-    console.print("next: promptlab -m seed=1,2,3 for an interval; promptlab list learners; promptlab --help")
-    return str(outcome.folder.absolute())
+
+def _value(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, list):
+        return f"[{','.join(map(quoted, value))}]"
+    return "null" if value is None else str(value).lower()
 
 
 def _log_to_console() -> None:
     logging.getLogger("hydra").addHandler(logging.NullHandler())  # what it reports as an error is raised as well
     logger = logging.getLogger("promptlab")
+    logger.setLevel(os.environ.get("PROMPTLAB_LOG", "").upper() or "WARNING")
     if not logger.handlers:
-        level = os.environ.get("PROMPTLAB_LOG", "WARNING").upper()
-        logger.setLevel(level)
-        logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False, show_time=False))
+        logger.addHandler(RichHandler(console=console(stderr=True), show_path=False, show_time=False))

@@ -11,9 +11,11 @@ dataset; the authors' code fixes it at 0.2, and so does promptlab.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,7 +25,7 @@ from promptlab.learners.base.learner import Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
 
 
 class CLIPAdapter(TextSideLearner):
@@ -61,18 +63,16 @@ class CLIPAdapter(TextSideLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = DEFAULT_TEMPLATE,
-        templates: Sequence[str] | str | None = None,
+        template: Template = DEFAULT_TEMPLATE,
+        templates: Templates | None = None,
         prompts: PromptSet | None = None,
-        ratio: float = 0.2,
-        reduction: int = 4,
+        ratio: Annotated[float, Interval(ge=0, le=1)] = 0.2,
+        reduction: Annotated[int, Interval(ge=1, le=65_536)] = 4,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(clip, class_names)
-        if not 0 <= ratio <= 1:
-            raise ValueError(f"ratio={ratio}: a share from 0 (zero-shot) to 1 (the adapter alone) is needed")
-        if not 1 <= reduction <= clip.dim:
+        if reduction > clip.dim:
             raise ValueError(f"reduction={reduction}: a whole number from 1 to D={clip.dim} is needed")
         generator = generator or torch.Generator().manual_seed(0)
         self.ratio, self.optim = ratio, optim or Optim()
@@ -85,6 +85,11 @@ class CLIPAdapter(TextSideLearner):
         )
         self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
         self.arguments = {**self.arguments, **self.texts.as_read}
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse templates together with sentences."""
+        check_texts(arguments)
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""

@@ -9,7 +9,8 @@ batch are encoded together instead of image by image, so any batch size gives wh
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_prompts import ClassPrompts
-from promptlab.prompts.starting_context import starting_context
+from promptlab.prompts.starting_context import ContextLength, ContextWords, check_context, starting_context
 
 
 class CoCoOp(PromptLearner):
@@ -54,8 +55,8 @@ class CoCoOp(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        n_ctx: int | None = None,
-        ctx_init: str | None = "a photo of a",
+        n_ctx: ContextLength | None = None,
+        ctx_init: ContextWords | None = "a photo of a",
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -71,6 +72,11 @@ class CoCoOp(PromptLearner):
         }
         self.meta_net = nn.Sequential(OrderedDict(layers))
         self.prompts = ClassPrompts(clip, self.class_names, n_ctx=len(self.ctx))
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse fewer context vectors than words to start from."""
+        check_context(arguments)
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""

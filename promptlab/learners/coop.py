@@ -10,7 +10,8 @@ words (the authors' code drops the class-specific contexts silently).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.prompts.class_prompts import ClassPrompts, Position
-from promptlab.prompts.starting_context import starting_context
+from promptlab.prompts.starting_context import ContextLength, ContextWords, check_context, starting_context
 
 
 class CoOp(TextSideLearner):
@@ -58,8 +59,8 @@ class CoOp(TextSideLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        n_ctx: int | None = None,
-        ctx_init: str | None = None,
+        n_ctx: ContextLength | None = None,
+        ctx_init: ContextWords | None = None,
         csc: bool = False,
         class_token_position: Position = "end",
         optim: Optim | None = None,
@@ -76,6 +77,11 @@ class CoOp(TextSideLearner):
         self.prompts = ClassPrompts(clip, class_names, n_ctx=M, position=class_token_position, csc=csc)
         if csc:
             self.per_class = ("ctx",)
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse fewer context vectors than words to start from."""
+        check_context(arguments)
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""

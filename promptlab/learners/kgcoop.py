@@ -10,8 +10,10 @@ Where promptlab departs: as CoOp. On unit vectors the term that is added, as the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -19,7 +21,8 @@ from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
+from promptlab.prompts.starting_context import ContextLength, ContextWords
 
 
 class KgCoOp(CoOp):
@@ -54,16 +57,14 @@ class KgCoOp(CoOp):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        n_ctx: int | None = None,
-        ctx_init: str | None = "a photo of a",
-        template: str | None = None,
-        teacher_template: str | None = None,
-        weight: float = 8.0,
+        n_ctx: ContextLength | None = None,
+        ctx_init: ContextWords | None = "a photo of a",
+        template: Template | None = None,
+        teacher_template: Template | None = None,
+        weight: Annotated[float, Interval(ge=0, le=10_000)] = 8.0,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"weight={weight}: a finite number >= 0 is needed")
         optim = optim or Optim(epochs=100, batch_size=128)
         super().__init__(clip, class_names, n_ctx=n_ctx, ctx_init=ctx_init, optim=optim, generator=generator)
         taught = teacher_template or template or DEFAULT_TEMPLATE

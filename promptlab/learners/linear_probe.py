@@ -15,11 +15,12 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from annotated_types import Gt, Interval, Le
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -67,18 +68,13 @@ class LinearProbe(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        c: float | None = None,
-        max_iter: int = 1000,
-        steps: int = 8,
+        c: Annotated[float, Gt(0), Le(1e12)] | None = None,
+        max_iter: Annotated[int, Interval(ge=1, le=1_000_000)] = 1000,
+        steps: Annotated[int, Interval(ge=1, le=100)] = 8,
     ) -> None:
         super().__init__(clip, class_names)
         if len(class_names) < 2:
             raise ValueError(f"LinearProbe got one class, {class_names[0]!r}: it tells at least two apart")
-        if c is not None and not 0 < c < float("inf"):
-            raise ValueError(f"c={c}: a finite number > 0 is needed, or null to search it on validation images")
-        for name, value in (("max_iter", max_iter), ("steps", steps)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: at least 1 is needed")
         self.c, self.max_iter, self.steps = c, max_iter, steps
         self.register_buffer("weight", torch.zeros(len(class_names), clip.dim, device=clip.device))
         self.register_buffer("bias", torch.zeros(len(class_names), device=clip.device))

@@ -11,9 +11,11 @@ and drawn from the global one); text encoding skips the work that can't change t
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -22,7 +24,7 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_prompts import ClassPrompts
-from promptlab.prompts.starting_context import starting_context
+from promptlab.prompts.starting_context import ContextLength, ContextWords, starting_context
 
 
 class MaPLe(PromptLearner):
@@ -63,9 +65,9 @@ class MaPLe(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        n_ctx: int | None = 2,
-        ctx_init: str | None = "a photo of a",
-        depth: int = 9,
+        n_ctx: ContextLength | None = 2,
+        ctx_init: ContextWords | None = "a photo of a",
+        depth: Annotated[int, Interval(ge=1, le=100)] = 9,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -83,6 +85,14 @@ class MaPLe(PromptLearner):
         self.deep_projections = nn.ModuleList(copy.deepcopy(one) for _ in deeper)
         self.to(clip.device)
         self.prompts = ClassPrompts(clip, class_names, n_ctx=len(start), words=" ".join(words[len(start) :]))
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse more vectors in a layer than words to start from, which are a vector each."""
+        n_ctx, words = arguments.get("n_ctx"), (arguments.get("ctx_init") or "").replace("_", " ").split()
+        if words and n_ctx is not None and n_ctx > len(words):
+            raise ValueError(f"n_ctx={n_ctx}, but ctx_init={' '.join(words)!r} has {len(words)} words: give more of "
+                             "them, or none (null)")  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""
@@ -111,7 +121,7 @@ class MaPLe(PromptLearner):
 
 def _require_layers(clip: FrozenCLIP, depth: int) -> None:
     most = min(clip.text_layers, clip.vision_layers)
-    if not 1 <= depth <= most:
+    if depth > most:
         raise ValueError(
             f"depth={depth}: from 1 to {most} layers can have prompts, as {clip.name} has {clip.text_layers} text "
             f"layers and {clip.vision_layers} image layers"

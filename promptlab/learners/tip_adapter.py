@@ -16,8 +16,10 @@ Classes without training images have no keys, so both score new classes exactly 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Gt, Interval, Le, doc
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +29,13 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+
+Weight = Annotated[float, Interval(ge=0, le=1_000_000)]
+_End = Annotated[float, Gt(0.1), Le(10_000)]
+Ends = Annotated[tuple[_End, _End], doc("a list of the upper ends of beta and alpha, numbers above 0.1 and to 10,000,")]
+_Count = Annotated[int, Interval(ge=1, le=1000)]
+Counts = Annotated[tuple[_Count, _Count], doc("a list of how many values of beta and alpha, from 1 to 1,000 each,")]
 
 _NOT_CACHED = -1
 """Where a scored class has no keys: a label that none of them has."""
@@ -79,17 +87,16 @@ class TipAdapter(PromptLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = DEFAULT_TEMPLATE,
-        templates: Sequence[str] | str | None = None,
+        template: Template = DEFAULT_TEMPLATE,
+        templates: Templates | None = None,
         prompts: PromptSet | None = None,
-        alpha: float = 1.17,
-        beta: float = 1.0,
+        alpha: Weight = 1.17,
+        beta: Weight = 1.0,
         search: bool = True,
-        search_scale: Sequence[float] = (7, 3),
-        search_step: Sequence[int] = (200, 20),
+        search_scale: Ends = (7, 3),
+        search_step: Counts = (200, 20),
     ) -> None:
         super().__init__(clip, class_names)
-        _check(alpha, beta, search_scale, search_step)
         self.search, self.search_scale, self.search_step = search, tuple(search_scale), tuple(search_step)
         self._initial = (alpha, beta)
         self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
@@ -100,6 +107,11 @@ class TipAdapter(PromptLearner):
         self.register_buffer("beta", torch.tensor(float(beta), device=clip.device))
         # the label of the keys that vote for each of the C columns; follows from the names, so it isn't saved
         self.register_buffer("columns", torch.arange(len(class_names), device=clip.device), persistent=False)
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse templates together with sentences."""
+        check_texts(arguments)
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
@@ -213,14 +225,14 @@ class TipAdapterF(TipAdapter):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = DEFAULT_TEMPLATE,
-        templates: Sequence[str] | str | None = None,
+        template: Template = DEFAULT_TEMPLATE,
+        templates: Templates | None = None,
         prompts: PromptSet | None = None,
-        alpha: float = 1.17,
-        beta: float = 1.0,
+        alpha: Weight = 1.17,
+        beta: Weight = 1.0,
         search: bool = True,
-        search_scale: Sequence[float] = (7, 3),
-        search_step: Sequence[int] = (200, 20),
+        search_scale: Ends = (7, 3),
+        search_step: Counts = (200, 20),
         optim: Optim | None = None,
     ) -> None:
         super().__init__(
@@ -240,14 +252,3 @@ class TipAdapterF(TipAdapter):
     def _hold(self, keys: Tensor) -> None:
         """Register the keys (N, D) as a parameter."""
         self.register_parameter("keys", nn.Parameter(keys))
-
-
-def _check(alpha: float, beta: float, search_scale: Sequence[float], search_step: Sequence[int]) -> None:
-    """Refuse numbers that no cache can be scored or searched with."""
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name}={value}: a finite number >= 0 is needed")
-    if len(search_scale) != 2 or min(search_scale) <= 0.1:
-        raise ValueError(f"search_scale={tuple(search_scale)}: the upper ends of beta and alpha, above 0.1, are needed")
-    if len(search_step) != 2 or min(search_step) < 1:
-        raise ValueError(f"search_step={tuple(search_step)}: the numbers of values of beta and alpha are needed")

@@ -7,7 +7,8 @@ about each class (a prompt set, https://arxiv.org/abs/2209.03320).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.stages import Stage
 from promptlab.learners.base.text_side import TextSideLearner
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
 
 
 class ZeroShot(TextSideLearner):
@@ -51,13 +52,18 @@ class ZeroShot(TextSideLearner):
         clip: FrozenCLIP,
         class_names: Sequence[str],
         *,
-        template: str = DEFAULT_TEMPLATE,
-        templates: Sequence[str] | str | None = None,
+        template: Template = DEFAULT_TEMPLATE,
+        templates: Templates | None = None,
         prompts: PromptSet | None = None,
     ) -> None:
         super().__init__(clip, class_names)
         self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
         self.arguments = {**self.arguments, **self.texts.as_read}
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse templates together with sentences."""
+        check_texts(arguments)
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""

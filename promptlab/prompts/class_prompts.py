@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promptlab.class_text.given_names import checked_names
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates
@@ -71,13 +72,13 @@ class ClassPrompts:
         csc: bool = False,
         words: str = "",
     ) -> None:
-        if not class_names:
+        self.class_names = checked_names(class_names)
+        if not self.class_names:
             raise ValueError("class_names is empty: give at least one class name")
         if position not in get_args(Position):
             raise ValueError(f"class_token_position={position!r}: allowed are {', '.join(get_args(Position))}")
         if n_ctx < 1:
             raise ValueError(f"n_ctx={n_ctx}: at least one context vector is needed")
-        self.class_names = tuple(class_names)
         self.n_ctx, self.position, self.csc, self.words = n_ctx, position, csc, words
         self._clip, self._tower = clip, clip.text_tower
         self._sos = self._tower.embed([clip.sot_token])  # (1, E)

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptlab.class_text.given_names import checked_names as checked_names
+from promptlab.class_text.given_names import indices_of as indices_of
+from promptlab.class_text.given_names import places_of as places_of
+from promptlab.class_text.given_names import warn_of_repeated as warn_of_repeated
 from promptlab.class_text.sentences import PromptSet as PromptSet
 from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
 from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
-from promptlab.class_text.templates import SELECT_TEMPLATES
+from promptlab.class_text.templates import SELECT_TEMPLATES, check_template
+from promptlab.class_text.templates import Template as Template
+from promptlab.class_text.templates import Templates as Templates
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.support.ranges import refuse_misfits
 
 _AT_ONCE = 2048
 """Sentences that are encoded in one go."""
@@ -58,11 +66,12 @@ class ClassTexts:
         class_names: Sequence[str],
         *,
         template: str = DEFAULT_TEMPLATE,
-        templates: Sequence[str] | str | None = None,
+        templates: Templates | None = None,
         prompts: PromptSet | None = None,
     ) -> None:
-        if prompts is not None and templates is not None:
-            raise ValueError("templates and prompts are both given: choose the templates or the sentences")
+        refuse_misfits(ClassTexts, {"templates": templates})
+        check_texts({"templates": templates, "prompts": prompts})
+        class_names = checked_names(class_names)
         self._clip, self._templates = clip, templates
         self._sentences = None if prompts is None else load_prompt_set(prompts)
         self.features = self._encode(class_names, template)
@@ -90,21 +99,30 @@ class ClassTexts:
         return _ensemble(self._clip, class_names, _chosen(template, self._templates))
 
 
-def _chosen(template: str, templates: Sequence[str] | str | None) -> tuple[str, ...]:
-    """The templates that the arguments mean, each with ``{}``."""
+def check_texts(arguments: Mapping[str, Any]) -> None:
+    """Refuse ``templates`` together with ``prompts``.
+
+    Args:
+        arguments: with both of them.
+
+    Raises:
+        ValueError: if both are given.
+
+    Example:
+        >>> check_texts({"templates": "select", "prompts": None})
+    """
+    if arguments.get("prompts") is not None and arguments.get("templates") is not None:
+        raise ValueError("templates and prompts are both given: choose the templates or the sentences")
+
+
+def _chosen(template: str, templates: Templates | None) -> tuple[str, ...]:
+    """The templates that the arguments mean."""
     if templates is None:
-        chosen: tuple[str, ...] = (template,)
-    elif isinstance(templates, str):
-        if templates not in ("select", "select_only"):
-            raise ValueError(f"templates={templates!r}: give a list of prompts with {{}}, 'select' or 'select_only'")
-        own = (template,) if templates == "select" else ()
-        chosen = tuple(dict.fromkeys((*SELECT_TEMPLATES, *own)))
-    else:
-        chosen = tuple(templates)
-    for text in chosen:
-        if "{}" not in text:
-            raise ValueError(f"template {text!r} has no {{}} for the class name")
-    return chosen
+        return (check_template(template),)
+    if not isinstance(templates, str):
+        return tuple(templates)
+    own = (check_template(template),) if templates == "select" else ()
+    return tuple(dict.fromkeys((*SELECT_TEMPLATES, *own)))
 
 
 def _ensemble(clip: FrozenCLIP, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:

@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Interval, Predicate, doc
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 
 log = logging.getLogger(__name__)
+
+
+def are_words(text: str) -> bool:
+    """Whether a text can be words to start from: some, without the braces of a template; none is ``""``, as in CoOp.
+
+    Example:
+        >>> are_words("a photo of a"), are_words(""), are_words(" "), are_words("a photo of a {}")
+        (True, True, False, False)
+    """
+    return not text or (any(map(str.isalnum, text)) and not {"{", "}"}.intersection(text))
+
+
+ContextLength = Annotated[int, Interval(ge=1, le=1000)]
+"""M, context vectors."""
+ContextWords = Annotated[str, Predicate(are_words), doc("words to start from, without braces,")]
+"""Words that context vectors start from."""
+
+
+def check_context(arguments: Mapping[str, Any]) -> None:
+    """Refuse ``ctx_init`` together with a smaller ``n_ctx`` than it has words, each of which is a token or more.
+
+    Args:
+        arguments: with both of them.
+
+    Raises:
+        ValueError: naming both.
+
+    Example:
+        >>> check_context({"n_ctx": 4, "ctx_init": "a photo of a"})
+    """
+    n_ctx, text = arguments.get("n_ctx"), arguments.get("ctx_init")
+    if text and n_ctx is not None and n_ctx < len(text.replace("_", " ").split()):
+        raise ValueError(f"n_ctx={n_ctx}, but ctx_init={text!r} has more words: leave one of the two out (null)")
 
 
 def starting_context(

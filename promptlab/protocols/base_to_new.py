@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots, base_new_classes
-from promptlab.protocols.draw import Val, draw
+from promptlab.protocols.draw import ONLY_TRAINING, Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
 
@@ -25,7 +25,7 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", 
             same fit.
 
     Raises:
-        DatasetError: if there are fewer than two classes.
+        DatasetError: if there are fewer than four classes, so that a half would have one, or nothing is tested.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -33,12 +33,19 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", 
         >>> len(task.train), [(part.name, len(part.class_names)) for part in task.evaluations], task.harmonic
         (12, [('base', 6), ('new', 6)], ('base', 'new'))
     """
-    if len(dataset.class_names) < 2:
-        raise DatasetError(f"base_to_new needs at least two classes; {dataset.name} has {len(dataset.class_names)}")
+    n_classes = len(dataset.class_names)
+    if n_classes < 4:
+        raise DatasetError(
+            f"base_to_new needs at least two classes in each half; {dataset.name} has {n_classes} in all, and over one "
+            "class no answer could be wrong: use protocol=few_shot"
+        )
+    if not len(dataset.test):
+        raise DatasetError(f"base_to_new scores both halves, and {dataset.name} has no test images: {ONLY_TRAINING}")
     drawn = draw(dataset, shots=shots, seed=seed, val=val)
-    base, new = base_new_classes(len(dataset.class_names))
-
-    everything = tuple(range(len(dataset.class_names)))
+    base, new = base_new_classes(n_classes)
+    train = drawn.train.of_classes(base)
+    trained = set(train.labels.tolist())
+    everything = tuple(range(n_classes))
 
     def over_all(name: str, classes: list[int]) -> EvaluationSet:
         test = dataset.test.only(classes)
@@ -54,9 +61,9 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few", 
         protocol="base_to_new",
         dataset=dataset.name,
         class_names=dataset.class_names,
-        has_images=tuple(label in set(base) for label in everything),
+        has_images=tuple(label in trained for label in everything),
         template=dataset.template,
-        train=drawn.train.of_classes(base),
+        train=train,
         val=None if drawn.val is None else drawn.val.of_classes(base),
         evaluations=(half("base", base), half("new", new), *jointly),
         harmonic=("base", "new"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from promptlab.data.checks.labels import refuse_single_class
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
+from promptlab.data.readers.tested import with_test
 from promptlab.data.sampling import Shots
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
@@ -13,6 +16,8 @@ from promptlab.support.errors import DatasetError
 
 def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: int, val: Val = "few") -> Task:
     """The task of CoCoOp's cross-dataset tables: the source's test images, and all of each target's.
+
+    Of a target whose split promptlab drew, all images are scored, since none of them trains.
 
     Args:
         dataset: the source.
@@ -23,7 +28,7 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
         val: validation images.
 
     Raises:
-        DatasetError: without a target, or if one is given twice or is the source.
+        DatasetError: without a target, or if one is given twice, is the source, or has one class.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -65,17 +70,25 @@ def transfer(
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes
     )
-    splits = (f"split of {target.name}: {target.split_source} ({target.split_hash})" for target in targets)
+    targets = [with_test(target, "all") if target.drawn else target for target in targets]
+    of_targets = [
+        f"{what} of {target.name}: {said}"
+        for target in map(with_names_noted, targets)
+        for what, said in (
+            ("split", f"{target.split_source} ({target.split_hash})"),
+            *(("note", note) for note in target.notes),
+        )
+    ]
     return Task(
         protocol=protocol,
         dataset=dataset.name,
         class_names=dataset.class_names,
-        has_images=(True,) * len(classes),
+        has_images=drawn.has_images(len(classes)),
         template=dataset.template,
         train=drawn.train,
         val=drawn.val,
-        evaluations=(source, *map(scored_as, targets)),
-        notes=(*drawn.notes, *splits),
+        evaluations=(*([source] if len(dataset.test) else []), *map(scored_as, targets)),
+        notes=(*drawn.notes, *of_targets),
     )
 
 
@@ -92,6 +105,8 @@ def _check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -
     names = [target.name for target in targets]
     if not names:
         raise DatasetError(f"{protocol} needs targets: protocol.targets=[NAME,...], names of `promptlab list datasets`")
+    for target in targets:
+        refuse_single_class(target.class_names, f"{protocol}: target {target.name}", target.class_origins)
     for name in names:
         if name == source.name or names.count(name) > 1:
             reason = "is the source, which is scored anyway" if name == source.name else "is there twice"

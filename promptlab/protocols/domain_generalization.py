@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from promptlab.class_text.spelling import spelling
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import Shots
 from promptlab.protocols.cross_dataset import transfer
@@ -20,7 +21,8 @@ def domain_generalization(
     """The task of CoOp's domain generalisation tables.
 
     A target's classes are the source's or a subset of them (ImageNet-A and -R have 200 of 1,000), and only they are in
-    the label space. Classes are matched by ``class_keys`` where both datasets have them, else by name.
+    the label space. Classes are matched by ``class_keys`` where both datasets have them, else by name, whatever
+    its case and with underscores as spaces.
 
     Args:
         dataset: the source.
@@ -60,6 +62,8 @@ def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
         twice = sorted({name for name in ours if ours.count(name) > 1})
         raise DatasetError(f"classes of {source.name} can't be matched by name: {some_of(twice)} name several")
     label_of = {name: label for label, name in enumerate(ours)}
+    if not by_key:
+        theirs = _spelled_as(ours, theirs)
     missing = [name for name in theirs if name not in label_of]
     if missing:
         raise DatasetError(
@@ -71,3 +75,12 @@ def _matched(source: Dataset, target: Dataset) -> tuple[int, ...]:
         twice = sorted({name for name in theirs if theirs.count(name) > 1})
         raise DatasetError(f"domain_generalization: {target.name} has several classes {some_of(twice)}")
     return known
+
+
+def _spelled_as(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
+    """Names as the source spells them, where one of its names differs in spelling alone."""
+    alike: dict[str, list[str]] = {}
+    for name in ours:
+        alike.setdefault(spelling(name), []).append(name)
+    same = {name: [name] if name in ours else alike.get(spelling(name), []) for name in theirs}
+    return tuple(same[name][0] if len(same[name]) == 1 else name for name in theirs)

@@ -11,6 +11,8 @@ from promptlab.protocols.task import EvaluationSet, Task
 def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> Task:
     """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors.
 
+    A dataset without test images is trained on, and nothing is scored; one of test images alone is scored.
+
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> task = few_shot(demo_dataset("demo_textures"), shots=2, seed=1)
@@ -26,10 +28,10 @@ def few_shot(dataset: Dataset, *, shots: Shots, seed: int, val: Val = "few") -> 
         protocol="few_shot",
         dataset=dataset.name,
         class_names=dataset.class_names,
-        has_images=(True,) * len(classes),
+        has_images=drawn.has_images(len(classes)),
         template=dataset.template,
         train=drawn.train,
         val=drawn.val,
-        evaluations=(test,),
+        evaluations=(test,) if len(dataset.test) else (),
         notes=drawn.notes,
     )

@@ -35,8 +35,8 @@ def generalized_zero_shot(
 
     Raises:
         ValueError: for an unknown split.
-        DatasetError: if there are fewer than two classes, too few for a development split, or if that would hold
-            images of the test split.
+        DatasetError: if there are fewer than three classes, no training or no test images, too few for a development
+            split, or if that would hold images of the test split.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -46,6 +46,11 @@ def generalized_zero_shot(
     """
     if split not in get_args(Split):
         raise ValueError(f"protocol.split={split!r}: allowed are {', '.join(get_args(Split))}")
+    if not len(dataset.train) or not len(dataset.test):
+        raise DatasetError(
+            f"generalized_zero_shot trains on seen classes and scores both kinds; {dataset.name} has no "
+            f"{'training' if not len(dataset.train) else 'test'} images: use protocol=few_shot"
+        )
     dataset = _with_unseen(dataset)
     if split == "development":
         dataset = _untested(dataset.development or development_of(dataset), dataset)
@@ -82,8 +87,11 @@ def _with_unseen(dataset: Dataset) -> Dataset:
     """The dataset with unseen classes: its own, or the second half."""
     if dataset.unseen:
         return dataset
-    if len(dataset.class_names) < 2:
-        raise DatasetError(f"generalized_zero_shot needs at least two classes; {dataset.name} has one")
+    if len(dataset.class_names) < 3:
+        raise DatasetError(
+            f"generalized_zero_shot needs at least two classes that are seen and one that isn't; {dataset.name} has "
+            f"{len(dataset.class_names)} in all: use protocol=few_shot"
+        )
     seen, unseen = base_new_classes(len(dataset.class_names))
     return replace(dataset, train=dataset.train.only(seen), val=dataset.val.only(seen), unseen=tuple(unseen))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
+from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.items import Items
 
 
@@ -22,6 +24,9 @@ class EvaluationSet:
         known: for each of the C classes its index among ``Task.class_names``, or None where these names are not
             among the known ones.
 
+    Raises:
+        DatasetError: if the label space has fewer than two classes: a score over one can't be wrong.
+
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> data = demo_dataset("demo_textures")
@@ -36,6 +41,9 @@ class EvaluationSet:
     class_names: tuple[str, ...]
     template: str
     known: tuple[int, ...] | None
+
+    def __post_init__(self) -> None:
+        refuse_single_class(self.class_names, f"{self.dataset}, {self.name!r} images")
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,9 @@ class Task:
         is_development: whether this is such a task.
         notes: facts a reader of the Result needs (rules that applied, where the split comes from).
 
+    Raises:
+        DatasetError: if there are training images, and all of one class: nothing can be learned from them.
+
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> from promptlab.protocols import few_shot
@@ -95,3 +106,8 @@ class Task:
     calibration: Mapping[str, Any] | None = None
     is_development: bool = False
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(self.has_images) == 1 < len(self.has_images):
+            names = list(compress(self.class_names, self.has_images))
+            refuse_single_class(names, f"{self.dataset}, training images of {self.protocol}")

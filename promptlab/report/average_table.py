@@ -54,5 +54,5 @@ def _line(row: OverallRow, names: list[str]) -> Line:
     return Line(
         {LEARNER: row.contestant, "shots": str(row.shots)},
         {name: percent(None) if score is None else score_text(score) for name, score in scores.items()},
-        {name: round(score.mean, 4) for name, score in scores.items() if score is not None and not marked},
+        ranked={name: round(score.mean, 4) for name, score in scores.items() if score is not None and not marked},
     )

@@ -28,7 +28,8 @@ class SweepRow:
         dataset: name of the training dataset.
         learner: name of the learner.
         backbone: name of the backbone.
-        shots: training images per class, or ``"all"``.
+        shots: training images per class that were asked for, or ``"all"``.
+        images_a_class: how many there were, averaged over classes and seeds.
         views: random views, or ``"online"``.
         metric: what the scores are, ``top1`` or ``mean_class_accuracy``.
         setting: what tells this row from others that look the same, e.g. ``n_ctx=4``; empty if nothing does.
@@ -56,6 +57,7 @@ class SweepRow:
     learner: str
     backbone: str
     shots: int | str
+    images_a_class: float
     views: int | str
     metric: str
     setting: str
@@ -97,6 +99,8 @@ def average(
     """
     said = list(notes)
     names = list(dict.fromkeys(name for run in runs for name in run.evaluations))
+    if not names:
+        said.append("nothing was scored: there are no test images")
     comparable = {name: _comparable(name, runs, said) for name in names}
     first = runs[0]
     metric = "top1" if first.harmonic is None else first.harmonic.metric
@@ -106,6 +110,7 @@ def average(
         learner=first.learner,
         backbone=first.backbone,
         shots=first.shots,
+        images_a_class=mean([images_a_class(run) for run in runs]),
         views=first.views,
         metric=metric,
         setting=setting,
@@ -122,6 +127,11 @@ def average(
         row = _with_target_mean(row, [comparable[name] for name in row.targets], metric)
     row = _with_curve(row, runs)
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
+
+
+def images_a_class(run: Result) -> float:
+    """How many training images there were of a class that has some, on average."""
+    return run.train_images / max(sum(run.fit.has_images), 1)
 
 
 def _comparable(name: str, runs: Sequence[Result], notes: list[str]) -> dict[int, EvaluationResult]:

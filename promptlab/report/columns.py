@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from promptlab.report.averages import SweepRow
+from promptlab.report.averages import SweepRow, images_a_class
 from promptlab.report.column import Column, Rows, ScoreColumn
 from promptlab.results.document import Result
 from promptlab.results.schema import EvaluationResult
@@ -75,6 +75,15 @@ def _harmonic_note(rows: Rows) -> str:
     return f"H: harmonic mean of {' and '.join(of)}" + (", averaged over seeds" if several_seeds(rows) else "")
 
 
+def _rounded(number: float) -> str:
+    """A number with at most one decimal."""
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def _had_fewer(shots: int | str, images: float) -> bool:
+    return isinstance(shots, int) and images < shots
+
+
 def _fact(name: str) -> Column[Any]:
     """A column that shows an attribute as it is."""
     return Column(name=name, of=attrgetter(name))
@@ -116,9 +125,18 @@ MARKS: Column[Any] = Column(name="marks", of=attrgetter("marks"), text=", ".join
 
 PLACES: tuple[Column[SweepRow], ...] = (_fact("dataset"), _fact("backbone"))
 
+HAD = "images a class"
+"""Heading of what stands beside ``shots`` where a dataset had fewer images than were asked for."""
+
 LABELS: tuple[Column[SweepRow], ...] = (
     _fact("learner"),
     _fact("shots"),
+    Column(
+        name=HAD,
+        of=attrgetter("images_a_class"),
+        text=_rounded,
+        has=lambda row: _had_fewer(row.shots, row.images_a_class),
+    ),
     _fact("views"),
     Column(name="seeds", of=attrgetter("seeds"), text=_ranges),
     MARKS,
@@ -172,7 +190,12 @@ SCORES: tuple[ScoreColumn, ...] = (
 )
 """After the columns of evaluation sets, in this order."""
 
-RUN_FACTS: tuple[Column[Result], ...] = (*map(_fact, ("backbone", "shots", "views", "seed", "selection")), MARKS)
+RUN_FACTS: tuple[Column[Result], ...] = (
+    *map(_fact, ("backbone", "shots")),
+    Column(name=HAD, of=images_a_class, text=_rounded, has=lambda run: _had_fewer(run.shots, images_a_class(run))),
+    *map(_fact, ("views", "seed", "selection")),
+    MARKS,
+)
 
 RECORD: tuple[Column[Scored], ...] = (
     *map(_run_fact, ("dataset", "protocol", "learner", "backbone", "shots", "views", "seed")),

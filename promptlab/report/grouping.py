@@ -1,6 +1,7 @@
 """Runs that may be averaged: those that differ by their seed, and by what the seed drew, alone.
 
-Everything else that a fit depends on separates rows, whether a table shows it or not.
+Everything else that a fit depends on separates rows, whether a table shows it or not; so do other test images, since
+two datasets may have one name.
 """
 
 from __future__ import annotations
@@ -60,7 +61,13 @@ def _facts(result: Result) -> dict[str, Any]:
     facts = {name: value for name, value in fit.items() if name not in DRAWN_BY_SEED}
     seen = ("protocol", "dataset", "learner", "backbone", "shots", "train_images", "val_images", "marks")
     run = {name: getattr(result, name) for name in seen}
-    return _flat(arguments, "learner.") | _flat(facts, "fit.") | run
+    return _flat(arguments, "learner.") | _flat(facts, "fit.") | run | {"data": _tested(result)}
+
+
+def _tested(result: Result) -> str:
+    """What tells data from other data of the same name and classes: the first test images of the run's own dataset."""
+    own = (part.facts.items_digest for part in result.evaluations.values() if part.dataset == result.dataset)
+    return next(own, "")
 
 
 def _flat(arguments: Mapping[str, Any], prefix: str) -> dict[str, Any]:

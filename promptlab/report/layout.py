@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from promptlab.support.characters import in_plain_characters
 
 MAX_SCORE_COLUMNS = 6
 ZERO_SHOT = "zero-shot"
@@ -24,12 +26,14 @@ class Line:
     Args:
         labels: column to text, the learner's name under ``learner``.
         scores: evaluation set to text.
+        is_zero_shot: whether it is zero-shot CLIP with the baseline's prompts and scores.
         ranked: evaluation set to the number that it is ranked by among the lines of its block; none of a line that
             doesn't compare.
     """
 
     labels: Mapping[str, str]
     scores: Mapping[str, str]
+    is_zero_shot: bool = False
     ranked: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,8 +55,10 @@ class Block:
 
     @property
     def with_baseline(self) -> tuple[Line, ...]:
-        """The zero-shot line, then the runs."""
-        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot, self.zero_shot_ranked), *self.lines)
+        """The zero-shot line, then the runs; without it where a run is zero-shot CLIP itself and says the same."""
+        if any(line.is_zero_shot for line in self.lines):
+            return tuple(self.lines)
+        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot, ranked=self.zero_shot_ranked), *self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +94,24 @@ class ScoreTable:
         return [line.labels.get(name, "") for name in (LEARNER, *self.label_columns)]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(self.title, style="bold")
-        yield Text(self.facts_line, style="dim")
-        yield self._fitting(console, options)
-        for note in self.notes:
+        table = self._in_plain_characters() if options.ascii_only else self
+        yield Text(table.title, style="bold")
+        yield Text(table.facts_line, style="dim")
+        yield table._fitting(console, options)
+        for note in table.notes:
             yield Text(note, style="dim")
+
+    def _in_plain_characters(self) -> ScoreTable:
+        """The same for a console that has no more than ASCII."""
+        blocks = [
+            Block(
+                block.heading,
+                _plain(block.zero_shot),
+                [replace(line, scores=_plain(line.scores)) for line in block.lines],
+            )
+            for block in self.blocks
+        ]
+        return replace(self, facts=_plain(self.facts), blocks=blocks, notes=[*map(in_plain_characters, self.notes)])
 
     def _fitting(self, console: Console, options: ConsoleOptions) -> Table:
         if len(self.score_columns) <= MAX_SCORE_COLUMNS:
@@ -117,7 +136,7 @@ class ScoreTable:
 
     def _long(self) -> Table:
         """A row per evaluation set that a line was scored on, zero-shot in a column."""
-        table = _empty_table([*self.label_columns, "evaluation"])
+        table = _empty_table([*self.label_columns, "evaluation"], wraps=True)
         for name in (ZERO_SHOT, "score"):
             table.add_column(name, justify="right", overflow="fold")
         for block in self.blocks:
@@ -131,10 +150,15 @@ class ScoreTable:
         return table
 
 
-def _empty_table(label_columns: Sequence[str]) -> Table:
+def _plain(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: in_plain_characters(text) for name, text in texts.items()}
+
+
+def _empty_table(label_columns: Sequence[str], *, wraps: bool = False) -> Table:
+    """A table of labels alone; ``wraps``: a long name goes on in the next line."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in (LEARNER, *label_columns):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=not wraps, overflow="fold")
     return table
 
 

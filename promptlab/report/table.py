@@ -26,7 +26,10 @@ from promptlab.report.columns import (
 from promptlab.report.cost import COSTS, cost_notes
 from promptlab.report.grouping import summarise
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
+from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
+
+ZERO_SHOT_LEARNER = "zero_shot"
 
 
 def run_table(result: Result) -> ScoreTable:
@@ -36,7 +39,9 @@ def run_table(result: Result) -> ScoreTable:
     """
     (row,) = summarise([result])
     columns = run_score_columns(row)
-    line = Line({LEARNER: row.learner}, {column.name: column.shown(row) for column in columns})
+    line = Line(
+        {LEARNER: row.learner}, {column.name: column.shown(row) for column in columns}, _is_zero_shot(columns, row)
+    )
     return ScoreTable(
         title=f"{result.dataset}, {result.protocol}",
         facts={column.name: column.cell(result) for column in shown(RUN_FACTS, [result])},
@@ -124,7 +129,15 @@ def _line(row: SweepRow, cost: bool) -> Line:
     texts = {column.name: column.shown(row) for column in (*scores, *(COSTS if cost else ()))}
     numbers = {column.name: column.number(row) for column in scores if not row.marks}
     ranked = {name: round(number, 4) for name, number in numbers.items() if number is not None}
-    return Line(labels, texts, ranked)
+    return Line(labels, texts, _is_zero_shot(scores, row), ranked)
+
+
+def _is_zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> bool:
+    """Whether a row is the baseline over again: the learner that trains nothing, under the baseline's prompts."""
+    if row.learner.split(" (")[0] != ZERO_SHOT_LEARNER:
+        return False
+    own = [(column.of(row), column.zero_shot(row)) for column in columns if column.zero_shot is not None]
+    return all((score.mean if isinstance(score, MeanInterval) else score) == baseline for score, baseline in own)
 
 
 def _row_notes(rows: Sequence[SweepRow]) -> list[str]:

@@ -1,7 +1,8 @@
 """The Result document: one fit, everything it was scored on, and where it all came from.
 
-``result.json`` has the fields of :class:`Result`, in their order. Fields that a later version adds have a default,
-so that documents of the same schema version stay readable; any other change raises ``SCHEMA_VERSION``.
+``result.json`` has the fields of :class:`Result`, in their order, and a checksum of them as its last key. Fields that a
+later version adds have a default, so that documents of the same schema version stay readable; any other change raises
+``SCHEMA_VERSION``, and :func:`_as_current` then brings older documents up to it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+from promptlab.results import tables
 from promptlab.results.ids import FitFacts
+from promptlab.results.possible import impossible
 from promptlab.results.schema import (
     EpochRecord,
     EvaluationResult,
@@ -24,10 +28,12 @@ from promptlab.results.schema import (
     TrainedParameters,
 )
 from promptlab.results.statistics import harmonic_mean
+from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.errors import PromptlabError
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 has a checksum; version 1 had none and is else the same."""
 HARMONIC_METRICS = ("top1", "mean_class_accuracy")
 
 
@@ -35,9 +41,13 @@ class ResultError(PromptlabError, ValueError):
     """A result file that can't be read or written; the message names the file and the field."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class NewerResultError(ResultError):
+    """A result of a newer promptlab, which this one neither reads nor replaces."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
-    """One fit and its evaluations.
+    """One fit and its evaluations; printed, and in a notebook, it is a table of its scores.
 
     Args:
         schema_version: of this document, ``SCHEMA_VERSION``.
@@ -76,7 +86,7 @@ class Result:
         >>> Result.from_json('{"schema_version": 99}')  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        promptlab.results.document.ResultError: result.json: schema_version: this promptlab reads version 1, ...
+        promptlab.results.document.NewerResultError: result.json: schema_version: this promptlab reads up to version ...
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -107,6 +117,40 @@ class Result:
     notes: tuple[str, ...]
     seen_unseen: SeenUnseenCurve | None = None
     marks: tuple[str, ...] = ()
+    folder: ClassVar[Path | None] = None
+    """The folder of its file, of a result that was read from one; no part of the document."""
+
+    def found_in(self, folder: str | Path) -> Result:
+        """The same result, which knows its folder."""
+        object.__setattr__(self, "folder", Path(folder))
+        return self
+
+    def __repr__(self) -> str:
+        """One line."""
+        title, columns, rows = self._table()
+        scores = ", ".join(f"{name} {cell}" for name, cell in zip(columns, rows[self.learner], strict=True))
+        return f"Result({title}: {scores})"
+
+    def __str__(self) -> str:
+        """A table of the scores, zero-shot CLIP's above, in percent."""
+        return tables.as_text(*self._table())
+
+    def _repr_html_(self) -> str:
+        return tables.as_html(*self._table())
+
+    def _table(self) -> tuple[str, list[str], dict[str, list[str]]]:
+        metric = "top1" if self.harmonic is None else self.harmonic.metric
+        zero_shot = [getattr(of.zero_shot, metric, None) for of in self.evaluations.values()]
+        own = [getattr(of.metrics, metric, None) for of in self.evaluations.values()]
+        names = [*self.evaluations]
+        if self.harmonic is not None:
+            names, zero_shot, own = [*names, "H"], [*zero_shot, self.harmonic.zero_shot], [*own, self.harmonic.learner]
+        title = (
+            f"{self.learner} on {self.dataset}, {self.protocol}, {self.backbone}, shots {self.shots}, "
+            f"views {self.views}, seed {self.seed}"
+        )
+        rows = {"zero-shot": zero_shot, self.learner: own}
+        return title, names, {name: [tables.percent(score) for score in scores] for name, scores in rows.items()}
 
     def to_json(self) -> str:
         """The document as JSON text; equal results give equal text.
@@ -115,7 +159,9 @@ class Result:
             ResultError: if a value can't be written exactly (NaN, infinity, an unknown type), naming the field.
         """
         try:
-            return render(to_plain(self)) + "\n"
+            document = to_plain(self)
+            assert isinstance(document, dict)
+            return render(sealed(document)) + "\n"
         except PlainError as error:
             raise ResultError(f"result {self.fit_id}: {error}") from error
 
@@ -128,25 +174,26 @@ class Result:
             source: name of the file, for messages.
 
         Raises:
-            ResultError: for broken JSON, an unknown schema version, and missing, unknown or wrong fields.
+            NewerResultError: for a schema version above ``SCHEMA_VERSION``.
+            ResultError: for broken JSON, another checksum, missing, unknown or wrong fields, and values that can't be.
         """
         try:
             document = json.loads(text, parse_constant=_refuse_constant)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultError(f"{source}: not valid JSON ({error}); the file may be damaged") from error
         if not isinstance(document, dict):
             raise ResultError(f"{source}: expected an object, got a {type(document).__name__}")
-        version = document.get("schema_version", "missing")
-        if version != SCHEMA_VERSION or isinstance(version, bool):
-            raise ResultError(
-                f"{source}: schema_version: this promptlab reads version {SCHEMA_VERSION}, the file has {version!r}; "
-                "read it with the promptlab that wrote it (see versions.promptlab in the file)"
-            )
-        document.setdefault("marks", _marks_of_old(document))
         try:
-            return from_plain(cls, document)
-        except PlainError as error:
+            result = from_plain(cls, _as_current(document, source))
+        except (PlainError, DamageError) as error:
             raise ResultError(f"{source}: {error}") from error
+        try:
+            fault = impossible(result)
+        except OverflowError as error:
+            fault = f"a number is too large ({error})"
+        if fault is not None:
+            raise ResultError(f"{source}: {fault}; the file was damaged, or edited by hand")
+        return result
 
 
 def harmonic_of(
@@ -182,6 +229,29 @@ def _harmonic(first: Metrics | None, second: Metrics | None, metric: str) -> flo
     if first is None or second is None:
         return None
     return harmonic_mean(getattr(first, metric), getattr(second, metric))
+
+
+def _as_current(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """The fields of a document of any version that is known, in the form of the current one.
+
+    Raises:
+        NewerResultError: for a newer version.
+        ResultError: for what is no version.
+        DamageError: if the checksum is another, or missing where there must be one.
+    """
+    version = document.get("schema_version", "missing")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ResultError(
+            f"{source}: schema_version: a number from 1 to {SCHEMA_VERSION} is expected, the file has {version!r}; it "
+            "is damaged, or no result"
+        )
+    if version > SCHEMA_VERSION:
+        raise NewerResultError(
+            f"{source}: schema_version: this promptlab reads up to version {SCHEMA_VERSION}, the file has {version}; "
+            "it was written by a newer promptlab (versions.promptlab in the file says which): update promptlab"
+        )
+    current = unsealed(document, required=version > 1)
+    return {"marks": _marks_of_old(document), **current, "schema_version": SCHEMA_VERSION}
 
 
 def _marks_of_old(document: Mapping[str, Any]) -> list[str]:

@@ -1,27 +1,30 @@
 """The predictions sidecar: for every test image its label, content id and best five classes, in one safetensors file.
 
-Confusions, calibration and errors of single images can be drawn from it later, without the model. All metadata stands
-under one key, because safetensors writes several in no fixed order and equal predictions shall give equal bytes.
+Confusions, calibration and errors of single images can be drawn from it later, without the model. Equal predictions
+give equal bytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.results.document import ResultError
 from promptlab.results.store import safe_name
+from promptlab.support.checksums import DamageError
 from promptlab.support.files import write_bytes_atomic
+from promptlab.support.pointers import refuse_pointer
+from promptlab.support.tensor_files import Header, check, pack
 from promptlab.support.typed_json import from_plain, to_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 has a checksum; version 1 had none and is else the same."""
 CONTENT_ID_BYTES = 16
-_METADATA_KEY = "promptlab"
 _TENSORS = {
     "labels": (np.int32, 1),
     "top_ids": (np.int32, 2),
@@ -30,7 +33,7 @@ _TENSORS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Predictions:
     """What a learner predicted on one evaluation set of N images and C classes; k is min(5, C).
 
@@ -42,6 +45,8 @@ class Predictions:
         top_ids: (N, k) int32 class indices, best first.
         top_probabilities: (N, k) float32 softmax probabilities over all C classes, in [0, 1], falling along k.
         image_ids: (N, 16) uint8, the bytes of each image's content id.
+        files: N names of the images, relative to the dataset's folder where they are files; None in files that were
+            written before there were names.
 
     Raises:
         ValueError: if shapes, types or ranges are others.
@@ -54,6 +59,7 @@ class Predictions:
     top_ids: npt.NDArray[np.int32]
     top_probabilities: npt.NDArray[np.float32]
     image_ids: npt.NDArray[np.uint8]
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, ndim) in _TENSORS.items():
@@ -73,6 +79,29 @@ class Predictions:
         p = self.top_probabilities
         if not (np.all((p >= 0) & (p <= 1)) and np.all(p[:, :-1] >= p[:, 1:])):
             raise ValueError("top_probabilities must lie in [0, 1] and fall from best to worst")
+        if self.files is not None and len(self.files) != n:
+            raise ValueError(f"files must name all {n} images, got {len(self.files)} names")
+
+    def __repr__(self) -> str:
+        """One line."""
+        right = int((self.top_ids[:, 0] == self.labels).sum())
+        size = f"{len(self.labels)} images, {len(self.class_names)} classes"
+        return f"Predictions({self.evaluation}: {size}, {right} right)"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values per image, for ``pandas.DataFrame``: its file, its label, the prediction."""
+        names = self.class_names
+        return [
+            {
+                "file": None if self.files is None else self.files[i],
+                "label": names[int(self.labels[i])],
+                "predicted": names[int(self.top_ids[i, 0])],
+                "probability": float(self.top_probabilities[i, 0]),
+                "correct": bool(self.labels[i] == self.top_ids[i, 0]),
+                "content_id": content_id,
+            }
+            for i, content_id in enumerate(self.content_ids())
+        ]
 
     def content_ids(self) -> list[str]:
         """N content ids of 32 hexadecimal digits."""
@@ -85,6 +114,7 @@ class _Metadata:
     evaluation: str
     eval_id: str
     class_names: tuple[str, ...]
+    files: tuple[str, ...] | None = None
 
 
 def pack_content_ids(content_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -130,10 +160,11 @@ def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
         evaluation=predictions.evaluation,
         eval_id=predictions.eval_id,
         class_names=predictions.class_names,
+        files=predictions.files,
     )
     tensors = {name: np.ascontiguousarray(getattr(predictions, name)) for name in _TENSORS}
     path = Path(directory) / predictions_name(predictions.evaluation)
-    write_bytes_atomic(path, save(tensors, {_METADATA_KEY: json.dumps(to_plain(metadata))}))
+    write_bytes_atomic(path, pack(save, tensors, cast(dict[str, Any], to_plain(metadata))))
     return path
 
 
@@ -146,33 +177,43 @@ def read_predictions(path: str | Path) -> Predictions:
     Example:
         >>> predictions = read_predictions("RUN/predictions-new.safetensors")  # doctest: +SKIP
         >>> (predictions.top_ids[:, 0] == predictions.labels).mean()  # doctest: +SKIP
+        >>> [row["file"] for row in predictions.rows() if not row["correct"]]  # doctest: +SKIP
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
+    refuse_pointer(path, ResultError)
     try:
-        with safe_open(str(path), framework="np") as file:
-            metadata = _metadata(file.metadata(), path)
-            arrays = {name: file.get_tensor(name) for name in _TENSORS}
+        data = Path(path).read_bytes()
+        metadata, arrays = _metadata(check(data), path), load(data)
+        if missing := [name for name in _TENSORS if name not in arrays]:
+            raise DamageError(f"it has no {', '.join(missing)}")
         return Predictions(
             evaluation=metadata.evaluation,
             eval_id=metadata.eval_id,
             class_names=metadata.class_names,
-            **arrays,
+            files=metadata.files,
+            **{name: arrays[name] for name in _TENSORS},
         )
     except ResultError:
         raise
     except OSError as error:
         raise ResultError(f"{path}: can't be read ({error})") from error
-    except SafetensorError as error:
+    except (SafetensorError, DamageError) as error:
         raise ResultError(f"{path}: damaged, or not a predictions file ({error})") from error
     except ValueError as error:
         raise ResultError(f"{path}: {error}") from error
 
 
-def _metadata(stored: dict[str, str] | None, path: str | Path) -> _Metadata:
-    if not stored or _METADATA_KEY not in stored:
+def _metadata(header: Header, path: str | Path) -> _Metadata:
+    if not header.metadata:
         raise ResultError(f"{path}: has no promptlab metadata, so it isn't a predictions file")
-    metadata = from_plain(_Metadata, json.loads(stored[_METADATA_KEY]))
-    if metadata.schema_version != SCHEMA_VERSION:
-        raise ResultError(f"{path}: schema_version: expected {SCHEMA_VERSION}, the file has {metadata.schema_version}")
+    metadata = from_plain(_Metadata, header.metadata)
+    if not 1 <= metadata.schema_version <= SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema_version: this promptlab reads versions 1 to {SCHEMA_VERSION}, the file has "
+            f"{metadata.schema_version}"
+        )
+    if metadata.schema_version > 1 and not header.sealed:
+        raise DamageError("it has no checksum: it was cut or changed after it was written")
     return metadata

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from promptlab.results import tables
 from promptlab.results.ids import EvalFacts
 
 
@@ -31,9 +32,9 @@ class Reliability:
     ece: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Metrics:
-    """What one set of predictions scores. All scores are fractions in [0, 1].
+    """What one set of predictions scores. All scores are fractions in [0, 1]; a notebook shows them as a table.
 
     Args:
         top1: correct images by all images (micro accuracy, the field's headline number).
@@ -52,6 +53,29 @@ class Metrics:
     per_class_accuracy: tuple[float | None, ...]
     per_class_images: tuple[int, ...]
     reliability: Reliability
+
+    def __repr__(self) -> str:
+        """One line."""
+        scores = f"top1={self.top1:.4f}, mean_class_accuracy={self.mean_class_accuracy:.4f}"
+        more = f"macro_f1={self.macro_f1:.4f}, ece={self.reliability.ece:.4f}"
+        return f"Metrics({scores}, {more}, images={self.images}, classes={len(self.per_class_images)})"
+
+    def __str__(self) -> str:
+        """A table, in percent."""
+        return tables.as_text(*self._table())
+
+    def _repr_html_(self) -> str:
+        return tables.as_html(*self._table())
+
+    def _table(self) -> tuple[str, list[str], dict[str, list[str]]]:
+        scores = {
+            "top1": self.top1,
+            "mean_class_accuracy": self.mean_class_accuracy,
+            "macro_f1": self.macro_f1,
+            "ece": self.reliability.ece,
+        }
+        title = f"{self.images} images, {len(self.per_class_images)} classes; in percent"
+        return title, [""], {name: [tables.percent(score)] for name, score in scores.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from promptlab.results.document import Result, ResultError
+from promptlab.results.rows import rows_of
 from promptlab.support.files import write_text_atomic
 from promptlab.support.locks import lock_file
+from promptlab.support.pointers import refuse_pointer
+from promptlab.support.version import __version__
 
 RESULT_NAME = "result.json"
 UNFINISHED_NAME = "unfinished.json"
 """A Result of a run that is still scoring: its fit is done, evaluations are missing. Nothing but the run reads it."""
+ERROR_NAME = "error.txt"
+"""What the last attempt at a run failed with, removed by one that doesn't."""
+RESUME_NAME = "resume.ckpt"
+"""State of an interrupted fit; private to the run, deleted when what was learned is written."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -58,6 +67,23 @@ def lock(directory: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def failure_kept(directory: Path) -> Iterator[None]:
+    """Leave an error and its traceback in a run's folder, and take away an earlier one's where there is none.
+
+    Args:
+        directory: the run's folder.
+    """
+    note = directory / ERROR_NAME
+    try:
+        yield
+    except Exception as error:
+        with suppress(OSError):  # the disk may be what failed
+            write_text_atomic(note, f"promptlab {__version__}\n{''.join(traceback.format_exception(error))}")
+        raise
+    note.unlink(missing_ok=True)
+
+
 def write_result(directory: str | Path, result: Result, name: str = RESULT_NAME) -> Path:
     """Write ``result.json`` into a run's folder, creating it; a reader sees the old document or the new one.
 
@@ -81,13 +107,15 @@ def read_result(path: str | Path) -> Result:
     """Read one ``result.json``.
 
     Raises:
-        ResultError: if it is missing, damaged, or of another schema, naming file and field.
+        NewerResultError: if it is of a newer schema.
+        ResultError: if it is missing or damaged, or holds what can't be, naming file and field.
     """
+    refuse_pointer(path, ResultError)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path}: can't be read ({error})") from error
-    return Result.from_json(text, source=str(path))
+    return Result.from_json(text, source=str(path)).found_in(Path(path).parent)
 
 
 def find_results(root: str | Path) -> list[Path]:
@@ -95,19 +123,37 @@ def find_results(root: str | Path) -> list[Path]:
     return sorted(Path(root).rglob(RESULT_NAME))
 
 
-def load_results(root: str | Path) -> list[Result]:
+class Results(list[Result]):
+    """Results in a list, with rows for ``pandas.DataFrame``; each knows the folder that it was read from.
+
+    Example:
+        >>> load_results("a/folder/without/results").rows()
+        []
+    """
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values per evaluation of every result; see :func:`promptlab.results.rows.rows_of`."""
+        return [row for result in self for row in rows_of(result)]
+
+    def _repr_html_(self) -> str:
+        return "".join(result._repr_html_() for result in self) or "no results"
+
+
+def load_results(root: str | Path) -> Results:
     """Every readable result below ``root``, in the order of :func:`find_results`.
 
-    Damaged documents and those of another schema are skipped, each with a warning that names it.
+    ``pandas.DataFrame(load_results("results").rows())`` is a table of them, ``result.folder`` where one lies.
+
+    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it.
 
     Example:
         >>> [result.learner for result in load_results("a/folder/without/results")]
         []
     """
-    results = []
+    results = Results()
     for path in find_results(root):
         try:
             results.append(read_result(path))
         except ResultError as error:
-            _logger.warning("skipped a result that can't be read: %s", error)
+            _logger.warning("left out: %s", error)
     return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import fields
 from pathlib import Path
@@ -14,14 +13,13 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.zero_shot import ZeroShot
 from promptlab.protocols.task import EvaluationSet
 from promptlab.results.ids import EvalFacts, canonical_json
+from promptlab.results.kept_scores import read_metrics, write_metrics
 from promptlab.results.schema import Metrics
-from promptlab.support.files import write_text_atomic
 from promptlab.support.paths import cache_dir
-from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 
 log = logging.getLogger(__name__)
-_FORMAT = 1
-"""Raised whenever the same facts would give other scores."""
+_FORMAT = 2
+"""Raised whenever the same facts would give other scores, or what is kept is written otherwise."""
 
 
 def kept_scores() -> list[Path]:
@@ -48,7 +46,7 @@ def zero_shot_scores(
     zero_shot = ZeroShot(clip, evaluation.class_names, template=evaluation.template)
     metrics = evaluate(zero_shot, evaluation.items, bank)
     try:
-        write_text_atomic(path, render(to_plain(metrics)) + "\n")
+        write_metrics(path, metrics)
     except OSError as error:  # a full or read-only disk costs time, no run
         log.info("zero-shot scores can't be kept: %s", error)
     return metrics
@@ -67,9 +65,9 @@ def _folder() -> Path:
 
 def _read(path: Path) -> Metrics | None:
     try:
-        return from_plain(Metrics, json.loads(path.read_text(encoding="utf-8")))
+        return read_metrics(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, PlainError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s can't be read, zero-shot CLIP is scored again: %s", path, error)
         return None

@@ -63,7 +63,7 @@ def new_document(
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(parts.clip.device)),
-        notes=(*task.notes, *report.cut_short),
+        notes=(*task.notes, *report.cut_short, *report.notes),
         marks=marks_of(learner),
     )
 

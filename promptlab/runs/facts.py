@@ -10,6 +10,7 @@ from typing import Any
 
 from promptlab.class_text.sentences import content_digest
 from promptlab.config.settings import Choice, as_choice
+from promptlab.config.trainer import telling
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.transforms import evaluation_transform_id, training_transform
@@ -17,7 +18,6 @@ from promptlab.learners.base.offers import OFFERED
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
 from promptlab.runs.parts import Parts
 from promptlab.support.signatures import signature_of
-from promptlab.training.options import telling
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def fit_of(parts: Parts) -> Fit:
         class_names=parts.class_names,
         has_images=parts.has_images,
         template=task.template,
-        train_digest=_digest(parts.train),
+        train_digest=_digest(_what_tells(parts)),
         val_digest=None if parts.val is None else _digest(parts.val),
         unlabelled_digest=None if parts.unlabelled is None else _digest(parts.unlabelled),
         views=parts.views,
@@ -59,6 +59,11 @@ def fit_of(parts: Parts) -> Fit:
         precision=parts.clip.precision,
     )
     return Fit(facts, fit_id(facts))
+
+
+def _what_tells(parts: Parts) -> Items:
+    """The images that tell a fit from others: those that train, or what is scored first where nothing trains."""
+    return parts.train if len(parts.train) else parts.task.evaluations[0].items
 
 
 def targets_of(parts: Parts, fit: Fit) -> tuple[Target, ...]:

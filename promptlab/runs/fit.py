@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from promptlab.config.settings import Choice
 from promptlab.data.sources.files import check_images
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.results.document import Result
+from promptlab.results.store import RESUME_NAME
 from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
 from promptlab.runs.parts import Parts
 from promptlab.saved.card import CardError, TrainingCard
-from promptlab.saved.save import save_run
+from promptlab.saved.save import save_run, save_run_card, training_of
 from promptlab.support.random_streams import stream_seed
+from promptlab.support.signatures import signature_of
 from promptlab.training.fit import FitReport, fit
 
 log = logging.getLogger(__name__)
-RESUME_NAME = "resume.ckpt"
-"""State of an interrupted fit; private to the run, deleted when what was learned is written."""
 
 
 def encode_images(parts: Parts, bank: FeatureBank) -> None:
@@ -44,7 +47,7 @@ def fit_or_take_over(
     settings = parts.settings
     options = dict(settings.trainer)
     if settings.logger is not None:
-        options["logger"] = settings.logger.make()
+        options["logger"] = _logger(settings.logger, folder)
     with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
         torch.default_generator.manual_seed(stream_seed(settings.seed, "global"))
         report = fit(
@@ -65,6 +68,20 @@ def fit_or_take_over(
         )
     _keep(folder, learner, parts, identity)
     return report
+
+
+def _logger(choice: Choice, folder: Path) -> Any:
+    """The logger, writing into the run's folder unless it is told another."""
+    own = {"save_dir": str(folder)} if "save_dir" in signature_of(choice.kind) else {}
+    return choice.make(**{name: value for name, value in own.items() if choice.arguments.get(name) is None})
+
+
+def describe(learner: PromptLearner, folder: Path, result: Result) -> None:
+    """Write the card of what was learned, with the scores that it has now."""
+    try:
+        save_run_card(learner, folder, training_of(result))
+    except CardError as error:
+        log.info("%s can't be read by load_learner: %s", folder, error)
 
 
 def _keep(folder: Path, learner: PromptLearner, parts: Parts, identity: Fit) -> None:

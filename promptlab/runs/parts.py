@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.settings import ConfigError, Settings, Views
 from promptlab.data.items import Dataset, Items
+from promptlab.data.readers.tested import with_test
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.offers import Offers
@@ -15,7 +17,6 @@ from promptlab.runs import session
 from promptlab.support.errors import DatasetError
 from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
-from promptlab.support.typed_json import PlainError, to_plain
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Parts:
 
     Args:
         settings: what the run is.
+        dataset: what it trains on.
+        targets: the other datasets that it scores, as they are scored.
         clip: the frozen backbone.
         task: what trains and what is scored.
         known: the task's classes that the learner is built over, as indices into ``task.class_names``.
@@ -34,6 +37,8 @@ class Parts:
     """
 
     settings: Settings
+    dataset: Dataset
+    targets: tuple[Dataset, ...]
     clip: FrozenCLIP
     task: Task
     known: tuple[int, ...]
@@ -60,9 +65,9 @@ def open_parts(settings: Settings) -> Parts:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
     """
-    _require_writable(settings)
     dataset = session.dataset(settings.dataset)
-    task = _task(settings, dataset)
+    targets = _targets(settings)
+    task = _task(settings, dataset, targets)
     given = isinstance(dataset.train.source, FeatureRows)
     if given and settings.views == "online":
         raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
@@ -70,13 +75,12 @@ def open_parts(settings: Settings) -> Parts:
     for evaluation in task.evaluations:
         if not len(evaluation.items):
             raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")
-    known = tuple(
-        label
-        for label in range(len(task.class_names))
-        if task.has_images[label] or settings.learner_facts.uses_new_names
-    )
+    all_known = settings.learner_facts.uses_new_names or not any(task.has_images)
+    known = tuple(label for label in range(len(task.class_names)) if task.has_images[label] or all_known)
     return Parts(
         settings=settings,
+        dataset=dataset,
+        targets=targets,
         clip=session.backbone(settings.backbone),
         task=task,
         known=known,
@@ -87,23 +91,17 @@ def open_parts(settings: Settings) -> Parts:
     )
 
 
-def _require_writable(settings: Settings) -> None:
-    """Refuse settings that a Result couldn't hold, before anything is trained for it.
-
-    Raises:
-        ConfigError: naming the value.
-    """
-    try:
-        to_plain(settings.as_document())
-    except PlainError as error:
-        raise ConfigError(f"these settings can't be kept in a Result: {error}") from error
+def _targets(settings: Settings) -> tuple[Dataset, ...]:
+    """The datasets that are scored besides, whole where nobody but a draw says what is tested."""
+    opened = (session.dataset(target) for target in settings.targets or ())
+    return tuple(with_test(target, "all") if target.drawn else target for target in opened)
 
 
-def _task(settings: Settings, dataset: Dataset) -> Task:
+def _task(settings: Settings, dataset: Dataset, targets: Sequence[Dataset]) -> Task:
     also = {}
     wanted = signature_of(settings.protocol.kind).get("targets")
     if settings.targets is not None or (wanted is not None and wanted.default is wanted.empty):
-        also["targets"] = [session.dataset(target) for target in settings.targets or ()]
+        also["targets"] = targets
     task: Task = settings.protocol.make(dataset, shots=settings.shots, seed=settings.seed, val=settings.val, **also)
     return task
 
@@ -115,7 +113,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
         ConfigError: naming what chooses.
     """
     chooser = "select=val" if settings.select == "val" else settings.learner_facts.chooser
-    if chooser is None:
+    if chooser is None or not len(task.train):
         return
     if task.val is None:
         if settings.val == "none":
@@ -164,12 +162,25 @@ def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationS
 
 
 def require_scorable(learner: PromptLearner, parts: Parts) -> None:
-    """Refuse a run before training if none of its evaluations could be scored.
+    """Refuse a run before training if it has nothing to train on, or none of its evaluations could be scored.
 
     Raises:
+        DatasetError: if the learner trains, and there are no training images.
         ConfigError: with the reason.
     """
+    trains, source = bool(learner.fit_plan()), parts.dataset
+    if trains and not len(parts.train):
+        raise _nothing_to_train_on(source)
+    if not trains and not parts.task.evaluations:
+        raise DatasetError(f"{source.name} has no test images, and {parts.settings.learner.label} trains nothing")
     bound = [bind(learner, parts.known, evaluation) for evaluation in parts.task.evaluations]
     reasons = [reason for reason in bound if isinstance(reason, str)]
-    if len(reasons) == len(bound):
+    if bound and len(reasons) == len(bound):
         raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")
+
+
+def _nothing_to_train_on(dataset: Dataset) -> DatasetError:
+    return DatasetError(
+        f"{dataset.name} has no training images, all of its {len(dataset.test)} are test images: learner=zero_shot "
+        "scores them without training; or train on another dataset, with this one among protocol.targets"
+    )

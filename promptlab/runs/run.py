@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,25 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.schema import SeenUnseenCurve
-from promptlab.results.store import RESULT_NAME, UNFINISHED_NAME, lock, run_dir, write_result
+from promptlab.results.store import (
+    RESUME_NAME,
+    UNFINISHED_NAME,
+    failure_kept,
+    lock,
+    run_dir,
+    write_result,
+)
 from promptlab.runs import session
 from promptlab.runs.calibrate import Bias, choose_bias
 from promptlab.runs.document import PHASES, continued_document, new_document
-from promptlab.runs.earlier import Earlier, find_earlier
+from promptlab.runs.earlier import Earlier, clear_earlier, find_earlier
 from promptlab.runs.facts import Fit, Target, fit_of, targets_of
-from promptlab.runs.fit import RESUME_NAME, encode_images, fit_or_take_over
+from promptlab.runs.fit import describe, encode_images, fit_or_take_over
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable
 from promptlab.runs.score import Scored, score, seen_unseen_curve
 from promptlab.support.clock import Clock
+from promptlab.support.files import sweep_leftovers
+from promptlab.support.typed_json import to_plain
 from promptlab.training.fit import FitReport
 
 
@@ -32,16 +42,20 @@ class Outcome:
     fresh: bool
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) -> Outcome:
     """Open, fit, score, write; or find that all of it is finished.
 
     Args:
         settings: what to run.
+        opened: told of the run's parts once they are open, before anything is trained.
 
     Raises:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
+        PlainError: for a value that a Result can't hold, such as ``ckpt_every_s=inf``.
+        ResultError: if there is a Result of this fit that is damaged or of a newer promptlab; it stays as it is.
     """
+    to_plain(settings.as_document())  # what the Result couldn't hold is named before anything is done
     clock = Clock(PHASES)
     with clock.phase("load"):
         parts = open_parts(settings)
@@ -49,13 +63,19 @@ def run(settings: Settings) -> Outcome:
         targets = targets_of(parts, fit)
         task = parts.task
         folder = run_dir(settings.results, task.dataset, task.protocol, settings.learner.label, fit.id)
+    if opened is not None:
+        opened(parts)
     bias = choose_bias(settings, parts.task, lambda other: run(other).result)
     work = _Work(parts, session.feature_bank(), fit, targets, bias, folder, clock)
+    sweep_leftovers(folder)
     if not settings.force and (found := work.finished()) is not None:
         return found
     learner = build_learner(parts)
     require_scorable(learner, parts)
-    with lock(folder):  # the same fit may be at work in another process: what it did isn't done again
+    with (
+        lock(folder),
+        failure_kept(folder),
+    ):  # the same fit may be at work in another process: what it did isn't done again
         return work.finish(learner)
 
 
@@ -74,15 +94,19 @@ class _Work:
     def finished(self) -> Outcome | None:
         """What an earlier run left, if nothing of it is missing."""
         earlier = find_earlier(self.folder, self.targets, self.bias)
-        return Outcome(earlier.result, self.folder, fresh=False) if earlier is not None and earlier.complete else None
+        if earlier is None or not (earlier.complete and earlier.has_card):
+            return None
+        return Outcome(earlier.result, self.folder, fresh=False)
 
     def finish(self, learner: PromptLearner) -> Outcome:
         """Fit, score and write what isn't there yet."""
-        if self.parts.settings.force:  # a kill must not leave an old Result beside newer tensors
-            for name in (RESULT_NAME, UNFINISHED_NAME, RESUME_NAME):
-                (self.folder / name).unlink(missing_ok=True)
-        earlier = find_earlier(self.folder, self.targets, self.bias)
+        if self.parts.settings.force:
+            clear_earlier(self.folder)
+        earlier = find_earlier(self.folder, self.targets, self.bias, mend=True)
         if earlier is not None and earlier.complete:
+            if not earlier.has_card:
+                assert earlier.learned is not None
+                describe(learner.load_learned(earlier.learned), self.folder, earlier.result)
             return Outcome(earlier.result, self.folder, fresh=False)
         with self.clock.phase("features"):
             encode_images(self.parts, self.bank)
@@ -92,6 +116,7 @@ class _Work:
             scored = self._score(learner, report, earlier)
             curve = seen_unseen_curve(self.parts.task, scored, self.bias)
         result = self._document(learner, report, earlier, scored, curve)
+        describe(learner, self.folder, result)
         write_result(self.folder, result)
         (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
         return Outcome(result, self.folder, fresh=True)

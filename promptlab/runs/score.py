@@ -23,6 +23,7 @@ from promptlab.results.statistics import harmonic_mean
 from promptlab.runs.baseline import zero_shot_scores
 from promptlab.runs.calibrate import Bias
 from promptlab.runs.facts import Target
+from promptlab.support.words import printable
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def score(
             top_ids=ids.numpy().astype(np.int32),
             top_probabilities=probabilities.numpy(),
             image_ids=pack_content_ids(evaluation.items.content_ids()),
+            files=tuple(printable(evaluation.items.source.describe(int(i))) for i in evaluation.items.indices),
         )
         write_predictions(folder, predictions)
     result = EvaluationResult(

@@ -1,16 +1,23 @@
-"""The one process-wide cache: backbones, datasets and the feature bank, kept between the runs of a sweep."""
+"""The one process-wide cache: backbones, datasets and the feature bank, kept between the runs of a sweep.
+
+What was made of files is made anew once one of them has changed.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections import OrderedDict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.settings import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
+from promptlab.support import reads
+from promptlab.support.files import sweep_leftovers
 from promptlab.support.paths import cache_dir
 from promptlab.support.typed_json import PlainError, to_plain
 
@@ -23,20 +30,23 @@ class _Kept:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._made: OrderedDict[tuple[Any, str], Any] = OrderedDict()
+        self._made: OrderedDict[tuple[Any, str], tuple[Any, dict[str, reads.State]]] = OrderedDict()
 
     def of(self, choice: Choice) -> Any:
-        """What a choice makes, made once; one with arguments that are no plain values is made anew each time."""
+        """What a choice makes, once while its files stay as they are; each time anew if its arguments aren't plain."""
         try:
-            key = choice.kind, json.dumps(to_plain(choice.as_node()), sort_keys=True)
+            key = choice.kind, json.dumps([os.getcwd(), to_plain(choice.as_node())], sort_keys=True)
         except PlainError:
             return choice.make()
-        if key not in self._made:
-            self._made[key] = choice.make()
+        if key not in self._made or not reads.unchanged(self._made[key][1]):
+            self._made.pop(key, None)
+            with reads.recorded() as files:
+                made = choice.make()
+            self._made[key] = made, files
         self._made.move_to_end(key)
         while len(self._made) > self._most:
             self._made.popitem(last=False)
-        return self._made[key]
+        return self._made[key][0]
 
 
 _backbones, _datasets = _Kept(BACKBONES), _Kept(DATASETS)
@@ -61,4 +71,6 @@ def feature_bank() -> FeatureBank:
 
 @lru_cache(1)
 def _bank(folder: str) -> FeatureBank:
+    for place in (Path(folder), Path(folder, "zero_shot")):
+        sweep_leftovers(place)
     return FeatureBank()

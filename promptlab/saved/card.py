@@ -1,4 +1,4 @@
-"""``card.json``: what makes a saved learner whole again besides its tensors, as plain JSON."""
+"""``card.json``: what makes a saved learner whole again besides its tensors, as plain JSON with a checksum."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.errors import PromptlabError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 from promptlab.support.version import __version__
 
 CARD_NAME = "card.json"
 LEARNED_NAME = "learned.safetensors"
-FORMAT = 1
+FORMAT = 2
+"""Format 2 has a checksum; format 1 had none and is else the same."""
 
 
 class CardError(PromptlabError, ValueError):
     """A saved learner that can't be read or written; the message says what was expected and what was found."""
+
+
+class NewerCardError(CardError):
+    """A card of a newer promptlab, which this one can't read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,27 +116,32 @@ class Card:
 
     def to_json(self) -> str:
         """The card as text."""
-        return render(to_plain(self)) + "\n"
+        document = to_plain(self)
+        assert isinstance(document, dict)
+        return render(sealed(document)) + "\n"
 
 
 def read_card(path: Path) -> Card:
     """Read a card and check every field.
 
     Raises:
-        CardError: if it is damaged, not promptlab's, or of another format.
+        CardError: if it is damaged or was edited, is not promptlab's, or of a newer format.
     """
+    refuse_pointer(path, CardError)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # a ValueError for bytes that aren't UTF-8, too
         raise CardError(f"{path} can't be read as JSON ({error}); the file may be damaged") from error
     if not isinstance(document, dict) or not {"format", "promptlab", "learner"} <= document.keys():
         raise CardError(f"{path} is no card of promptlab: a JSON object with format, promptlab and learner is expected")
-    if document["format"] != FORMAT or isinstance(document["format"], bool):
-        raise CardError(
-            f"{path}: this promptlab ({__version__}) reads cards of format {FORMAT}, this one has format "
-            f"{document['format']!r}, written by promptlab {document['promptlab']}"
+    found = document["format"]
+    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= FORMAT:
+        kind = NewerCardError if type(found) is int and found > FORMAT else CardError
+        raise kind(
+            f"{path}: this promptlab ({__version__}) reads cards of formats 1 to {FORMAT}, this one has format "
+            f"{found!r}, written by promptlab {document['promptlab']}"
         )
     try:
-        return from_plain(Card, document)
-    except PlainError as error:
+        return from_plain(Card, {**unsealed(document, required=found > 1), "format": FORMAT})
+    except (PlainError, DamageError) as error:
         raise CardError(f"{path}: {error}") from error

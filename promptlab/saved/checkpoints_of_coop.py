@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from promptlab.clip.weights.checkpoints import CheckpointError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import first_line
 
 _FOLDER = "prompt_learner"
@@ -91,6 +92,7 @@ def _file(path: Path) -> Path:
 
 
 def _load(file: Path) -> Any:
+    refuse_pointer(file, CheckpointError)
     try:
         named = get_unsafe_globals_in_checkpoint(file)
     except ValueError:  # not a zip archive: torch before 1.6

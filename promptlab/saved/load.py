@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import huggingface_hub
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -24,7 +25,10 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
+from promptlab.support.checksums import DamageError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.signatures import path_of
+from promptlab.support.tensor_files import check
 from promptlab.support.words import first_line
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -32,17 +36,24 @@ L = TypeVar("L", bound=PromptLearner)
 
 
 def load_learner(
-    source: str | Path, clip: FrozenCLIP | None = None, *, learner: type[PromptLearner] | None = None
+    source: str | Path,
+    clip: FrozenCLIP | None = None,
+    *,
+    learner: type[PromptLearner] | None = None,
+    device: str | torch.device | None = None,
 ) -> PromptLearner:
     """Bring back a learner that was saved, in eval mode.
 
     Args:
         source: a folder that ``save_pretrained`` or a run wrote, or the id of a repository with such files on the
             Hugging Face hub (``"organisation/name"``).
-        clip: the backbone it was trained on; None loads the one that the card names, on the CPU.
+        clip: the backbone it was trained on; None loads the one that the card names.
         learner: the class, needed for learners that aren't promptlab's: classes of others aren't imported from a card.
+        device: where that backbone and the learner go, ``"cuda"`` for example; the CPU if None. With ``clip``, whose
+            device it is then, it is left out.
 
     Raises:
+        ValueError: for a device that isn't there, or one besides ``clip``.
         FileNotFoundError: if there is no such folder, neither here nor on the hub.
         CardError: if files are missing or damaged, of another format or version of the learner, or don't fit each
             other or the backbone; the message says what was expected and what was found.
@@ -50,14 +61,16 @@ def load_learner(
     Example:
         >>> learner = load_learner("results/demo_shapes/base_to_new/coop/0123456789abcdef")  # doctest: +SKIP
     """
+    if clip is not None and device is not None:
+        raise ValueError(f"device={device}: the learner is where its backbone is, and clip is on {clip.device}")
     folder = _folder(source)
     card = read_card(folder / CARD_NAME)
     try:
-        tensors = _read_learned(folder / LEARNED_NAME, card)
+        tensors = read_learned(folder / LEARNED_NAME, card)
         kind = _kind(card, learner)
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
-        clip = _backbone(card) if clip is None else clip
+        clip = _backbone(card, device or "cpu") if clip is None else clip
         _require_backbone(card, clip)
         return made(kind, clip, card.class_names, arguments, tensors)
     except CardError as error:
@@ -77,11 +90,39 @@ def made(
         CardError: if they don't fit each other.
     """
     try:
-        return kind(clip, class_names, **arguments).load_learned(tensors).eval()
+        return kind(clip, class_names, **arguments).load_learned(tensors).to(clip.device).eval()
     except (TypeError, ValueError) as error:
         raise CardError(str(error)) from error
     except (AttributeError, RuntimeError) as error:  # what values of other kinds run into
         raise CardError(f"its arguments don't make a {kind.__name__} ({type(error).__name__}: {error})") from error
+
+
+def read_learned(path: Path, card: Card | None) -> Mapping[str, Tensor]:
+    """What was learned, if the file is as it was written.
+
+    Args:
+        path: the file of tensors.
+        card: the one beside it, whose hash must be the file's; None where there is none, and the file's own checksum,
+            which those of earlier versions lack, has to do.
+
+    Raises:
+        CardError: if it is damaged or belongs to another card.
+    """
+    refuse_pointer(path, CardError)
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if card is not None and found != card.learned_sha256:
+        raise CardError(
+            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
+            f"found {found[:16]}..."
+        )
+    try:
+        header = check(data)
+        if card is None and header.metadata is not None and not header.sealed:
+            raise DamageError("it has no checksum: it was changed after it was written")
+        return load(data)
+    except (SafetensorError, DamageError) as error:
+        raise CardError(f"{path.name} can't be used ({error})") from error
 
 
 def _folder(source: str | Path) -> Path:
@@ -104,20 +145,6 @@ def _folder(source: str | Path) -> Path:
     return folder
 
 
-def _read_learned(path: Path, card: Card) -> Mapping[str, Tensor]:
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != card.learned_sha256:
-        raise CardError(
-            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
-            f"found {found[:16]}..."
-        )
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise CardError(f"{path.name} is no safetensors file ({error})") from error
-
-
 def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner]:
     """The card's class: promptlab's own by its path, another's if the caller gives it."""
     if learner is not None:
@@ -132,7 +159,7 @@ def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner
     return kind
 
 
-def _backbone(card: Card) -> FrozenCLIP:
+def _backbone(card: Card, device: str | torch.device) -> FrozenCLIP:
     """The backbone that a card names."""
     facts = card.backbone
     if facts.source is None:
@@ -146,7 +173,7 @@ def _backbone(card: Card) -> FrozenCLIP:
             f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
             f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
         )
-    return load_clip(**source, precision=precision)
+    return load_clip(**source, precision=precision, device=device)
 
 
 def _require_backbone(card: Card, clip: FrozenCLIP) -> None:

@@ -23,8 +23,9 @@ from promptlab.saved.card import (
     TrainingCard,
 )
 from promptlab.saved.load import made
-from promptlab.support.files import open_atomic
+from promptlab.support.files import open_atomic, sweep_leftovers
 from promptlab.support.signatures import path_of
+from promptlab.support.tensor_files import pack
 
 _Files = dict[str, bytes]
 
@@ -61,10 +62,11 @@ def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result |
             f"the result is of backbone {result.backbone} ({result.fit.backbone_fingerprint}), the learner has "
             f"{learner.clip.name} ({learner.clip.fingerprint})"
         )
-    files = _files(learner, None if result is None else _training_of(result), RESULT_NAME if result else None)
+    files = _files(learner, None if result is None else training_of(result), RESULT_NAME if result else None)
     _rehearse(learner)
     if result is not None:
         files[RESULT_NAME] = result.to_json().encode()
+    sweep_leftovers(Path(folder))
     _write(Path(folder), files)
     return Path(folder)
 
@@ -84,9 +86,39 @@ def save_run(learner: PromptLearner, folder: Path, training: TrainingCard) -> No
     _write(folder, files)
 
 
+def save_run_card(learner: PromptLearner, folder: Path, training: TrainingCard) -> None:
+    """Write the card of a run anew, beside the tensors that are there.
+
+    Raises:
+        CardError: if a hyper-parameter has no place in a card.
+    """
+    card = _card(learner, (folder / LEARNED_NAME).read_bytes(), training, RESULT_NAME)
+    _write(folder, {CARD_NAME: card.to_json().encode()})
+
+
+def training_of(result: Result) -> TrainingCard:
+    """What a Result says of its learner, for a card."""
+    return TrainingCard(
+        dataset=result.dataset,
+        protocol=result.protocol,
+        shots=result.shots,
+        seed=result.seed,
+        views=result.views,
+        train_images=result.train_images,
+        fit_id=result.fit_id,
+        top1={name: None if of.metrics is None else of.metrics.top1 for name, of in result.evaluations.items()},
+        harmonic=None if result.harmonic is None else result.harmonic.learner,
+    )
+
+
 def _files(learner: PromptLearner, training: TrainingCard | None, result: str | None) -> _Files:
-    clip, learned = learner.clip, _learned(learner)
-    card = Card(
+    learned = _learned(learner)
+    return {LEARNED_NAME: learned, CARD_NAME: _card(learner, learned, training, result).to_json().encode()}
+
+
+def _card(learner: PromptLearner, learned: bytes, training: TrainingCard | None, result: str | None) -> Card:
+    clip = learner.clip
+    return Card(
         learner=path_of(type(learner)),
         learner_version=learner.version,
         arguments=arguments_to_json(learner),
@@ -103,12 +135,11 @@ def _files(learner: PromptLearner, training: TrainingCard | None, result: str | 
         training=training,
         result=result,
     )
-    return {LEARNED_NAME: learned, CARD_NAME: card.to_json().encode()}
 
 
 def _learned(learner: PromptLearner) -> bytes:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in learner.learned_tensors().items()}
-    return save(tensors)
+    return pack(save, tensors, {})
 
 
 def _write(folder: Path, files: _Files) -> None:
@@ -118,20 +149,6 @@ def _write(folder: Path, files: _Files) -> None:
             file = stack.enter_context(open_atomic(folder / name))
             file.write(data)
             file.flush()
-
-
-def _training_of(result: Result) -> TrainingCard:
-    return TrainingCard(
-        dataset=result.dataset,
-        protocol=result.protocol,
-        shots=result.shots,
-        seed=result.seed,
-        views=result.views,
-        train_images=result.train_images,
-        fit_id=result.fit_id,
-        top1={name: None if of.metrics is None else of.metrics.top1 for name, of in result.evaluations.items()},
-        harmonic=None if result.harmonic is None else result.harmonic.learner,
-    )
 
 
 def _rehearse(learner: PromptLearner) -> None:

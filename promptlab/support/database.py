@@ -1,21 +1,24 @@
 """The embedded database under the feature store: opening it, keeping it whole, and telling people when it can't be.
 
 SQLite in write-ahead mode: a transaction is there or not there after SIGKILL, many processes read while one writes.
-Every use opens its own connection, so nothing is carried across threads or forks.
+Every use opens its own connection, so nothing is carried across threads or forks. Each holds a lock file that many can
+hold at once, and moving a damaged database aside one that nobody else holds: renamed under an open connection, the old
+file's connections would write into the new one's log.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from promptlab.support.errors import PromptlabError
+from promptlab.support.files import set_aside
+from promptlab.support.locks import sharing
 
 log = logging.getLogger(__name__)
 
@@ -84,30 +87,24 @@ class Database:
             raise CacheError(f"the feature cache {self.path} can't be read: {error}. {_ADVICE}") from error
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], begin: str | None) -> T:
-        inode = _inode(self.path)
         try:
-            with self._connect() as connection:
-                if begin is None:
-                    return work(connection)
-                connection.execute(begin)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._used():
+                inode = _inode(self.path)  # of this very file: nobody moves it meanwhile
                 try:
-                    result = work(connection)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                    with self._connect() as connection:
+                        return _transaction(connection, work, begin)
+                except sqlite3.DatabaseError as error:
+                    if _code(error) in _DAMAGED:
+                        raise _DamagedFileError(str(error), inode) from error
                     raise
-                return result
         except sqlite3.DatabaseError as error:
-            if _code(error) in _DAMAGED:
-                raise _DamagedFileError(str(error), inode) from error
             raise CacheError(f"the feature cache {self.path} can't be used: {error}. {_ADVICE}") from error
         except OSError as error:
             raise CacheError(f"the feature cache {self.path} can't be used: {error}. {_ADVICE}") from error
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -122,16 +119,19 @@ class Database:
             connection.execute("PRAGMA synchronous = NORMAL")
             yield connection
 
+    def _used(self, *, alone: bool = False) -> AbstractContextManager[None]:
+        """Hold the database, together with other users or alone."""
+        return sharing(self.path.with_name(f"{self.path.name}.lock"), alone=alone)
+
     def _move_aside(self, error: _DamagedFileError) -> None:
-        if _inode(self.path) != error.inode:
-            return  # another process was faster
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-        log.warning("the feature cache %s is damaged (%s): moved to %s, starting afresh", self.path, error, aside)
-        for suffix in ("-wal", "-shm"):
-            side = self.path.with_name(self.path.name + suffix)
-            if side.exists():
-                side.replace(aside.with_name(aside.name + suffix))
-        self.path.replace(aside)
+        with self._used(alone=True):
+            if _inode(self.path) != error.inode:
+                return  # another process was faster
+            aside = set_aside(self.path, error, "the feature cache starts afresh")
+            for suffix in ("-wal", "-shm"):
+                side = self.path.with_name(self.path.name + suffix)
+                if side.exists():
+                    side.replace(aside.with_name(aside.name + suffix))
 
 
 _ADVICE = "Set PROMPTLAB_CACHE to a folder on a local disk that you can write to, with space left."
@@ -141,6 +141,21 @@ class _DamagedFileError(Exception):
     def __init__(self, message: str, inode: int | None) -> None:
         super().__init__(message)
         self.inode = inode
+
+
+def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], begin: str | None) -> T:
+    """Run ``work`` between ``begin`` and a commit; without ``begin`` in no transaction."""
+    if begin is None:
+        return work(connection)
+    connection.execute(begin)
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
 from typing import Any
 
 _PATHS = {
@@ -16,6 +21,7 @@ _PATHS = {
     "promptlab.data.benchmarks.text_lists": "promptlab.data.benchmarks",
     "promptlab.data.feature_files": "promptlab.data",
     "promptlab.data.huggingface": "promptlab.data",
+    "promptlab.data.images": "promptlab.data",
     "promptlab.data.own_folder": "promptlab.data",
     "promptlab.data.own_lists": "promptlab.data",
     "promptlab.data.readers.read_coop_split": "promptlab.data.read_coop_split",
@@ -55,3 +61,29 @@ def moved(package: str, getter: Callable[[str], Any], homes: Mapping[str, str]) 
         return getattr(import_module(home), renamed or name)
 
     return find
+
+
+class _MovedModules(MetaPathFinder, Loader):
+    """Imports modules of earlier versions as what offers their names now; asked after everything that is there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return spec_from_loader(fullname, self) if fullname in _PATHS else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        home = _PATHS[module.__name__]
+        warnings.warn(f"what {module.__name__} held is now in {home}", DeprecationWarning, stacklevel=2)
+
+        def find(name: str) -> Any:
+            if name.startswith("__"):  # the import machinery's questions are about this module
+                raise AttributeError(name)
+            return getattr(import_module(home), name)
+
+        module.__dict__["__getattr__"] = find
+
+
+def find_moved_modules() -> None:
+    """Let modules of earlier versions be imported, with a warning; safe to repeat."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules())

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import socket
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
+
+log = logging.getLogger(__name__)
+
+_OWNER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[^.]+\.tmp$")
+_DAY_SECONDS = 86400.0
 
 
 @contextmanager
@@ -32,7 +43,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    prefix = f".{path.name}.{_host()}-{os.getpid()}."  # says whose it is: see sweep_leftovers
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")
     os.close(handle)
     try:
         yield Path(name)
@@ -72,21 +84,73 @@ def write_text_atomic(path: str | Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
-def text_lines(path: str | Path) -> list[str]:
-    r"""The lines of a text file in UTF-8 that are not blank, stripped.
+def sweep_leftovers(folder: Path) -> None:
+    """Delete the temporary files of writers that were killed.
 
-    Raises:
-        OSError: if it can't be read.
-        UnicodeDecodeError: if it is no text.
+    Those are a process's of this machine that has ended, and any that are older than a day.
+
+    Args:
+        folder: where they lie; folders inside it are left alone, and it need not exist.
 
     Example:
         >>> folder = tempfile.TemporaryDirectory()
-        >>> notes = Path(folder.name, "names.txt")
-        >>> write_text_atomic(notes, "cat\n\n dog \n")
-        >>> text_lines(notes)
-        ['cat', 'dog']
+        >>> left = Path(folder.name, f".result.json.{_host()}-999999999.abcdefgh.tmp")
+        >>> left.touch()
+        >>> sweep_leftovers(Path(folder.name))
+        >>> left.exists()
+        False
     """
-    return [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    for path in folder.glob(".*.tmp"):
+        owner = _OWNER.search(path.name)
+        with suppress(OSError):
+            dead = owner is not None and owner[1] == _host() and not _is_alive(int(owner[2]))
+            if dead or time.time() - path.stat().st_mtime > _DAY_SECONDS:
+                path.unlink()
+                log.info("deleted %s, which a killed process left", path)
+
+
+def set_aside(path: Path, why: object, then: str) -> Path:
+    """Give a file that can't be used another name beside its own, and say so; nothing is lost.
+
+    Args:
+        path: the file, or a folder that stands in its place.
+        why: what is wrong with it.
+        then: what happens now, in words.
+
+    Returns:
+        Its new path, ``NAME.damaged-TIME-PROCESS``.
+
+    Example:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> notes = Path(folder.name, "notes.txt")
+        >>> write_text_atomic(notes, "torn")
+        >>> set_aside(notes, "it is torn", "starting afresh").name.startswith("notes.txt.damaged-")
+        True
+    """
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    path.replace(aside)
+    reason = str(why).removeprefix(f"{path}: ")
+    log.warning("%s is damaged, or can't be used (%s): kept as %s, %s", path, reason, aside.name, then)
+    return aside
+
+
+@cache
+def _host() -> str:
+    """This machine, or the container on it, within which a process's number means one process: 8 digits."""
+    name = socket.gethostname()
+    with suppress(OSError):
+        name += os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32(name.encode()):08x}"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _usual_mode() -> int:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from promptlab.support.errors import PromptlabError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, which doesn't let open files be renamed either
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -51,6 +57,66 @@ def lock_file(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def sharing(path: Path, *, alone: bool = False) -> Iterator[None]:
+    """Hold a lock file together with others, or alone once they have let go.
+
+    Where the system or the disk has no such locks, or the file can't be made, nobody is held off.
+
+    Args:
+        path: the file; it is made and stays.
+        alone: wait until nobody else holds it, and keep others waiting.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with sharing(Path(folder.name, "lock")), sharing(Path(folder.name, "lock")):
+        ...     pass
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        yield
+        return
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def taking(paths: Iterable[Path], enough: Callable[[list[Path]], bool]) -> Iterator[list[Path]]:
+    """Hold those of several lock files that nobody else holds, until there are enough; waits for none.
+
+    Where the disk has no locks, all count as free.
+
+    Args:
+        paths: the files, in the order of trying; they are made, in a folder that is there, and stay.
+        enough: told what is held, whether that will do.
+
+    Yields:
+        What is held, perhaps nothing.
+    """
+    held: list[Path] = []
+    with ExitStack() as stack:
+        for path in paths:
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+                stack.callback(lock.release)
+            except Timeout:
+                continue
+            except (OSError, NotImplementedError):
+                log.debug("no lock on %s", path)
+            held.append(path)
+            if enough(held):
+                break
+        yield held
 
 
 def _acquired(lock: FileLock, path: Path, wait: bool) -> bool:

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from promptlab.support.errors import PromptlabError
+from promptlab.support.words import shown
 
 T = TypeVar("T")
 _SCALARS = frozenset({bool, int, float, str, type(None)})
@@ -36,7 +37,8 @@ def to_plain(value: object, path: str = "") -> Plain:
         path: where the value stands, for messages.
 
     Raises:
-        PlainError: for NaN and infinities, keys that aren't str, and every other type (paths, arrays, sets, ...).
+        PlainError: for NaN and infinities, keys that aren't str, text that is no Unicode, and every other type (paths,
+            arrays, sets, ...).
     """
     if value is None or isinstance(value, bool):
         return value
@@ -47,6 +49,10 @@ def to_plain(value: object, path: str = "") -> Plain:
             raise PlainError(f"{_at(path)}: {value} is not a finite number")
         return float(value) + 0.0  # -0.0 equals 0.0, so both are written as 0.0
     if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise PlainError(f"{_at(path)}: {value!a} holds bytes that are no text in UTF-8") from None
         return str(value)
     if isinstance(value, list | tuple):
         return [to_plain(item, f"{path}[{position}]") for position, item in enumerate(value)]
@@ -87,7 +93,8 @@ def render(value: Plain, indent: str = "") -> str:
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         rows = [deeper + render(item, deeper) for item in value]
         return "[\n" + ",\n".join(rows) + f"\n{indent}]"
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # bytes of a file's name that are no UTF-8, as \udcXX
 
 
 def _read(kind: Any, value: object, path: str) -> object:
@@ -178,8 +185,7 @@ def _fields(kind: type) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any
 
 def _expect(fits: bool, wanted: str, value: object, path: str) -> None:
     if not fits:
-        shown = repr(value)
-        raise PlainError(f"{_at(path)}: expected {wanted}, got {shown if len(shown) <= 60 else shown[:57] + '...'}")
+        raise PlainError(f"{_at(path)}: expected {wanted}, got {shown(value)}")
 
 
 def _key(key: object, path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 NAMES_IN_A_SENTENCE = 5
@@ -38,8 +39,36 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
     return [*lines[:most], *more]
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number with its noun.
+
+    Args:
+        number: how many.
+        one: the noun of a single one.
+        more: of several, where it isn't the single one's with an s.
+
+    Example:
+        >>> counted(1, "image"), counted(1200, "image"), counted(0, "class", "classes")
+        ('1 image', '1,200 images', '0 classes')
+    """
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
+def bare(word: str) -> str:
+    """A word's letters and digits alone, in small letters: what stays when names are typed from memory.
+
+    Example:
+        >>> bare("ViT-B/16"), bare("vit_b16")
+        ('vitb16', 'vitb16')
+    """
+    return "".join(character for character in word.casefold() if character.isalnum())
+
+
 def closest(word: str, allowed: Iterable[str], most: int = 1) -> list[str]:
     """Those of the allowed words that somebody may have meant, the closest first; none if none is close.
+
+    Words of the same letters come first, whatever their case and signs; then those that look alike; then those that
+    hold the word.
 
     Args:
         word: what was given.
@@ -47,10 +76,17 @@ def closest(word: str, allowed: Iterable[str], most: int = 1) -> list[str]:
         most: how many to return.
 
     Example:
-        >>> closest("eurosat", ["eurosat_rgb", "dtd"])
-        ['eurosat_rgb']
+        >>> closest("eurosat", ["eurosat_rgb", "dtd"]), closest("ViT-B/16", ["vit_l14", "vit_b16"])
+        (['eurosat_rgb'], ['vit_b16'])
+        >>> closest("pets", ["oxford_pets", "dtd"])
+        ['oxford_pets']
     """
-    return difflib.get_close_matches(word, list(allowed), n=most)
+    words, own = list(allowed), bare(word)
+    alike = [other for other in words if bare(other) == own and own]
+    lower = {other.casefold(): other for other in reversed(words)}
+    close = [lower[found] for found in difflib.get_close_matches(word.casefold(), lower, n=most)]
+    holding = [other for other in words if len(own) > 2 and own in bare(other)]
+    return list(dict.fromkeys([*alike, *close, *holding]))[:most]
 
 
 def suggest(word: str, allowed: Iterable[str]) -> str:
@@ -68,6 +104,20 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def printable(text: str) -> str:
+    r"""A text that every UTF-8 file and terminal takes: bytes of a file's name that are no UTF-8 are spelled out.
+
+    Example:
+        >>> printable("M\udcfcll")
+        'M\\xfcll'
+    """
+    return re.sub("[\ud800-\udfff]", lambda found: _spelled_out(ord(found[0])), text)
+
+
+def _spelled_out(code: int) -> str:
+    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
 def first_line(error: Exception) -> str:
     r"""An error's type and the first line of its message.
 
@@ -76,3 +126,21 @@ def first_line(error: Exception) -> str:
         'ValueError: shape (3,) is wrong'
     """
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value as Python writes it, cut short.
+
+    Args:
+        value: anything.
+        most: characters that are shown.
+
+    Example:
+        >>> shown("a" * 100, most=10)
+        "'aaaaaa..."
+    """
+    try:
+        written = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        written = f"a {type(value).__name__} of {value.__sizeof__():,} bytes"
+    return written if len(written) <= most else f"{written[: most - 3]}..."

@@ -12,19 +12,23 @@ from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from promptlab.config.trainer import check_options
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.learners.base.stages import ClosedFormStage, GradientStage
+from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
 from promptlab.results.schema import EpochRecord
+from promptlab.training.curve_log import CurveLog
 from promptlab.training.identity import Identity, identity_of
 from promptlab.training.module import StageModule
-from promptlab.training.options import TRAINER_DEFAULTS, checked_options, length_of
+from promptlab.training.options import last_step, trainer_arguments
 from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
 from promptlab.training.stage_data import StageData, Views
 
+log = logging.getLogger(__name__)
 Selection = Literal["last", "val"]
 
 
@@ -37,12 +41,14 @@ class FitReport:
         selection: which epoch's parameters were kept, in words.
         earlier_seconds: spent by interrupted runs that this one went on from.
         cut_short: in words, each stage that the trainer's options ended early.
+        notes: what else a reader of the scores should know, in words.
     """
 
     curve: tuple[EpochRecord, ...]
     selection: str
     earlier_seconds: float = 0.0
     cut_short: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -75,7 +81,8 @@ def fit(
         crop_scale: smallest and largest share of an image in a random view; the learner's ``crop_scale`` if None.
         select: keep the ``last`` epoch, or the best on ``val`` (the earliest of equals).
         seed: order of the items and draws of views follow from it.
-        trainer: options for ``lightning.Trainer`` (callbacks, logger, max_time, precision, ...).
+        trainer: options for ``lightning.Trainer`` (callbacks, logger, max_time, precision, ...); which are taken, and
+            what stands in place of the others, is in :mod:`promptlab.config.trainer`.
         checkpoint: file that an interrupted fit goes on from, to equal bits.
         ckpt_every_s: at most one checkpoint in so many seconds, at the end of an epoch.
         discard_checkpoint: delete that file when the fit is done; a caller that has to write down first what was
@@ -97,7 +104,7 @@ def fit(
         >>> len(learner.keys) == len(picks)  # a row of the cache per image
         True
     """
-    options = checked_options(trainer)
+    options = check_options(trainer or {}, device=learner.clip.device.type)
     _check(select, val, views)
     scale = crop_scale or learner.crop_scale
     data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
@@ -106,12 +113,14 @@ def fit(
         return FitReport((), "nothing is trained")
     for stage in plan:
         data.require(stage, select)
+    notes = tuple(note for stage in plan if (note := _next_to_nothing(stage)) is not None)
+    for note in notes:
+        log.warning(note)
     path = None if checkpoint is None else Path(checkpoint)
     identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
-    resume = Resume(path, ckpt_every_s, identity)
+    resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()
+    resume.take_up(learner, plan)
     progress = resume.progress
-    if resume.tensors is not None:
-        learner.take_shapes({name.removeprefix("learner."): saved for name, saved in resume.tensors.items()})
     try:
         for index, stage in list(enumerate(plan))[progress.stage :]:
             progress.stage = index
@@ -121,7 +130,7 @@ def fit(
                 continue
             loader, encode = data.batches(stage)
             score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
-            module = StageModule(learner, stage, loader, resume, encode=encode, score=score)
+            module = StageModule(learner, stage, loader, resume, curve_log, encode=encode, score=score)
             _run(module, stage, options, resume)
             progress.curve += module.curve
             progress.kept.append(module.best_epoch)
@@ -132,7 +141,7 @@ def fit(
         resume.done()
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
-    return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short))
+    return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short), notes)
 
 
 def _check(select: Selection, val: Items | None, views: Views) -> None:
@@ -145,25 +154,35 @@ def _check(select: Selection, val: Items | None, views: Views) -> None:
         raise ValueError(f"views={views!r}: a number >= 0 or 'online' is needed")
 
 
+def _next_to_nothing(stage: Stage) -> str | None:
+    """What to say of a stage that ends while it is warming up, and so learns next to nothing."""
+    if not isinstance(stage, GradientStage):
+        return None
+    optim = stage.optim
+    if optim.steps is not None or optim.epochs > optim.warmup_epochs or optim.warmup_lr >= optim.lr:
+        return None
+    whole = "its only epoch is" if optim.epochs == 1 else f"its {optim.epochs} epochs are all"
+    return (
+        f"stage {stage.name} learns next to nothing: {whole} warm-up, at a learning rate of {optim.warmup_lr:g}, not "
+        f"{optim.lr:g} (optim.warmup_epochs={optim.warmup_epochs}): give it more epochs, or warmup_epochs=0"
+    )
+
+
 def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:
     """Run one gradient stage, and note it if the trainer's options ended it early."""
     device = module.learner.clip.device
-    place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
-    if device.type == "cuda":
-        place = {"accelerator": "gpu", "devices": [device.index or 0]}
-    own: dict[str, Any] = {**TRAINER_DEFAULTS, **place, **options}
-    if own.pop("enable_progress_bar", True):
-        own["callbacks"] = [*own.get("callbacks", ()), EpochBar(f"{type(module.learner).__name__} {stage.name}")]
-    own["max_epochs"], module.steps = length_of(stage.optim, options)
-    own["max_steps"] = -1  # Lightning's own way to end after some steps can't be resumed at the end of an epoch
-    with _quiet_lightning(), module.watching():
-        trainer = lightning.Trainer(**own, enable_progress_bar=False)
+    bar = EpochBar(f"{type(module.learner).__name__} {stage.name}")
+    module.steps = last_step(stage.optim, options)
+    with _quiet_lightning(), _own_switches(), module.watching():
         try:
+            trainer = lightning.Trainer(**trainer_arguments(options, stage.optim, device, bar))
             trainer.fit(module, train_dataloaders=module.loader, ckpt_path=resume.take(), weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C; callers of a library expect the interrupt itself
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
+        except MisconfigurationException as error:  # what only the data tells, such as a share of too few batches
+            raise ValueError(f"stage {stage.name!r} can't run with the trainer's options: {error}") from error
         finally:
             module.learner.to(device)  # Lightning takes its module back to the CPU
     epochs = sum(record.stage == stage.name for record in (*resume.progress.curve, *module.curve))
@@ -189,3 +208,16 @@ def _quiet_lightning() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+@contextmanager
+def _own_switches() -> Iterator[None]:
+    """What options set for the whole process (``deterministic``, ``benchmark``) ends with the block."""
+    strict = torch.get_deterministic_debug_mode()
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(strict)
+        cudnn.benchmark, cudnn.deterministic = before

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from promptlab.config.trainer import telling
 from promptlab.data.items import Items
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import GradientStage, Stage
-from promptlab.training.options import telling
 from promptlab.training.stage_data import StageData
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")

@@ -14,6 +14,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Batch, GradientStage
 from promptlab.results.schema import EpochRecord
 from promptlab.training.average import EpochAverage, copy_values
+from promptlab.training.curve_log import CurveLog
 from promptlab.training.loaders import EpochLoader
 from promptlab.training.resume import KEY, Resume
 
@@ -26,6 +27,7 @@ class StageModule(lightning.LightningModule):
         stage: its gradient stage.
         loader: the batches.
         resume: keeps the state at the ends of epochs.
+        curve_log: hands the curve to the trainer's loggers.
         encode: turns a batch's images into what the learner needs; None where the batches hold that already.
         score: on validation images, asked after each epoch; the parameters of the epoch with the largest are kept.
 
@@ -41,6 +43,7 @@ class StageModule(lightning.LightningModule):
         stage: GradientStage,
         loader: EpochLoader,
         resume: Resume,
+        curve_log: CurveLog,
         *,
         encode: Callable[[Tensor], Tensor] | None = None,
         score: Callable[[], float] | None = None,
@@ -52,6 +55,7 @@ class StageModule(lightning.LightningModule):
         self.steps: int | None = None
         self.loader = loader
         self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
+        self._curve_log = curve_log
         self._groups = stage.all_groups()
         self._average = EpochAverage(stage.parameters, stage.epoch_weights) if stage.epoch_weights else None
         self._best: tuple[float, list[Tensor]] | None = None
@@ -78,6 +82,7 @@ class StageModule(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """End at once if an interrupted fit had taken its last step."""
+        self._write_curve()
         self._stop_if_done()
 
     def on_train_epoch_start(self) -> None:
@@ -144,6 +149,7 @@ class StageModule(lightning.LightningModule):
                 val_loss=-score if by_loss and score is not None else None,
             )
         )
+        self._write_curve()
         self._resume.keep(self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -174,6 +180,9 @@ class StageModule(lightning.LightningModule):
             self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
             self.best_epoch = self.current_epoch
         return score
+
+    def _write_curve(self) -> None:
+        self._curve_log.write(self.trainer.loggers, [*self._resume.progress.curve, *self.curve])
 
     def _stop_if_done(self) -> None:
         if self.steps is not None and self.trainer.global_step >= self.steps:

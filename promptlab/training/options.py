@@ -1,51 +1,57 @@
-"""Options of ``lightning.Trainer``: what a fit sets, what it refuses, and what changes nothing but what is shown."""
+"""What Lightning's trainer is made with: the caller's options, what a fit sets itself, and how long a stage is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import lightning
+import torch
 
 from promptlab.learners.base.optim import Optim
 
-TRAINER_DEFAULTS: dict[str, Any] = {
+_OWN: dict[str, Any] = {
     "logger": False,
     "enable_checkpointing": False,
     "enable_model_summary": False,
+    "enable_autolog_hparams": False,
     "num_sanity_val_steps": 0,
+    "max_steps": -1,  # Lightning's own way to end after some steps can't be resumed at the end of an epoch
 }
-TRAINER_DETAILS = (
-    "enable_progress_bar",
-    "enable_model_summary",
-    "enable_checkpointing",
-    "default_root_dir",
-    "log_every_n_steps",
-    "logger",
-    "profiler",
-)
-"""Options that change nothing but what is shown: no part of what a fit is."""
 
 
-def telling(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a fit's numbers may follow from."""
-    return {name: value for name, value in options.items() if name not in TRAINER_DETAILS}
+def trainer_arguments(options: Mapping[str, Any], optim: Optim, device: torch.device, bar: Any) -> dict[str, Any]:
+    """Every argument of ``lightning.Trainer`` for a stage: what isn't said, Lightning would read from PL_TRAINER_....
 
-
-def checked_options(trainer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options, if a fit can be run with them.
-
-    Raises:
-        ValueError: for an option that isn't the caller's to set.
+    Args:
+        options: what the caller set, as :func:`promptlab.config.trainer.check_options` gives it.
+        optim: of the stage.
+        device: the backbone's.
+        bar: the callback that shows progress.
     """
-    options = dict(trainer or {})
-    if "max_epochs" in options or "min_epochs" in options:
-        raise ValueError("epochs belong to the learner (optim.epochs): its schedule depends on them")
-    if str(options.get("precision")).endswith("-true") and options["precision"] != "32-true":
-        raise ValueError(f"precision={options['precision']!r}: learned vectors stay fp32; set the backbone's precision")
-    return options
+    defaults = {name: parameter.default for name, parameter in inspect.signature(lightning.Trainer).parameters.items()}
+    place: dict[str, Any] = {"accelerator": device.type, "devices": 1}
+    if device.type == "cuda":
+        place = {"accelerator": "gpu", "devices": [device.index or 0]}
+    shown = [bar] if options.get("enable_progress_bar", True) else []
+    more = {
+        "callbacks": [*_listed(options.get("callbacks")), *shown],
+        "enable_progress_bar": False,
+        "max_epochs": -1 if optim.steps is not None else optim.epochs,
+        "max_steps": -1,
+    }
+    return {**defaults, **_OWN, **options, **place, **more}
 
 
-def length_of(optim: Optim, options: Mapping[str, Any]) -> tuple[int, int | None]:
-    """How many epochs a stage has (-1 if it counts steps), and after how many steps it ends, if after any."""
+def last_step(optim: Optim, options: Mapping[str, Any]) -> int | None:
+    """After how many steps a stage ends, if after any."""
     limits = [optim.steps, options.get("max_steps", -1)]
-    steps = [limit for limit in limits if limit is not None and limit >= 0]
-    return -1 if optim.steps is not None else optim.epochs, min(steps, default=None)
+    return min((limit for limit in limits if limit is not None and limit >= 0), default=None)
+
+
+def _listed(callbacks: Any) -> Sequence[Any]:
+    """Callbacks, which may be one alone."""
+    if callbacks is None:
+        return []
+    return callbacks if isinstance(callbacks, list | tuple) else [callbacks]

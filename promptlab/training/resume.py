@@ -2,14 +2,16 @@
 
 The file is Lightning's checkpoint of the stage that runs (learned tensors, optimiser, epoch) with the learning curve so
 far. Random streams and learning rates are functions of seed, stage and epoch, so nothing else is needed for equal bits.
-It is private to one fit and deleted when that is done.
+It is private to one fit and deleted when that is done. It carries a checksum; one that is damaged, or that the fit
+can't go on from, is kept under another name, and the fit starts again.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,14 @@ import lightning
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Stage
 from promptlab.results.schema import EpochRecord
-from promptlab.support.files import open_atomic
+from promptlab.support.archives import check_archive, seal_archive
+from promptlab.support.checksums import DamageError
+from promptlab.support.files import set_aside, write_bytes_atomic
 from promptlab.training.identity import Identity
+from promptlab.training.misfit import misfit
 
 log = logging.getLogger(__name__)
 KEY = "promptlab"
@@ -47,12 +54,13 @@ class Progress:
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a state so that a crash leaves the old one or the new one."""
+    """Writes a state with its checksum, so that a crash leaves the old one or the new one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a state to a path."""
-        with open_atomic(path) as file:
-            torch.save(checkpoint, file)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_bytes_atomic(path, seal_archive(buffer.getvalue()))
 
 
 class Resume:
@@ -69,8 +77,24 @@ class Resume:
         self.progress = Progress()
         self.tensors: Mapping[str, torch.Tensor] | None = None
         self._started = self._written = time.monotonic()
-        if path is not None and path.exists():
-            self._read(path)
+
+    def take_up(self, learner: PromptLearner, plan: Sequence[Stage]) -> None:
+        """Read the file, if it is of this fit; what can't be gone on from is kept under another name.
+
+        Args:
+            learner: before its fit; parts that a closed form filled get the shapes that they had.
+            plan: its stages.
+        """
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            self._read(self.path, learner, plan)
+        except Exception as error:  # a torn or foreign file: torch raises many kinds
+            self.progress, self.tensors = Progress(), None
+            set_aside(self.path, error, "the fit starts again")
+            return
+        if self.tensors is not None:
+            learner.take_shapes({name.removeprefix("learner."): saved for name, saved in self.tensors.items()})
 
     def take(self) -> Path | None:
         """The file, for the stage that goes on from it; None for every later one."""
@@ -90,7 +114,7 @@ class Resume:
         progress = asdict(self.progress)
         progress["curve"] += [asdict(record) for record in stage_curve]
         progress["seconds"] += time.monotonic() - self._started
-        return {**self.identity.noted(), "progress": progress}
+        return {**self.identity.noted(), "sealed": True, "progress": progress}
 
     def done(self) -> None:
         """Delete the file: the fit is finished."""
@@ -102,15 +126,18 @@ class Resume:
         if self.path is not None and self.path.exists():
             log.warning("the same fit goes on from its last checkpoint, %s", self.path)
 
-    def _read(self, path: Path) -> None:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            own = state[KEY]
-            if not self.identity.owns(own, state["state_dict"]):
-                log.warning("%s belongs to another fit and is not used", path)
-                return
-            curve = [EpochRecord(**record) for record in own["progress"].pop("curve")]
-            self.progress = Progress(curve=curve, **own["progress"])
-            self.tensors = state["state_dict"]
-        except Exception as error:  # a torn or foreign file: torch raises many kinds
-            log.warning("%s can't be read, the fit starts again: %s", path, error)
+    def _read(self, path: Path, learner: PromptLearner, plan: Sequence[Stage]) -> None:
+        data = path.read_bytes()
+        sealed = check_archive(data)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        own = state[KEY]
+        if own.get("sealed") and not sealed:
+            raise DamageError("it was changed after it was written")
+        if not self.identity.owns(own, state["state_dict"]):
+            log.warning("%s belongs to another fit and is not used", path)
+            return
+        if (problem := misfit(state, own, learner, plan)) is not None:
+            raise DamageError(problem)
+        curve = [EpochRecord(**record) for record in own["progress"].pop("curve")]
+        self.progress = Progress(curve=curve, **own["progress"])
+        self.tensors = state["state_dict"]

@@ -88,7 +88,7 @@ def test_what_can_not_be_made_is_said(arguments, message, capsys):
     assert (status, message in err, len(err.splitlines())) == (2, True, 1)
 
 
-def test_a_plug_ins_package_is_found_beside_its_configuration(tmp_path):
+def test_a_plug_in_is_found_in_the_working_folder_and_beside_its_configuration(tmp_path):
     (tmp_path / "a" / "mine").mkdir(parents=True)
     (tmp_path / "a" / "mine" / "__init__.py").touch()
     (tmp_path / "b" / "conf").mkdir(parents=True)
@@ -97,4 +97,12 @@ def test_a_plug_ins_package_is_found_beside_its_configuration(tmp_path):
         ["learner=mine", f"--config-dir={tmp_path}/a/mine/conf", "--config-dir", f"{tmp_path}/b/conf"]
     )
     _plugins.find_plugins(["-cd", f"{tmp_path}/a/mine/conf"])
-    assert sys.path == [*before, str(tmp_path / "a")]
+    assert sys.path == [*before, *(str(tmp_path / place) for place in ("", "b", "a"))]
+
+
+def test_a_learner_in_a_file_of_the_working_folder_runs(capsys):
+    Path("mine_to_check.py").write_text("from promptlab import ZeroShot\n\n\nclass Mine(ZeroShot):\n    pass\n")
+    Path("settings/learner").mkdir(parents=True)
+    Path("settings/learner/mine.yaml").write_text("name: mine\n_target_: mine_to_check.Mine\n")
+    assert main(["learner=mine", "--config-dir", "settings", "protocol=few_shot", "views=0", "shots=1"]) == 0
+    assert "mine" in capsys.readouterr().out

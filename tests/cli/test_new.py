@@ -45,7 +45,7 @@ def test_a_new_learner_passes_as_it_stands(folder, capsys, monkeypatch):
     assert f"promptlab {' '.join(flags)}\n" in shown
     monkeypatch.chdir(home)
     assert main(checked) == 0
-    assert "11 of 11 passed" in capsys.readouterr().out
+    assert "14 of 14 passed" in capsys.readouterr().out
     assert main([*flags, "shots=1", "views=0", "trainer.enable_progress_bar=false"]) == 0
     assert "tilted_prompts" in capsys.readouterr().out
     assert (home / "results" / "demo_shapes" / "base_to_new" / "tilted_prompts").is_dir()

@@ -146,12 +146,16 @@ def test_wordnet_ids_say_which_classes_of_the_test_sets_are_imagenets(tmp_path):
 
 @pytest.mark.parametrize("name", TEST_ONLY)
 def test_there_is_nothing_to_train_on_in_a_test_set(name, tmp_path):
-    from promptlab.protocols import few_shot
+    """Zero-shot scores it, over all its classes; a learner that trains is refused (tests/runs)."""
+    from promptlab.protocols import few_shot, generalized_zero_shot
 
     getattr(miniatures, name)(tmp_path)
     data = opened(name, tmp_path)
+    task = few_shot(data, shots=1, seed=1)
+    assert (len(task.train), any(task.has_images), task.evaluations[0].items) == (0, False, data.test)
+    assert f"{name} has test images alone: nothing trains" in task.notes
     with pytest.raises(DatasetError, match=f"{name} has no training images"):
-        few_shot(data, shots=1, seed=1)
+        generalized_zero_shot(data, shots=1, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -473,3 +477,63 @@ def test_sun_lists_may_lie_in_the_folder_that_their_archive_makes(tmp_path, fold
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / "sun397" / name).rename(tmp_path / folder / name)
     assert opened("sun397", tmp_path).split_hash == expected.split_hash
+
+
+# images that lie elsewhere than they should
+
+
+def displaced(mini, place):
+    """A miniature whose images or root are one folder off, and the root to read it with."""
+    name, root = mini
+    folder = next(folder for folder in node(name, root)["folders"] if (root / folder).is_dir())
+    images, home = root / folder, root / folder.split("/")[0]
+    if place == "root too high":
+        shutil.move(root, root.with_name("data"))
+        root.mkdir()
+        shutil.move(root.with_name("data"), root / "benchmarks")
+    elif place == "root too low":
+        return home
+    elif place == "a folder between":
+        if images == home:
+            pytest.skip("its images are its folder")
+        (home / "release-1.0").mkdir()
+        shutil.move(images, home / "release-1.0" / images.relative_to(home))
+    else:
+        shutil.move(images, root / "moving")
+        images.mkdir(parents=True)
+        shutil.move(root / "moving", images / images.name)
+    return root
+
+
+@pytest.mark.parametrize("place", ["its own name", "root too high", "root too low", "a folder between"])
+def test_images_one_folder_off_are_found_and_said(mini, place):
+    """The same images under the same labels, wherever the archive was unpacked."""
+    name, root = mini
+    before = opened(name, root)
+    if name == "imagenetv2" and place == "root too low":
+        pytest.skip("its names lie in ImageNet's folder")
+    found = opened(name, displaced(mini, place))
+    assert found.class_names == before.class_names
+    assert [rows(items) for items in (found.train, found.val, found.test)] == [
+        rows(items) for items in (before.train, before.val, before.test)
+    ]
+    found.test.source.check(found.test.indices)
+    assert place == "root too low" or any("its images were found at" in note for note in found.notes)
+
+
+def test_images_in_two_places_are_not_guessed(tmp_path):
+    for copy in ("one", "two"):
+        miniatures.dtd(tmp_path / copy)
+    with pytest.raises(DatasetError, match=rf"They belong at {tmp_path}/dtd/images.*; {tmp_path} holds one, two"):
+        opened("dtd", tmp_path)
+
+
+def test_a_class_without_images_is_named_with_what_lies_there(tmp_path):
+    miniatures.dtd(tmp_path)
+    images = tmp_path / "dtd" / "images"
+    (images / "dotted-and-more").mkdir()
+    shutil.move(images / "banded", images / "dotted-and-more" / "banded")
+    with pytest.raises(
+        DatasetError, match=r"a class's folder holds no images: .*/dotted-and-more holds banded\. Folders of"
+    ):
+        opened("dtd", tmp_path)

@@ -119,6 +119,12 @@ def test_unknown_words_are_named_once(caplog):
     assert "words: helicopter, herbaceous, vegetation" in caplog.text
 
 
+def test_of_many_unknown_words_ten_are_named(caplog):
+    _, tokenizer, _ = load_demo_clip()
+    tokenizer.warn_of_unknown_words([f"helicopter{number:02d}" for number in range(30)])
+    assert caplog.messages[-1].endswith("helicopter08, helicopter09 and 20 more")
+
+
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all"])
 def test_damaged_weights_are_named(tmp_path, content):
     path = tmp_path / "weights.safetensors"

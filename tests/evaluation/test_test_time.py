@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from promptlab.evaluation.evaluate import evaluate, logits_of, predict
+from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.predict import predict
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import training_transform
 from promptlab.support.random_streams import view_stream

@@ -137,7 +137,7 @@ def test_many_threads_may_make_the_database_at_once(tmp_path):
 def test_work_on_the_database_does_not_hold_it_open(tmp_path):
     database = Database(tmp_path / "features.sqlite")
     database.writing(lambda connection: None)
-    assert [path.name for path in tmp_path.iterdir()] == ["features.sqlite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features.sqlite", "features.sqlite.lock"]
 
 
 @pytest.mark.parametrize("work", [list_collections, clear, lambda: prune(keep_bytes=0)])

@@ -50,7 +50,11 @@ def make_metrics(top1):
         per_class_accuracy=(top1, None),
         per_class_images=(100, 0),
         reliability=Reliability(
-            edges=(0.0, 0.5, 1.0), count=(0, 100), mean_confidence=(None, 0.75), accuracy=(None, top1), ece=0.1
+            edges=(0.0, 0.5, 1.0),
+            count=(0, 100),
+            mean_confidence=(None, 0.75),
+            accuracy=(None, top1),
+            ece=abs(0.75 - top1),
         ),
     )
 

@@ -64,17 +64,17 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["list", "learner"], "no list 'learner'"),
         (["shotz=4"], "unknown key shotz, did you mean shots?; allowed are backbone, dataset"),
         (["data.rot=x"], "unknown key data.rot, did you mean root?"),
-        (["shots=many"], "shots=many: a number from 1, or 'all'"),
+        (["shots=many"], "shots='many': a whole number from 1"),
         (["shots=0"], "shots=0"),
         (["views=-1"], "views=-1"),
-        (["seed=a"], "seed=a: integer is needed"),
-        (["val=some"], "val=some: allowed are few, full, none"),
-        (["select=best"], "select=best: allowed are last, val"),
+        (["seed=a"], "seed='a': a whole number from 0"),
+        (["val=some"], "val='some': one of few, full, none is needed"),
+        (["select=best"], "select='best': one of last, val is needed"),
         (["select=val", "val=none"], "select=val needs validation images"),
         (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are clip_adapter, cocoop, coop"),
         (["dataset=eurosatt"], "did you mean eurosat?"),
         (["learner.n_ctxx=4"], "unknown key learner.n_ctxx, did you mean n_ctx?"),
-        (["learner.optim.lr=fast"], "learner.optim.lr='fast': float is needed"),
+        (["learner.optim.lr=fast"], "learner.optim.lr='fast': a number above 0 and up to 1,000 is needed"),
         (["backbone.precission=fp16"], "did you mean precision?"),
         (["trainer.max_tme=1"], "did you mean max_time?"),
         (["trainer.max_epochs=3"], "epochs belong to the learner"),
@@ -84,12 +84,12 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["learner=ship", "learner.has_images=[true,false]"], "learner.has_images is given by the run itself"),
         (["learner.name=null"], "a name for the results folder"),
         (["learner.optim=5"], "learner.optim=5: Optim or null is needed"),
-        (["learner.optim.epochs=0"], "optim.epochs=0: at least 1"),
+        (["learner.optim.epochs=0"], "learner.optim.epochs=0: a whole number from 1"),
         (["learner=zero_shot", "learner.templates=5"], "learner.templates=5"),
         (["seed=1,2"], "seed has several values: add -m"),
-        (["-m", "seed=1,x"], "seed=x"),
+        (["-m", "seed=1,x"], "seed='x'"),
         (["seed=1,2", "learner=coop,coopp", "-m"], "unknown learner coopp"),
-        (["-m", "seed=1,2", "trainer.devices=2"], "trainer.devices must be 1 in a sweep"),
+        (["-m", "seed=1,2", "trainer.devices=2"], "trainer.devices=2: one fit trains on one device"),
         (["learner._target_=promptlab.training.Optim"], "a PromptLearner is needed"),
     ],
 )
@@ -158,7 +158,7 @@ def test_the_cache_is_listed_pruned_and_cleared(capsys, tmp_path, monkeypatch):
     assert "dropped 0 features" in run_main(capsys, "cache", "prune", "--older-than-days", "1")[1]
     (tmp_path / "zero_shot").mkdir()
     (tmp_path / "zero_shot" / "0.json").write_text("{}")
-    assert "zero-shot scores of 1 evaluations" in run_main(capsys, "cache", "list")[1]
+    assert "zero-shot scores of 1 evaluation" in run_main(capsys, "cache", "list")[1]
     assert "dropped 384 features of 1" in run_main(capsys, "cache", "clear")[1]
     assert "nothing is kept" in run_main(capsys, "cache", "list")[1]
     assert not list((tmp_path / "zero_shot").iterdir())

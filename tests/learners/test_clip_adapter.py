@@ -75,10 +75,10 @@ def test_other_names_share_the_trained_adapter(clip):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"ratio": 1.2}, r"ratio=1.2: a share from 0 \(zero-shot\) to 1"),
-        ({"reduction": 0}, "reduction=0: a whole number from 1 to D=48"),
+        ({"ratio": 1.2}, r"ratio=1.2\): a number from 0 to 1 is needed"),
+        ({"reduction": 0}, r"reduction=0\): a whole number from 1 to 65,536"),
         ({"reduction": 49}, "reduction=49"),
-        ({"template": "a photo"}, "has no {}"),
+        ({"template": "a photo"}, "exactly one {}"),
     ],
 )
 def test_bad_arguments_are_named(clip, arguments, message):

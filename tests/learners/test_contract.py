@@ -5,19 +5,32 @@ import inspect
 import pytest
 
 import promptlab.learners
-from promptlab.learners import PromptLearner
+from promptlab.learners import Optim, PromptLearner
+from promptlab.learners.base.contract import require_same
+from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.contract import LearnerContract
+from tests.helpers import toys
 from tests.helpers.learners import LEARNERS
 
-TESTS = [name for name in vars(LearnerContract) if name.startswith("test_")]
+IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
+TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
+
+
+def contract_of(learner, arguments):
+    return type("Contract", (LearnerContract,), {"learner": learner, "arguments": arguments})()
 
 
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("case", LEARNERS)
 def test_the_contract_is_kept(case, test):
-    learner, arguments = LEARNERS[case]
-    contract = type("Contract", (LearnerContract,), {"learner": learner, "arguments": arguments})
-    getattr(contract(), test)()
+    getattr(contract_of(*LEARNERS[case]), test)()
+
+
+def test_all_of_them_score_the_same_in_one_new_process():
+    cases = [*LEARNERS.values(), (toys.Averages, {"optim": Optim(epochs=4)}), (toys.MeanOfViews, {})]
+    saved = [contract_of(*case).saved() for case in cases]
+    for asked, answer in zip(saved, scores_in_new_process(saved), strict=True):
+        require_same(asked, answer)
 
 
 def test_every_learner_is_among_them():

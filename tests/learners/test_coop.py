@@ -107,9 +107,13 @@ def test_class_specific_contexts_stay_with_their_classes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"class_token_position": "begin"}, "allowed are end, middle, front"),
+        ({"class_token_position": "begin"}, "one of end, middle, front"),
         ({"n_ctx": 8, "ctx_init": "a photo of a"}, "ctx_init='a photo of a' has 4 tokens"),
-        ({"n_ctx": 0}, "at least one context vector"),
+        ({"n_ctx": 0}, r"n_ctx=0\): a whole number from 1"),
+        ({"n_ctx": 2, "ctx_init": "a photo of a"}, "n_ctx=2, but ctx_init='a photo of a' has more words"),
+        ({"ctx_init": " "}, "words to start from, without braces"),
+        ({"ctx_init": "a photo of a {}"}, "words to start from, without braces"),
+        ({"csc": "yes"}, "true or false"),
         ({"n_ctx": 90}, "class 'cat' has 94 tokens"),
     ],
 )

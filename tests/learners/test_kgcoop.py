@@ -90,9 +90,9 @@ def test_teachers_follow_their_classes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weight": -1.0}, r"weight=-1.0: a finite number >= 0"),
+        ({"weight": -1.0}, r"weight=-1.0\): a number from 0"),
         ({"weight": float("nan")}, "weight=nan"),
-        ({"template": "a photo"}, "no {} for the class name"),
+        ({"template": "a photo"}, "exactly one {} for the class name"),
         ({"n_ctx": 8}, "n_ctx=8, but ctx_init"),
     ],
 )

@@ -143,8 +143,8 @@ def test_what_can_not_be_solved_is_named(clip):
     [
         (NAMES[:1], {}, "one class, 'cat'"),
         (NAMES, {"c": 0.0}, "c=0.0"),
-        (NAMES, {"steps": 0}, "steps=0: at least 1"),
-        (NAMES, {"max_iter": 0}, "max_iter=0: at least 1"),
+        (NAMES, {"steps": 0}, r"steps=0\): a whole number from 1"),
+        (NAMES, {"max_iter": 0}, r"max_iter=0\): a whole number from 1"),
     ],
 )
 def test_bad_arguments_are_named(clip, names, arguments, message):

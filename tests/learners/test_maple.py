@@ -147,9 +147,9 @@ def test_the_scorer_computes_the_text_side_once(tiny):
     [
         ({}, "depth=9: from 1 to 2 layers can have prompts, as tiny has 3 text layers and 2 image layers"),
         ({"depth": 3}, "depth=3: from 1 to 2"),
-        ({"depth": 0}, "depth=0: from 1 to 2"),
-        ({"depth": 2, "n_ctx": 5}, "n_ctx=5, but ctx_init='a photo of a' has 4 tokens"),
-        ({"depth": 2, "n_ctx": 0}, "n_ctx=0: at least one"),
+        ({"depth": 0}, r"depth=0\): a whole number from 1"),
+        ({"depth": 2, "n_ctx": 5}, "n_ctx=5, but ctx_init='a photo of a' has 4 words"),
+        ({"depth": 2, "n_ctx": 0}, r"n_ctx=0\): a whole number from 1"),
         ({"depth": 2, "n_ctx": 1, "ctx_init": "electroencephalogram of"}, "n_ctx=1, but ctx_init='electroenceph"),
     ],
 )

@@ -307,8 +307,10 @@ class NeedsImages(CoOp):
         ({"has_images": [False] * 8}, "no class has images"),
         ({"has_images": [True]}, "1 entries for 8 classes"),
         ({"inner": NeedsImages}, "NeedsImages needs images"),
-        ({"prompt_generator": "flow"}, "allowed are vae, gan, vae_scratch_decoder"),
-        ({"n_synth": 0}, "at least 1"),
+        ({"prompt_generator": "flow"}, "one of vae, gan, vae_scratch_decoder"),
+        ({"n_synth": 0}, "a whole number from 1"),
+        ({"generator_width": 0}, "a whole number from 1"),
+        ({"encoder_width": 0}, "a whole number from 1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

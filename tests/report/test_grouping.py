@@ -124,13 +124,25 @@ def test_seeds_without_a_score_are_named():
 
 def test_other_test_items_are_never_averaged():
     runs = sweep()
-    other = make_evaluation("base", runs[0].fit_id, 0.9, items="other items")
-    runs[0] = replace(runs[0], evaluations={**runs[0].evaluations, "base": other})
+    other = make_evaluation("new", runs[0].fit_id, 0.9, items="other items")
+    runs[0] = replace(runs[0], evaluations={**runs[0].evaluations, "new": other})
     (row,) = summarise(runs)
-    assert row.scores["base"] is None
+    assert row.scores["new"] is None
     assert row.mean_of_seed_h is None
-    assert row.scores["new"].n == 3
+    assert row.scores["base"].n == 3
     assert "different test items" in row.notes[0]
+
+
+def test_other_data_of_the_same_name_is_another_row():
+    """Also of the same seed, where the newer one would stand for both."""
+    runs = [*sweep(), *sweep()]
+    for place in (3, 4, 5):
+        other = make_evaluation("base", runs[place].fit_id, 0.9, items="other items")
+        runs[place] = replace(runs[place], evaluations={**runs[place].evaluations, "base": other}, created="2027-01-01")
+    rows = summarise(runs)
+    assert sorted(row.scores["base"].mean for row in rows) == pytest.approx([0.7 + 0.2 / 3, 0.9])
+    assert [row.seeds for row in rows] == [SEEDS, SEEDS]
+    assert all(row.setting.startswith("data=") for row in rows)
 
 
 @given(st.permutations(range(12)))

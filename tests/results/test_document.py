@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 
 from promptlab.results.document import Result, ResultError, harmonic_of
 from promptlab.results.schema import EvaluationResult
+from promptlab.support.checksums import sealed, unsealed
 from promptlab.support.typed_json import PlainError, from_plain, render
 from tests.helpers.results import make_evaluation, make_fit, make_result
 
 
 def edited(edit):
-    """The example's document after ``edit``."""
-    document = json.loads(make_result().to_json())
+    """The example's document after ``edit``, with the checksum that it then has."""
+    document = unsealed(json.loads(make_result().to_json()))
     edit(document)
-    return json.dumps(document)
+    return json.dumps(sealed(document))
 
 
 def test_round_trip():
@@ -35,7 +36,8 @@ def test_a_result_without_the_optional_parts_comes_back_too():
 def test_the_text_is_json_for_people():
     text = make_result().to_json()
     document = json.loads(text)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
+    assert list(document)[-1] == "checksum"
     assert list(document)[:4] == ["schema_version", "created", "protocol", "dataset"]
     assert document["evaluations"]["base"]["metrics"]["top1"] == 0.8
     assert document["evaluations"]["base"]["metrics"]["per_class_accuracy"] == [0.8, None]
@@ -50,7 +52,11 @@ def test_the_text_is_json_for_people():
     [
         (lambda d: d.pop("seed"), "seed: missing"),
         (lambda d: d.pop("schema_version"), "schema_version: .* has 'missing'"),
-        (lambda d: d.update(schema_version=2), "schema_version: .* reads version 1, the file has 2"),
+        (
+            lambda d: d.update(schema_version=3),
+            "schema_version: .* reads up to version 2, the file has 3.*update promptlab",
+        ),
+        (lambda d: d.update(schema_version=0), "schema_version: a number from 1 to 2 is expected, the file has 0"),
         (lambda d: d.update(schema_version=True), "schema_version"),
         (lambda d: d.update(sneed=1), "sneed: unknown field"),
         (lambda d: d.update(seed="1"), "seed: expected a int, got '1'"),
@@ -104,7 +110,8 @@ def test_what_cant_be_written_exactly_is_refused(changes, message):
 
 def test_fields_with_a_default_may_be_missing():
     """So that a later promptlab can add fields and still read today's documents."""
-    assert from_plain(Result, json.loads(edited(lambda d: d.pop("schema_version")))).schema_version == 1
+    document = unsealed(json.loads(edited(lambda d: d.pop("schema_version"))))
+    assert from_plain(Result, document).schema_version == 2
 
 
 def test_marks_come_back_and_results_without_them_have_none():
@@ -163,6 +170,6 @@ def test_an_integer_is_a_float_but_a_bool_is_not():
     [({"prompts": "sha256:1"}, ("descriptions",)), ({"inner": {"prompts": "x"}}, ("descriptions",)), ({"a": 1}, ())],
 )
 def test_a_document_without_marks_gets_the_one_it_can_have(arguments, marks):
-    document = json.loads(make_result(fit=make_fit(learner_arguments=arguments)).to_json())
+    document = unsealed(json.loads(make_result(fit=make_fit(learner_arguments=arguments)).to_json()))
     del document["marks"]
-    assert Result.from_json(json.dumps(document)).marks == marks
+    assert Result.from_json(json.dumps({**document, "schema_version": 1})).marks == marks

@@ -118,8 +118,12 @@ def test_a_missing_file_is_named(tmp_path):
         ({"promptlab": "[]"}, "expected an object"),
         ({"promptlab": '{"schema_version": 1}'}, "evaluation: missing"),
         (
+            {"promptlab": '{"schema_version": 3, "evaluation": "a", "eval_id": "b", "class_names": []}'},
+            "schema_version: this promptlab reads versions 1 to 2, the file has 3",
+        ),
+        (
             {"promptlab": '{"schema_version": 2, "evaluation": "a", "eval_id": "b", "class_names": []}'},
-            "schema_version: expected 1, the file has 2",
+            "it has no checksum",
         ),
         (
             {"promptlab": '{"schema_version": 1, "evaluation": "a", "eval_id": "b", "class_names": ["x"]}'},
@@ -154,3 +158,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         write_predictions(tmp_path, make_predictions(3))
     assert same(read_predictions(path), make_predictions())
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_named_where_they_were_written(tmp_path):
+    named = replace(make_predictions(n=2), files=("cat/1.jpg", "Bär/ü.png"))
+    again = read_predictions(write_predictions(tmp_path, named))
+    assert again.files == named.files
+    first = again.rows()[0]
+    assert (first["file"], first["label"], first["content_id"]) == ("cat/1.jpg", "class 0", IDS[0])
+    assert first["predicted"] == again.class_names[again.top_ids[0, 0]]
+    assert [row["file"] for row in make_predictions(n=2).rows()] == [None, None]
+    assert repr(again).startswith("Predictions(new: 2 images, 7 classes, ")
+    with pytest.raises(ValueError, match="files must name all 2 images, got 1 names"):
+        replace(named, files=("cat/1.jpg",))

@@ -58,3 +58,37 @@ def test_a_write_that_fails_leaves_the_old_document(tmp_path, monkeypatch):
         write_result(tmp_path, make_result(seed=2))
     assert read_result(path) == make_result(seed=1)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_result_knows_its_folder_and_no_file_says_it(tmp_path):
+    path = write_result(tmp_path / "a", make_result())
+    (result,) = load_results(tmp_path)
+    assert result.folder == tmp_path / "a"
+    assert "folder" not in path.read_text()
+    assert result == make_result()
+    assert make_result().folder is None
+
+
+def test_rows_are_plain_values_of_every_evaluation(tmp_path):
+    write_result(tmp_path / "a", make_result({"base": 0.8, "new": None}, reasons={"new": "can't"}))
+    base, new = load_results(tmp_path).rows()
+    assert (base["evaluation"], base["top1"], base["zero_shot_top1"], base["reason"]) == ("base", 0.8, 0.5, None)
+    assert (new["evaluation"], new["top1"], new["ece"], new["reason"]) == ("new", None, None, "can't")
+    assert (base["learner.n_ctx"], base["learner.optimizer.lr"], base["folder"]) == (4, 0.002, str(tmp_path / "a"))
+    assert {type(value) for value in base.values()} <= {str, int, float, type(None)}
+
+
+def test_results_and_metrics_are_shown_as_tables():
+    result = make_result({"base": 0.8, "new": None}, reasons={"new": "can't"}, learner="a<b")
+    assert repr(result) == (
+        "Result(a<b on demo_shapes, base_to_new, demo, shots 16, views 16, seed 1: base 80.00, new –, H –)"
+    )
+    assert str(result).splitlines()[1:] == [
+        "            base    new      H",
+        "zero-shot  50.00  50.00  50.00",
+        "a<b        80.00      –      –",
+    ]
+    assert "<th>a&lt;b</th><td>80.00</td><td>–</td>" in result._repr_html_()
+    metrics = result.evaluations["base"].metrics
+    assert repr(metrics).startswith("Metrics(top1=0.8000, mean_class_accuracy=0.8000, ")
+    assert str(metrics).splitlines()[0] == "100 images, 2 classes; in percent"

@@ -18,10 +18,12 @@ from promptlab.data import read_json
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset
 from promptlab.learners import CoOp, Optim
+from promptlab.results.document import ResultError
 from promptlab.results.ids import items_digest
 from promptlab.results.predictions import read_predictions
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
+from promptlab.support.checksums import sealed, unsealed
 from promptlab.support.errors import DatasetError
 from tests.helpers.settings import settings_of
 
@@ -107,22 +109,26 @@ def test_where_and_how_fast_is_not_part_of_the_id():
     assert run(config("results=b", "backbone.text_memory_mb=64")).folder.name == first.folder.name
 
 
-def test_a_damaged_result_is_computed_again(caplog):
+def test_a_damaged_result_is_named_and_computed_again_on_request(caplog):
     first = run(config())
-    (first.folder / "result.json").write_text('{"schema_version": 1')
+    path = first.folder / "result.json"
+    path.write_text('{"schema_version": 1')
+    with pytest.raises(ResultError, match=r"result\.json: not valid JSON .*force=true computes it again"):
+        run(config())
+    assert path.read_text() == '{"schema_version": 1'
     with caplog.at_level(logging.WARNING):
-        assert run(config()).fresh
-    assert "can't be read" in caplog.text
-    assert read_result(first.folder / "result.json").fit_id == first.result.fit_id
+        assert run(config("force=true")).fresh
+    assert "kept as result.json.damaged-" in caplog.text
+    assert read_result(path).evaluations == first.result.evaluations
 
 
 def test_a_missing_evaluation_reuses_the_fit():
     first = run(config())
     path = first.folder / "result.json"
-    document = json.loads(path.read_text())
+    document = unsealed(json.loads(path.read_text()))
     del document["evaluations"]["new"]
     document["harmonic"] = None
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(sealed(document)))
     (first.folder / "predictions-new.safetensors").unlink()
     again = run(config())
     assert again.fresh
@@ -141,14 +147,14 @@ def test_a_missing_file_is_made_again(name):
     assert again.result.evaluations == first.result.evaluations
 
 
-def test_damaged_tensors_are_made_again(caplog):
+def test_damaged_tensors_are_named_and_made_again_on_request():
     first = run(config())
     path = first.folder / "learned.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:20])
-    with caplog.at_level(logging.WARNING):
-        assert run(config()).fresh
-    assert "can't be read" in caplog.text
+    with pytest.raises(ResultError, match=r"learned\.safetensors is damaged .*force=true"):
+        run(config())
+    assert run(config("force=true")).fresh
     assert path.read_bytes() == whole
 
 

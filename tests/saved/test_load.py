@@ -17,14 +17,15 @@ from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
 from promptlab.config.settings import Choice
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
-from promptlab.learners.base.contract import _train as train_a_little
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.short_fit import short_fit as train_a_little
 from promptlab.learners.contract import LearnerContract
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
 from promptlab.saved.arguments import arguments_from_json, arguments_to_json
 from promptlab.saved.card import CardError
 from promptlab.support import files as atomic
+from promptlab.support.checksums import sealed, unsealed
 from tests.helpers.learners import LEARNERS
 from tests.helpers.models import tiny_clip
 from tests.helpers.settings import settings_of
@@ -54,8 +55,8 @@ def trained(learner):
 def edit(folder, **changes):
     """Change fields of a card; a field that becomes ``...`` is taken out."""
     path = folder / "card.json"
-    card = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({key: value for key, value in card.items() if value is not ...}))
+    card = {**unsealed(json.loads(path.read_text())), **changes}
+    path.write_text(json.dumps(sealed({key: value for key, value in card.items() if value is not ...})))
 
 
 CASES = {
@@ -170,7 +171,9 @@ class TestRuns:
         assert card["result"] == "result.json"
         result = outcome.result
         expected = {"dataset": "demo_shapes", "protocol": "base_to_new", "shots": 2, "seed": 1, "views": 0}
-        expected |= {"train_images": result.train_images, "fit_id": result.fit_id, "top1": None, "harmonic": None}
+        expected |= {"train_images": result.train_images, "fit_id": result.fit_id}
+        expected |= {"top1": {name: of.metrics.top1 for name, of in result.evaluations.items()}}
+        expected |= {"harmonic": result.harmonic.learner}
         assert card["training"] == expected
 
     def test_a_ships_folder_loads_with_its_inner_learner(self):
@@ -297,7 +300,7 @@ def test_a_learner_that_can_not_come_back_is_refused(clip, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"reads cards of format 1, this one has format 2, written by promptlab"),
+        ({"format": 3}, r"reads cards of formats 1 to 2, this one has format 3, written by promptlab"),
         ({"format": True}, "has format True"),
         ({"learner": ...}, "is no card of promptlab"),
         ({"class_names": ...}, "class_names: missing"),
@@ -307,13 +310,16 @@ def test_a_learner_that_can_not_come_back_is_refused(clip, tmp_path):
         ({"learner": "promptlab.learners.Coop"}, r"has no class 'promptlab\.learners\.Coop'"),
         ({"learner": "promptlab.training.Optim"}, "Optim is no learner"),
         ({"learner": "promptlab.clip.FrozenCLIP"}, "is no class of promptlab, and others are not imported"),
-        ({"arguments": {"ctx_init": 7}}, r"don't make a CoOp \(AttributeError"),
+        ({"arguments": {"ctx_init": 7}}, r"CoOp\(ctx_init=7\): words to start from"),
         ({"arguments": {"n_ctx": 10**13}}, "n_ctx|memory|alloc"),
         ({"class_names": ["red star"]}, r"ctx has shape \(5, 2, 128\), expected \(1, 2, 128\)"),
         ({"arguments": {"n_ctx": 3, "csc": True}}, r"expected \(5, 3, 128\)"),
         ({"arguments": {"n_ctxx": 3}}, "n_ctxx"),
         ({"arguments": {"clip": 3}}, "clip"),
-        ({"arguments": {"optim": {"_target_": "promptlab.training.Optim", "lr": -1}}}, "argument optim: optim.lr=-1"),
+        (
+            {"arguments": {"optim": {"_target_": "promptlab.training.Optim", "lr": -1}}},
+            r"argument optim: Optim\(lr=-1\)",
+        ),
         ({"arguments": {"optim": {"_target_": "promptlab.learners.CoOp"}}}, "neither a learner nor settings"),
         (
             {"arguments": {"inner": {"_target_": "promptlab.learners.CoOp", "_partial_": True, "_version_": 7}}},
@@ -491,3 +497,18 @@ def test_the_hub(clip, tmp_path, monkeypatch):
 def test_promptlab_offers_it():
     assert promptlab.load_learner is load_learner
     assert PromptLearner.save_pretrained.__doc__
+
+
+def test_a_device_is_the_backbones(clip, tmp_path):
+    saved = CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved")
+    assert load_learner(saved, device="cpu").ctx.device.type == "cpu"
+    with pytest.raises(ValueError, match=r"device=cuda: the learner is where its backbone is, and clip is on cpu"):
+        load_learner(saved, clip, device="cuda")
+    with pytest.raises(ValueError, match="device"):
+        load_learner(saved, device="nowhere")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(clip, tmp_path):
+    with pytest.raises(ValueError, match="cuda"):
+        load_learner(CoOp(clip, NAMES, n_ctx=2).save_pretrained(tmp_path / "saved"), device="cuda")

@@ -1,7 +1,10 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
+from promptlab.support import files
 from promptlab.support.files import open_atomic, replacing
 
 
@@ -32,3 +35,34 @@ def test_a_file_has_the_usual_permissions_though_it_was_moved_into_place(tmp_pat
         os.replace(other, temporary)
     assert (tmp_path / "state.bin").read_bytes() == b"whole"
     assert (tmp_path / "state.bin").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def left_by(process, folder, host=None):
+    """A temporary file as a process leaves it that is killed while it writes."""
+    path = folder / f".result.json.{host or files._host()}-{process}.abcdefgh.tmp"
+    path.touch()
+    return path
+
+
+def test_what_ended_processes_were_writing_is_swept_and_nothing_else(tmp_path):
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    dead, own = left_by(done.pid, tmp_path), left_by(os.getpid(), tmp_path)
+    elsewhere, old = left_by(1, tmp_path, host="01234567"), tmp_path / ".card.json.abcdefgh.tmp"
+    result = tmp_path / "result.json"
+    for path in (old, result):
+        path.touch()
+        os.utime(path, (0, 0))
+    files.sweep_leftovers(tmp_path)
+    assert not dead.exists()
+    assert not old.exists()
+    assert own.exists()
+    assert elsewhere.exists()
+    assert result.exists()
+
+
+def test_a_writer_says_whose_its_temporary_file_is(tmp_path):
+    with files.replacing(tmp_path / "result.json") as temporary:
+        assert f".result.json.{files._host()}-{os.getpid()}." in temporary.name
+        files.sweep_leftovers(tmp_path)
+        assert temporary.exists()

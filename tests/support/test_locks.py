@@ -2,10 +2,11 @@ import errno
 import fcntl
 import os
 import threading
+import time
 
 import pytest
 
-from promptlab.support.locks import HeldError, lock_file
+from promptlab.support.locks import HeldError, lock_file, sharing, taking
 
 
 def test_who_waits_gets_it_when_it_is_let_go(tmp_path, caplog):
@@ -35,3 +36,29 @@ def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch, cap
     monkeypatch.setattr(fcntl, "flock", none)
     with lock_file(tmp_path / "lock", wait=wait):
         assert "without locks" in caplog.text
+
+
+def test_what_is_shared_is_held_alone_only_when_the_others_let_go(tmp_path):
+    path, order = tmp_path / "lock", []
+
+    def alone():
+        with sharing(path, alone=True):
+            order.append("alone")
+
+    with sharing(path), sharing(path):
+        thread = threading.Thread(target=alone)
+        thread.start()
+        time.sleep(0.1)
+        order.append("shared")
+    thread.join(10)
+    assert order == ["shared", "alone"]
+
+
+def test_taking_passes_over_what_others_hold_and_stops_at_enough(tmp_path):
+    paths = [tmp_path / name for name in "abcd"]
+    with lock_file(paths[0]), taking(paths, lambda held: len(held) == 2) as held:
+        assert held == paths[1:3]
+        with taking(paths, lambda held: False) as left:
+            assert left == [paths[3]]
+    with taking(paths, lambda held: False) as held:
+        assert held == paths

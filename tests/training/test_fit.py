@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 
-from promptlab.evaluation.evaluate import evaluate, logits_of, predict
+from promptlab.evaluation.evaluate import evaluate, logits_of
+from promptlab.evaluation.predict import predict
 from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, PromptLearner
 from promptlab.learners.base.optim import Optim
@@ -21,6 +23,11 @@ def bank(tmp_path):
 @pytest.fixture(scope="module")
 def clip():
     return tiny_clip()
+
+
+class StopsAtOnce(Callback):
+    def on_fit_start(self, trainer, pl_module):
+        trainer.fit_loop.max_epochs = 0
 
 
 def coop(clip, epochs=3, **kwargs):
@@ -106,7 +113,7 @@ def test_validation_keeps_the_best_epoch(clip, bank):
 
 
 def test_a_diverging_loss_stops_the_run(clip, bank):
-    learner = coop(clip, lr=1e30, warmup_epochs=0, schedule="constant")
+    learner = coop(clip, lr=1000.0, weight_decay=1000.0, warmup_epochs=0, schedule="constant")
     with pytest.raises(
         FloatingPointError, match=r"context: the loss is (nan|inf) in epoch \d+, step \d+.*try a smaller"
     ):
@@ -173,7 +180,10 @@ def test_closed_forms_get_all_views_and_validation(clip, bank):
         ({"views": -1}, "'online'"),
         ({"trainer": {"max_epochs": 3}}, "epochs belong to the learner"),
         ({"trainer": {"precision": "bf16-true"}}, "learned vectors stay fp32"),
-        ({"trainer": {"limit_train_batches": 0}}, "trained nothing"),
+        ({"trainer": {"limit_train_batches": 0}}, "limit_train_batches=0: a number of batches from 1"),
+        ({"trainer": {"limit_train_batches": 0.01}}, r"stage 'context' can't run .* 0\.01"),
+        ({"trainer": {"callbacks": StopsAtOnce()}}, "trained nothing"),
+        ({"trainer": {"devices": 2}}, "one fit trains on one device"),
     ],
 )
 def test_bad_options_are_named(clip, bank, arguments, message):
@@ -191,3 +201,41 @@ def test_predict_gives_probabilities_of_files_and_pictures(clip, tmp_path, bank)
     torch.testing.assert_close(probabilities[0], probabilities[1])
     expected = logits_of(learner, items(0, 1), bank).softmax(-1)[0]
     torch.testing.assert_close(probabilities[0], expected, atol=1e-4, rtol=0)
+
+
+def test_what_options_switch_for_the_process_ends_with_the_fit(clip, bank):
+    seen = []
+
+    class Watch(Callback):
+        def on_train_start(self, trainer, pl_module):
+            seen.append((torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark))
+
+    fit(coop(clip, 1), items(), bank=bank, views=0, trainer={**QUIET, "callbacks": Watch(), "deterministic": True})
+    fit(coop(clip, 1), items(), bank=bank, views=0, trainer={**QUIET, "callbacks": [Watch()], "benchmark": True})
+    assert seen == [(True, False), (False, True)]
+    assert (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark) == (False, False)
+
+
+def test_the_environment_sets_no_option(clip, bank, monkeypatch):
+    expected = fit(coop(clip), items(), bank=bank, views=0, seed=3, trainer=QUIET)
+    monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
+    monkeypatch.setenv("PL_TRAINER_DEVICES", "2")
+    assert fit(coop(clip), items(), bank=bank, views=0, seed=3, trainer=QUIET).curve == expected.curve
+
+
+@pytest.mark.parametrize(
+    ("optim", "said"),
+    [
+        ({"epochs": 1}, "its only epoch is warm-up, at a learning rate of 1e-05, not 0.002"),
+        ({"epochs": 2, "warmup_epochs": 2}, "its 2 epochs are all warm-up"),
+        ({"epochs": 2}, None),
+        ({"epochs": 1, "warmup_epochs": 0}, None),
+        ({"epochs": 1, "warmup_lr": 0.002}, None),
+    ],
+    ids=str,
+)
+def test_a_stage_that_only_warms_up_is_warned_of(clip, bank, caplog, optim, said):
+    learner = CoOp(clip, NAMES, n_ctx=2, optim=Optim(batch_size=32, **optim))
+    report = fit(learner, items(0, 6), bank=bank, views=0, trainer=QUIET)
+    assert [f"stage context learns next to nothing: {said}" in note for note in report.notes] == [True] * bool(said)
+    assert all(note in caplog.text for note in report.notes)

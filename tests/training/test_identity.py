@@ -67,7 +67,7 @@ def test_what_is_shown_is_no_part_of_a_fit(clip, bank, tmp_path, details):
     [
         ({"limit_train_batches": 3}, 12),
         ({"max_steps": 7}, 7),
-        ({"overfit_batches": 2}, 8),
+        ({"accumulate_grad_batches": 2}, 20),
         ({"max_time": "1:00:00:00"}, 20),
     ],
     ids=str,

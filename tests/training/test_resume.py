@@ -1,6 +1,7 @@
 """R1: an interrupted fit goes on to the bits of an uninterrupted one."""
 
 import logging
+import random
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners import ClosedFormStage, CoOp, GradientStage
 from promptlab.learners.base.optim import Optim
 from promptlab.training.fit import fit
+from promptlab.training.identity import Identity
+from promptlab.training.resume import Resume
 from tests.helpers.fits import NAMES, QUIET, items
 from tests.helpers.models import tiny_clip
 
@@ -210,3 +213,91 @@ def test_a_last_step_that_diverges_is_named_and_never_kept(clip, bank, tmp_path,
     state = torch.load(tmp_path / "resume.ckpt", weights_only=True)
     assert state["state_dict"]["learner.ctx"].isfinite().all()
     assert len(state["promptlab"]["progress"]["curve"]) == 3 + int(last)
+
+
+def state_of(clip, bank, folder):
+    """The file that a fit killed in its second stage left."""
+    fitted(clip, bank, folder, kill_at=24)
+    return folder / "resume.ckpt"
+
+
+def taken_up(clip, path):
+    """What a fit of the same id would go on from, or None if it starts again."""
+    learner = TwoStages(clip, NAMES)
+    noted = torch.load(path.with_name("whole.ckpt"), weights_only=True)["promptlab"]
+    resume = Resume(path, 0, Identity(noted["mark"]))
+    resume.take_up(learner, learner.fit_plan())
+    return None if resume.tensors is None else (resume.progress, dict(resume.tensors))
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["ours", "of an earlier version"])
+def test_a_flipped_bit_never_gives_other_numbers(clip, bank, tmp_path, sealed):
+    path = state_of(clip, bank, tmp_path)
+    path.with_name("whole.ckpt").write_bytes(path.read_bytes())
+    if not sealed:
+        state = torch.load(path, weights_only=True)
+        del state["promptlab"]["sealed"]
+        torch.save(state, path)
+    whole, generator = path.read_bytes(), random.Random(12)
+    progress, tensors = taken_up(clip, path)
+    again = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        data[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+        path.write_bytes(data)
+        found = taken_up(clip, path)
+        if found is None:
+            again += 1
+            assert not path.exists()
+        else:
+            assert found[0] == progress
+            assert all(torch.equal(tensor, found[1][name]) for name, tensor in tensors.items())
+    assert again >= (58 if sealed else 20)  # bytes between an archive's parts say nothing
+    assert any(path.parent.glob("resume.ckpt.damaged-*"))
+
+
+MISFITS = {
+    "it has no optimizer_states": lambda state: state.pop("optimizer_states"),
+    "0 optimisers": lambda state: state.update(optimizer_states=[]),
+    "learner.ctx has shape": lambda state: state["state_dict"].update({"learner.ctx": torch.zeros(3, 8)}),
+    "learner.ctx holds NaN": lambda state: state["state_dict"]["learner.ctx"].fill_(float("nan")),
+    "learner.ctx is missing": lambda state: state["state_dict"].pop("learner.ctx"),
+    "optimiser's state holds NaN": lambda state: [
+        value.fill_(float("nan"))
+        for entry in state["optimizer_states"][0]["state"].values()
+        for value in entry.values()
+        if isinstance(value, torch.Tensor)
+    ],
+    "it is of epoch 7": lambda state: state.update(epoch=7),
+    "no such stage": lambda state: state["promptlab"]["progress"].update(stage=9),
+    "'promptlab'": lambda state: state.pop("promptlab"),
+}
+
+
+@pytest.mark.parametrize("problem", MISFITS)
+def test_a_state_that_loads_but_does_not_fit_is_put_aside(clip, bank, tmp_path, caplog, problem):
+    path = state_of(clip, bank, tmp_path)
+    path.with_name("whole.ckpt").write_bytes(path.read_bytes())
+    state = torch.load(path, weights_only=True)
+    del state["promptlab"]["sealed"]
+    MISFITS[problem](state)
+    torch.save(state, path)
+    with caplog.at_level(logging.WARNING):
+        assert taken_up(clip, path) is None
+    assert problem in caplog.text
+    assert "the fit starts again" in caplog.text
+    assert not path.exists()
+    assert len(list(tmp_path.glob("resume.ckpt.damaged-*"))) == 1
+
+
+def test_a_state_that_was_changed_is_put_aside_and_the_fit_gives_what_it_gives(clip, bank, tmp_path, caplog):
+    whole, expected = fitted(clip, bank, tmp_path / "whole")
+    path = state_of(clip, bank, tmp_path)
+    state = torch.load(path, weights_only=True)
+    state["state_dict"]["learner.ctx"] += 1e-3
+    torch.save(state, path)
+    with caplog.at_level(logging.WARNING):
+        again, report = fitted(clip, bank, tmp_path)
+    assert "it was changed after it was written" in caplog.text
+    assert report.curve == expected.curve
+    assert torch.equal(whole.ctx, again.ctx)

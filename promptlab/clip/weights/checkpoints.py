@@ -23,7 +23,9 @@ from open_clip.model import convert_to_custom_text_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from promptlab.support import reads
 from promptlab.support.errors import PromptlabError
+from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import first_line, some_of
 
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's archives hold these as tensors
@@ -60,13 +62,16 @@ class Checkpoint:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        CheckpointError: if Git LFS left a pointer in its place.
     """
 
     path: Path
 
     def __post_init__(self) -> None:
+        reads.note(self.path)
         if not self.path.is_file():
             raise FileNotFoundError(f"no checkpoint file at {self.path.absolute()}")
+        refuse_pointer(self.path, CheckpointError)
 
     @cached_property
     def is_torchscript(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, get_args
+from typing import Annotated, Any
 
 import open_clip
 import torch
+from annotated_types import Interval, Predicate, doc
 from open_clip.factory import _set_model_device_and_precision
 from open_clip.model import set_model_preprocess_cfg
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
@@ -20,10 +21,26 @@ from promptlab.clip.guards import require_promptable_config
 from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.clip.weights.transforms import refuse_transform
+from promptlab.support.ranges import refuse_misfits
 from promptlab.support.words import first_line
 
 DEMO = "demo"
 Transform = Callable[[Image.Image], Tensor]
+
+
+def is_device(device: str | torch.device) -> bool:
+    """Whether torch knows a device of this name, be it here or elsewhere.
+
+    Example:
+        >>> is_device("cuda:0"), is_device("gpu")
+        (True, False)
+    """
+    try:
+        torch.device(device)
+    except RuntimeError:
+        return False
+    return True
 
 
 def load_clip(
@@ -31,10 +48,11 @@ def load_clip(
     pretrained: str | None = None,
     *,
     precision: Precision = "fp32",
-    device: str | torch.device = "cpu",
+    device: Annotated[str | torch.device, Predicate(is_device), doc("a device, such as cpu or cuda:0,")] = "cpu",
     quick_gelu: bool | None = None,
-    seed: int | None = None,
-    text_memory_mb: int | None = None,
+    seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None,
+    text_memory_mb: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None,
+    transform_of: str | None = None,
 ) -> FrozenCLIP:
     """Load a CLIP of open_clip, frozen and in eval mode.
 
@@ -53,12 +71,16 @@ def load_clip(
             the configuration.
         seed: of random weights; 0 if not given.
         text_memory_mb: see :class:`FrozenCLIP`.
+        transform_of: the tag of the architecture whose image transform (mean, deviation, interpolation, crop) a file's
+            weights were trained with. A path needs it where the architecture's tags differ in that, unless the file is
+            a published one.
 
     Returns:
         The frozen backbone.
 
     Raises:
-        ValueError: for an unknown name, tag, precision or device, or an activation that the weights don't have.
+        ValueError: for an unknown name, tag, precision or device, an activation that the weights don't have, or an
+            image transform that can't be known.
         UnsupportedBackboneError: if the text tower can't take prompt vectors.
         CheckpointError: for a file that is damaged, holds code, or doesn't fit the architecture.
         FileNotFoundError: for a missing file or folder.
@@ -69,16 +91,17 @@ def load_clip(
         >>> clip.dim, clip.width
         (128, 128)
     """
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision={precision!r}: allowed are {', '.join(get_args(Precision))}")
+    given = {"precision": precision, "device": device, "seed": seed, "text_memory_mb": text_memory_mb}
+    refuse_misfits(load_clip, given)
     if seed is not None and pretrained != RANDOM:
         raise ValueError(f"seed={seed} is for pretrained={RANDOM!r}; {name} with pretrained={pretrained!r} has weights")
     device = _usable(device)
     if name == DEMO:
+        refuse_transform(transform_of, repr(DEMO))
         label = DEMO
         model, tokenizer, preprocess = _load_demo(pretrained, quick_gelu, precision)
     else:
-        source = resolve(name, pretrained, quick_gelu)
+        source = resolve(name, pretrained, quick_gelu, transform_of)
         require_promptable_config(source.model_cfg, name)
         label = source.label if source.fetch else f"{source.label}-{seed or 0}"
         tokenizer = _build_tokenizer(source)

@@ -6,11 +6,13 @@ name whatever activation its weights were trained with; only the tag's own entry
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import open_clip
 
-from promptlab.support.words import closest
+from promptlab.support.words import bare, closest
 
 RANDOM = "random"
 """Asks for random weights where a tag would stand."""
@@ -46,7 +48,7 @@ def require_architecture(name: str) -> None:
     """
     if name not in open_clip.list_models():
         raise ValueError(
-            f"unknown model {name!r}{_close(name, open_clip.list_models())} Allowed are open_clip's architectures "
+            f"unknown model {name!r}{_meant(name)} Allowed are open_clip's architectures "
             "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder' and 'demo'"
         )
 
@@ -67,6 +69,17 @@ def require_activation(name: str, quick_gelu: bool, claim: str) -> None:
     other = _counterpart(name)
     instead = f"use {other!r}" if other else "give a configuration with that activation by 'local-dir:folder'"
     raise ValueError(f"{claim} with {activation(quick_gelu)}, but {name!r} is {activation(not quick_gelu)}: {instead}")
+
+
+def related_tags(name: str) -> dict[str, dict[str, Any]]:
+    """open_clip's entries of the tags whose weights were trained with this architecture and its activation, by tag.
+
+    Where there are none, those of the same architecture with the other activation.
+    """
+    own, other = _tags(name), _counterpart(name)
+    if own or other is None:
+        return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in own}
+    return {tag: open_clip.get_pretrained_cfg(other, tag) for tag in _tags(other)}
 
 
 def unknown_tag(name: str, tag: str) -> ValueError:
@@ -109,6 +122,26 @@ def _counterpart(name: str) -> str | None:
     return other if other in open_clip.list_models() else None
 
 
+def _meant(name: str) -> str:
+    """What somebody may have meant by a name: one of other signs (``vit_b16``), else what is close."""
+    plain = [model for model in open_clip.list_models() if bare(model) == bare(name)]
+    if not plain:
+        return _close(name, open_clip.list_models())
+    quick = _counterpart(plain[0])
+    of_openai = f"{quick!r} (with pretrained='openai') or " if quick and "openai" in _tags(quick) else ""
+    return f": did you mean {of_openai}{plain[0]!r}?"
+
+
 def _close(word: str, allowed: Sequence[str]) -> str:
-    close = closest(word, allowed, most=3)
+    """The end of a sentence, with those that come close; case and signs don't count, ``vit_b16`` is ``ViT-B-16``."""
+    alike = [name for name in allowed if _bare(name).removesuffix("quickgelu") == _bare(word)]
+    close = alike or closest(word, allowed, most=3) or _of_bare(closest(_bare(word), map(_bare, allowed), 3), allowed)
     return f": did you mean {' or '.join(map(repr, close))}?" if close else "."
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _of_bare(found: Iterable[str], allowed: Sequence[str]) -> list[str]:
+    return [next(name for name in allowed if _bare(name) == bare) for bare in found]

@@ -8,6 +8,7 @@ name it builds the wrong model and only warns. Here the two must agree.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,11 @@ from open_clip.pretrained import download_pretrained_from_hf
 
 from promptlab.clip.weights import names
 from promptlab.clip.weights.checkpoints import Checkpoint
+from promptlab.clip.weights.transforms import refuse_transform, transform_of_file
 from promptlab.support.errors import PromptlabError
 from promptlab.support.words import first_line
 
+log = logging.getLogger(__name__)
 _CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _CONFIG = "open_clip_config.json"
 _REQUIRED = ("embed_dim", "vision_cfg", "text_cfg")
@@ -57,13 +60,14 @@ class Source:
     preprocess_cfg: dict[str, Any] = field(default_factory=dict)
 
 
-def resolve(name: str, pretrained: str | None, quick_gelu: bool | None) -> Source:
+def resolve(name: str, pretrained: str | None, quick_gelu: bool | None, transform_of: str | None = None) -> Source:
     """Find a model's configuration and weights.
 
     Args:
         name: an architecture of open_clip, ``hf-hub:org/repo`` or ``local-dir:folder``.
         pretrained: for an architecture: a tag, the path of a checkpoint or "random".
         quick_gelu: the activation that the weights were trained with, where that can't be known.
+        transform_of: the tag whose image transform a file's weights were trained with, where that can't be known.
 
     Raises:
         ValueError: for a name, a tag or an activation that doesn't fit; the message names what does.
@@ -73,7 +77,8 @@ def resolve(name: str, pretrained: str | None, quick_gelu: bool | None) -> Sourc
     """
     schema, identifier = parse_model_name(name)
     if schema is None:
-        return _resolve_architecture(name, pretrained, quick_gelu)
+        return _resolve_architecture(name, pretrained, quick_gelu, transform_of)
+    refuse_transform(transform_of, name)
     if pretrained is not None:
         raise ValueError(f"{name} brings its own weights: leave out pretrained={pretrained!r}")
     if schema == "local-dir":
@@ -81,7 +86,9 @@ def resolve(name: str, pretrained: str | None, quick_gelu: bool | None) -> Sourc
     return _resolve_hub(name, identifier, quick_gelu)
 
 
-def _resolve_architecture(name: str, pretrained: str | None, quick_gelu: bool | None) -> Source:
+def _resolve_architecture(
+    name: str, pretrained: str | None, quick_gelu: bool | None, transform_of: str | None
+) -> Source:
     names.require_architecture(name)
     if quick_gelu is not None:
         names.require_activation(name, quick_gelu, f"quick_gelu={quick_gelu} says that the weights were trained")
@@ -89,9 +96,11 @@ def _resolve_architecture(name: str, pretrained: str | None, quick_gelu: bool | 
         raise ValueError(f"{name} needs pretrained: allowed are {names.allowed_weights(name)}")
     model_cfg = open_clip.get_model_config(name)
     if pretrained == names.RANDOM:
+        refuse_transform(transform_of, f"{names.RANDOM!r}")
         return Source(f"{name}/{pretrained}", name, model_cfg, fetch=None)
     tag_cfg = open_clip.get_pretrained_cfg(name, pretrained)
     if tag_cfg:
+        refuse_transform(transform_of, f"the tag {pretrained!r}")
         names.require_activation(name, bool(tag_cfg.get("quick_gelu")), f"the {pretrained!r} weights were trained")
         label = f"{name}/{pretrained}"
         return Source(label, name, model_cfg, lambda: _fetch_tag(label, tag_cfg), tag_cfg)
@@ -100,7 +109,8 @@ def _resolve_architecture(name: str, pretrained: str | None, quick_gelu: bool | 
         raise names.unknown_tag(name, pretrained)
     checkpoint = Checkpoint(path)
     _require_file_activation(name, checkpoint, quick_gelu)
-    return Source(f"{name}/{path.name}", name, model_cfg, lambda: checkpoint)
+    preprocess_cfg = transform_of_file(name, path, checkpoint.release, transform_of)
+    return Source(f"{name}/{path.name}", name, model_cfg, lambda: checkpoint, preprocess_cfg)
 
 
 def _require_file_activation(name: str, checkpoint: Checkpoint, quick_gelu: bool | None) -> None:
@@ -160,7 +170,9 @@ def _read_config(path: Path, quick_gelu: bool | None) -> tuple[dict[str, Any], d
         raise ValueError(f"{path} is no open_clip configuration ('model_cfg' with {needed}): {error!r}") from error
     if quick_gelu is not None:
         model_cfg["quick_gelu"] = quick_gelu
-    return model_cfg, config.get("preprocess_cfg", {})
+    if not config.get("preprocess_cfg"):
+        log.warning("%s says nothing of the image transform (preprocess_cfg): CLIP's own mean and crop are used", path)
+    return model_cfg, config.get("preprocess_cfg") or {}
 
 
 def _fetch_tag(label: str, tag_cfg: dict[str, Any]) -> Checkpoint:

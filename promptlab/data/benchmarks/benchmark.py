@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promptlab.data.benchmarks.layout import Layout, find_layout
@@ -10,6 +12,8 @@ from promptlab.data.items import Dataset
 from promptlab.data.readers.split_file import read_split_file
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
 from promptlab.support.errors import DatasetError
+
+log = logging.getLogger(__name__)
 
 
 def read_benchmark(
@@ -65,7 +69,13 @@ def read_benchmark(
     else:
         rows, where = _from_index(layout, index), f"{name} ({layout.images})"
         _check_count(rows, n_classes, where)
-    return dataset_of_rows(name, layout.images, rows, where=where, template=template, n_classes=n_classes)
+    dataset = dataset_of_rows(
+        name, layout.images, rows, where=where, template=template, n_classes=n_classes, downloaded=True
+    )
+    if not layout.note:
+        return dataset
+    log.warning("%s: %s", name, layout.note)
+    return replace(dataset, notes=(*dataset.notes, layout.note))
 
 
 def _from_index(layout: Layout, index: Callable[[Layout], SplitRows]) -> SplitRows:

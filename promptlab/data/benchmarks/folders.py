@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 
 from promptlab.data.benchmarks.layout import Layout, image_names, subfolders
 from promptlab.data.benchmarks.rules import split_each_class
+from promptlab.data.datasets_folder import what_lies_in
 from promptlab.data.readers.split_rows import SplitRows
+from promptlab.support.errors import DatasetError
 
 
 def class_folders(
@@ -36,7 +38,14 @@ def class_folders(
     """
     names = renamed or {}
     folders = [folder for folder in subfolders(layout.images) if folder not in ignored]
+    images = {folder: image_names(layout.images / folder) for folder in folders}
+    for folder in folders:
+        if not images[folder]:
+            raise DatasetError(
+                f"{layout.name}: a class's folder holds no images: {what_lies_in(layout.images / folder)}. Folders of "
+                f"classes, with the images in them, belong into {layout.images}."
+            )
     return split_each_class(
-        [(f"{folder}/{image}", label, names.get(folder, folder)) for image in image_names(layout.images / folder)]
+        [(f"{folder}/{image}", label, names.get(folder, folder)) for image in images[folder]]
         for label, folder in enumerate(folders)
     )

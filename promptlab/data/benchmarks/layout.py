@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlab.data.datasets_folder import datasets_folder
-from promptlab.data.sources.files import is_image_name
+from promptlab.data.benchmarks.misplaced import Place, find_elsewhere, inside_its_own_name
+from promptlab.data.datasets_folder import datasets_folder, what_lies_in
+from promptlab.data.pictures.formats import is_image_name
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 
@@ -22,6 +24,7 @@ class Layout:
         home: where its lists belong.
         searched: folders in which its lists are looked for, in order; ``home`` is one of them.
         split_file: name of CoOp's split file, where it has one.
+        note: where the images were found, if that isn't where they belong.
 
     Example:
         >>> home = Path("data/dtd")
@@ -35,6 +38,7 @@ class Layout:
     home: Path
     searched: tuple[Path, ...]
     split_file: str | None = None
+    note: str = ""
 
     def find(self, *names: str) -> Path | None:
         """The first of these files that exists, or None.
@@ -42,8 +46,11 @@ class Layout:
         Args:
             names: paths relative to a searched folder, the same file under other names.
         """
-        candidates = (folder / name for name in names for folder in self.searched)
-        return next((path for path in candidates if path.is_file()), None)
+        for path in (folder / name for name in names for folder in self.searched):
+            reads.note(path)  # where there is none now, one may be later
+            if path.is_file():
+                return path
+        return None
 
     def file(self, *names: str) -> Path:
         """The first of these files that exists.
@@ -67,6 +74,9 @@ class Layout:
 def find_layout(name: str, root: str | Path | None, folders: Sequence[str], split_file: str | None = None) -> Layout:
     """Find a dataset: the first of its possible image folders that exists.
 
+    Archives end up one folder too deep, and ``root`` is given one too high or too low: where the images can only be in
+    one place, they are found there, and the layout's ``note`` says so.
+
     Args:
         name: the dataset's name.
         root: the folder that holds all datasets.
@@ -85,15 +95,21 @@ def find_layout(name: str, root: str | Path | None, folders: Sequence[str], spli
     if not named or any(Path(folder).is_absolute() or not Path(folder).parts for folder in folders):
         raise ValueError(f"{name}: folders={folders!r} should be a list of image folders, relative to data.root")
     base = datasets_folder(name, root, f"images in FOLDER/{folders[0]}")
-    found = next((folder for folder in folders if (base / folder).is_dir()), None)
+    found = next((Place(base, folder, base / folder) for folder in folders if (base / folder).is_dir()), None)
+    found = found or find_elsewhere(base, folders)
     if found is None:
         others = f" (or {', '.join(folders[1:])} there)" if len(folders) > 1 else ""
         raise DatasetError(
-            f"{name}: its images are missing. They belong at {base / folders[0]}{others}; see CoOp's DATASETS.md."
+            f"{name}: its images are missing. They belong at {base / folders[0]}{others}; {what_lies_in(base)}. "
+            "See CoOp's DATASETS.md."
         )
-    searched = [base / part for folder in (found, *folders) for part in _with_parents(folder)]
-    home = base / Path(found).parts[0]
-    return Layout(name, base / found, home, tuple(dict.fromkeys([*searched, base])), split_file)
+    images = inside_its_own_name(found.images)
+    above = [folder for folder in (images, *images.parents) if folder.is_relative_to(found.root)]
+    searched = [found.root / part for folder in (found.folder, *folders) for part in _with_parents(folder)]
+    usual = images == base / found.folder
+    note = "" if usual else f"its images were found at {images}; they belong at {base / folders[0]}"
+    home = found.root / Path(found.folder).parts[0]
+    return Layout(name, images, home, tuple(dict.fromkeys([*above[:-1], *searched, found.root])), split_file, note)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -102,6 +118,7 @@ def subfolders(folder: Path) -> list[str]:
     Raises:
         DatasetError: if the folder is missing or has none.
     """
+    reads.note(folder)
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
@@ -114,6 +131,7 @@ def subfolders(folder: Path) -> list[str]:
 
 def image_names(folder: Path) -> list[str]:
     """Names of the image files in a folder, sorted; read from the listing alone, no file is touched."""
+    reads.note(folder)
     return sorted(name for name in os.listdir(folder) if name[0] != "." and is_image_name(name))
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
 
+from promptlab.class_text.names_file import read_class_names
 from promptlab.data.benchmarks.flower_names import FLOWER_NAMES
 from promptlab.data.benchmarks.layout import Layout
 from promptlab.data.benchmarks.rules import hold_out_val, split_each_class
 from promptlab.data.readers.split_rows import SplitRows
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
 
 
@@ -63,6 +64,7 @@ def car_annotations(layout: Layout) -> SplitRows:
 
 
 def _array(path: Path, key: str) -> Any:
+    reads.note(path)
     try:
         return np.atleast_1d(loadmat(path, squeeze_me=True)[key])
     except Exception as error:  # scipy's reader raises many kinds
@@ -70,7 +72,13 @@ def _array(path: Path, key: str) -> Any:
 
 
 def _names_of_numbers(path: Path) -> dict[int, str]:
-    return {int(number) - 1: name for number, name in json.loads(path.read_text(encoding="utf-8")).items()}
+    try:
+        names = read_class_names(path)
+    except DatasetError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(names, dict):
+        raise ValueError(f"{path}: an object of number to name is needed")
+    return {int(number) - 1: name for number, name in names.items()}
 
 
 def _year_first(name: str) -> str:

@@ -9,7 +9,7 @@ from promptlab.data.benchmarks.layout import Layout
 from promptlab.data.benchmarks.rules import hold_out_val
 from promptlab.data.readers.split_rows import SplitRows
 from promptlab.support.errors import DatasetError
-from promptlab.support.files import text_lines
+from promptlab.support.texts import text_lines
 
 Row = tuple[str, int, str]
 

@@ -8,13 +8,18 @@ import numpy as np
 
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import some_of
+from promptlab.support.words import printable, some_of
 
 
 def check_labels(
-    splits: Mapping[str, IntArray], class_names: Sequence[str], *, where: str, test_only: bool = False
+    splits: Mapping[str, IntArray],
+    class_names: Sequence[str],
+    *,
+    where: str,
+    test_only: bool = False,
+    train_only: bool = False,
 ) -> None:
-    """Make sure that labels are 0 to C-1 and every class has training images.
+    """Make sure that labels are 0 to C-1 and that every class has training images.
 
     A class without validation or test images is allowed: it has no part in those metrics. In a dataset that has test
     images alone, every class needs those.
@@ -24,12 +29,13 @@ def check_labels(
         class_names: C names by label.
         where: what the message begins with.
         test_only: the dataset has test images alone: ``train`` may be empty.
+        train_only: nothing is to be tested: ``test`` may be empty.
 
     Raises:
-        DatasetError: if a label is out of range or starts at 1, a split or a class is empty, or a name is.
+        DatasetError: if a label is out of range or starts at 1, a split or a class is empty, or a name is, or no text.
     """
     n_classes = len(class_names)
-    needed = ("test",) if test_only else ("train", "test")
+    needed = ("test",) if test_only else ("train",) if train_only else ("train", "test")
     for split in needed:
         if not len(splits[split]):
             raise DatasetError(f"{where}: the {split} list is empty")
@@ -52,3 +58,31 @@ def check_labels(
     nameless = [label for label, name in enumerate(class_names) if not name.strip()]
     if nameless:
         raise DatasetError(f"{where}: classes without a name: {nameless[:5]}")
+    undecoded = [name for name in class_names if printable(name) != name]
+    if undecoded:
+        raise DatasetError(
+            f"{where}: these class names are no UTF-8: {printable(some_of(undecoded))}. Rename "
+            "what they are read from, or give names: dataset.class_names=FILE, one name per line"
+        )
+
+
+def refuse_single_class(class_names: Sequence[str], what: str, origins: Sequence[str] = ()) -> None:
+    """Refuse a label space of one class.
+
+    Args:
+        class_names: the label space.
+        what: what the message begins with.
+        origins: for each class what it was read from.
+
+    Raises:
+        DatasetError: if there are fewer than two classes.
+
+    Example:
+        >>> refuse_single_class(["cat"], "pets")
+        Traceback (most recent call last):
+        promptlab.support.errors.DatasetError: pets: there is one class, cat: with one class no answer could be wrong
+    """
+    if len(class_names) < 2:
+        named = f"one class, {class_names[0]}" if class_names else "no class"
+        way_out = f", read from {origins[0]}: dataset.path may be one folder too high or too low" if origins else ""
+        raise DatasetError(f"{what}: there is {named}: with one class no answer could be wrong{way_out}")

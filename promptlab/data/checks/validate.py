@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from promptlab.data.checks.decoding import unreadable
-from promptlab.data.checks.problems import counted, refuse
+from promptlab.data.checks.decoding import look_at
+from promptlab.data.checks.problems import Finding, refuse
 from promptlab.data.items import SPLITS, Dataset, Items
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,11 +20,13 @@ class Validation:
         images: how many distinct images were looked at.
         problems: images that can't be read, one message each; a run would stop at them.
         warnings: the same image in training and test lists, or under two classes.
+        remarks: what is unusual about images that can be read: of one colour, or of values that had to be guessed.
     """
 
     images: int
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def refuse(self) -> None:
         """Raise if there are problems.
@@ -49,35 +49,30 @@ def validate(dataset: Dataset, *, progress: bool = True) -> Validation:
     """
     parts = {split: getattr(dataset, split) for split in SPLITS}
     problems: list[str] = []
+    remarks: list[str] = []
     images = 0
     readable: dict[int, set[int]] = {}
     for source in {id(items.source): items.source for items in parts.values()}.values():
         of_source = [items.indices for items in parts.values() if items.source is source]
         indices = np.unique(np.concatenate(of_source)).tolist()
-        messages = unreadable(source, indices, progress=progress)
-        problems += messages.values()
-        readable[id(source)] = set(indices) - messages.keys()
+        found = look_at(source, indices, progress=progress)
+        problems += found.problems
+        remarks += [finding.line() for finding in found.findings(source.describe)]
+        readable[id(source)] = set(indices) - found.errors.keys()
         images += len(indices)
     kept = {split: _readable(items, readable[id(items.source)]) for split, items in parts.items()}
-    return Validation(images, tuple(problems), tuple(_warnings(dataset, kept)))
+    warnings = [finding.line() for finding in copies_in(dataset, kept)]
+    return Validation(images, tuple(problems), tuple(warnings), tuple(remarks))
 
 
-def warn_of_copies(dataset: Dataset) -> None:
-    """Log a warning with the list of images that are in two lists or under two classes, by content.
+def copies_in(dataset: Dataset, parts: Mapping[str, Items] | None = None) -> list[Finding]:
+    """Training images among the others, and images under two classes, by content.
 
     Args:
-        dataset: with images that can be read.
+        dataset: with images, or somebody's features.
+        parts: those of its items that can be read, by split; all of them if None.
     """
-    for warning in _warnings(dataset, {split: getattr(dataset, split) for split in SPLITS}):
-        log.warning("dataset %s: %s", dataset.name, warning)
-
-
-def _readable(items: Items, indices: set[int]) -> Items:
-    return items.take([position for position, index in enumerate(items.indices.tolist()) if index in indices])
-
-
-def _warnings(dataset: Dataset, parts: dict[str, Items]) -> list[str]:
-    """Training images among the others, and images under two classes, by content."""
+    parts = parts or {split: getattr(dataset, split) for split in SPLITS}
     first: dict[str, tuple[str, int, str]] = {}
     leaked: dict[str, list[str]] = {"val": [], "test": []}
     two_classes: list[str] = []
@@ -92,6 +87,13 @@ def _warnings(dataset: Dataset, parts: dict[str, Items]) -> list[str]:
             if earlier_label != label:
                 names = dataset.class_names[earlier_label], dataset.class_names[label]
                 two_classes.append(f"{earlier_name} ({names[0]}) is {name} ({names[1]})")
-    warnings = counted("test images are training images too", leaked["test"])
-    warnings += counted("validation images are training images too", leaked["val"])
-    return warnings + counted("images are under two classes", two_classes)
+    found = {
+        "test images are training images too": leaked["test"],
+        "validation images are training images too": leaked["val"],
+        "images are under two classes": two_classes,
+    }
+    return [Finding(what, tuple(names)) for what, names in found.items() if names]
+
+
+def _readable(items: Items, indices: set[int]) -> Items:
+    return items.take([position for position, index in enumerate(items.indices.tolist()) if index in indices])

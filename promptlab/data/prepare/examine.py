@@ -128,6 +128,9 @@ def _counts(dataset: Dataset, about: Mapping[str, Any]) -> Iterator[Finding]:
         if expected is not None:
             same = count == expected
             yield Finding("ok" if same else "differs", key, f"{count:,}" + f" instead of {expected:,}" * (not same))
+        elif key == "classes" and count < 2:
+            yield Finding("differs", key, f"{count}: with one class no answer could be wrong; is the path one folder "
+                                          "too high or too low?")  # fmt: skip
         elif key in ("classes", "train", "val", "test"):
             yield Finding("note", key, f"{count:,}")
 
@@ -153,5 +156,7 @@ def _decoded(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("missing", "image", problem)
     for warning in found.warnings:
         yield Finding("differs", "lists", warning)
+    for remark in found.remarks:
+        yield Finding("note", "images", remark)
     if not found.problems:
         yield Finding("ok", "image files", f"{found.images:,}, each can be read")

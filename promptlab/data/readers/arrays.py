@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from promptlab.class_text.names_file import texts_of
+from promptlab.support import reads
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
 
 _ALLOWED = ".npy, .npz or .safetensors"
 
@@ -53,8 +56,10 @@ def read_feature_file(path: str | Path, labels: str | Path | None = None) -> Fea
 
 
 def _read(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
+    reads.note(path)
     if not path.is_file():
         raise DatasetError(f"file of features is missing: {path}")
+    refuse_pointer(path, DatasetError)
     try:
         if path.suffix == ".npy":
             return {"features": np.load(path, allow_pickle=False)}, None
@@ -62,7 +67,7 @@ def _read(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
             names = arrays.pop("class_names", None)
-            return arrays, None if names is None else tuple(str(name) for name in names)
+            return arrays, None if names is None else _names(names.tolist(), path)
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
     except (ValueError, OSError, EOFError, KeyError, SafetensorError, zipfile.BadZipFile) as error:
@@ -75,7 +80,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | Non
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         names = (file.metadata() or {}).get("class_names")
     arrays = {key: (t.float() if t.is_floating_point() else t).numpy() for key, t in tensors.items()}
-    return arrays, None if names is None else tuple(str(name) for name in json.loads(names))
+    return arrays, None if names is None else _names(json.loads(names), path)
+
+
+def _names(held: Any, path: Path) -> tuple[str, ...]:
+    """The class names in a file; numpy may hold texts as bytes."""
+    listed = [name.decode() if isinstance(name, bytes) else name for name in np.atleast_1d(np.array(held)).tolist()]
+    return tuple(texts_of(listed, f"class_names in {path}"))
 
 
 def _only(arrays: dict[str, Any], path: Path) -> Any:

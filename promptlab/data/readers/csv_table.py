@@ -7,12 +7,21 @@ import math
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from promptlab.data.checks.problems import counted
+from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.readers.split_names import split_of, split_words
-from promptlab.data.sources.files import is_image_name
 from promptlab.support.errors import DatasetError
+from promptlab.support.texts import open_text
+
+_SEPARATORS = ",;\t|"
+_COLUMNS = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "file_path", "image_path", "img_path", "image"),
+    "label": ("label", "class", "class_name", "classname", "category", "target", "species"),
+    "split": ("split", "subset", "set", "partition"),
+}
+"""Words that columns are called by, the usual one first."""
 
 
 @dataclass(frozen=True)
@@ -24,36 +33,38 @@ class Table:
         labels: their classes.
         splits: ``train``, ``val`` or ``test`` in the file's own words; None without such a column.
         lines: the line of the file that each row ends on.
+        wide: lines with more cells than there are columns: one holds a separator and isn't quoted.
     """
 
     paths: list[str]
     labels: list[str]
     splits: list[str] | None
     lines: array[int]
+    wide: list[int]
 
 
 def read_table(file: Path) -> Table:
     """Read a table.
 
     Args:
-        file: UTF-8, comma-separated, with a line of column names in any order, of which ``path`` and ``label`` are
-            needed and ``split`` is known. Blank lines don't count.
+        file: UTF-8, separated by commas, semicolons or tabs, with a line of column names in any order, of which one of
+            a path and one of a label are needed, and one of the split is known. Blank rows don't count.
 
     Raises:
         DatasetError: if it can't be read, lacks a column, or has no rows.
     """
     try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines)
-            columns = [column.strip().lower() for column in next(reader, [])]
-            absent = [column for column in ("path", "label") if column not in columns]
+        with open_text(file) as lines:
+            separator, columns, above = _header(lines)
+            at = {kind: _place(columns, words) for kind, words in _COLUMNS.items()}
+            absent = [kind for kind in ("path", "label") if at[kind] is None]
             if absent:
                 raise DatasetError(
                     f"{file} has no column {' and no column '.join(absent)}; it has {', '.join(columns) or 'none'}. "
                     "A first line path,label or path,label,split is needed."
                 )
-            split = columns.index("split") if "split" in columns else None
-            found = _columns(reader, columns.index("path"), columns.index("label"), split)
+            reader = csv.reader(lines, delimiter=separator)
+            found = _columns(reader, at["path"] or 0, at["label"] or 0, at["split"], len(columns), above)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} can't be read as a table ({error}). A UTF-8 CSV file is needed.") from error
     if not found.paths:
@@ -61,17 +72,39 @@ def read_table(file: Path) -> Table:
     return found
 
 
-def _columns(reader: Any, path: int, label: int, split: int | None) -> Table:
-    """The cells at these places of each row, stripped; those that a short row lacks are blank."""
-    table = Table([], [], None if split is None else [], array("q"))
+def _header(lines: TextIO) -> tuple[str, list[str], int]:
+    """The separator, the columns, and how many lines were read for them; Excel's ``sep=;`` may stand above them."""
+    above, first = 0, "\n"
+    while first and (not first.strip() or first.lower().startswith("sep=")):
+        above, first = above + 1, next(lines, "")
+    cut = {separator: _cells(first, separator) for separator in _SEPARATORS}
+    known = {word for words in _COLUMNS.values() for word in words}
+    separator = max(_SEPARATORS, key=lambda separator: sum(column in known for column in cut[separator]))
+    return separator, cut[separator], above
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip().lower().replace(" ", "_") for cell in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _place(columns: list[str], words: tuple[str, ...]) -> int | None:
+    """Which column is called by one of these words, the first word before the others."""
+    return next((columns.index(word) for word in words if word in columns), None)
+
+
+def _columns(reader: Any, path: int, label: int, split: int | None, count: int, above: int) -> Table:
+    """The cells at these places of each row below so many lines, stripped; those that a short row lacks are blank."""
+    table = Table([], [], None if split is None else [], array("q"), [])
     same: dict[str, str] = {}
     width = 1 + max(path, label, split or 0)
     for row in reader:
-        if not row:
+        if not any(cell.strip() for cell in row):
             continue
         if len(row) < width:
             row += [""] * (width - len(row))
-        table.lines.append(reader.line_num)
+        if len(row) > count and any(cell.strip() for cell in row[count:]):
+            table.wide.append(above + reader.line_num)
+        table.lines.append(above + reader.line_num)
         table.paths.append(row[path].strip())
         table.labels.append(same.setdefault(row[label], row[label]))
         if table.splits is not None and split is not None:
@@ -84,31 +117,25 @@ def _columns(reader: Any, path: int, label: int, split: int | None) -> Table:
 
 
 def row_problems(table: Table) -> list[str]:
-    """What is wrong with the rows themselves: blanks, unknown splits, numbers that count nothing, other files."""
+    """What is wrong with the rows themselves: blanks, unknown splits, other files."""
     nothing = {label for label in set(table.labels) if label.lower() in ("", "nan")}
     rows = zip(table.paths, table.labels, table.lines, strict=True)
     blank = [f"line {line}" for path, label, line in rows if not path or label in nothing]
     unknown = {word for word in set(table.splits or ()) if split_of(word) is None}
     splits = zip(table.splits or (), table.lines, strict=False)
     strange = [f"{word or 'blank'} (line {line})" for word, line in splits if word in unknown]
-    labels = set(table.labels) - nothing
-    uneven = sorted(label for label in labels if not counts_from_zero(label)) if all(map(_is_number, labels)) else []
     suffixes = [path for path in table.paths if not is_image_name(path) and Path(path).suffix]
     return [
         *counted("rows have no path or no label", blank),
+        *counted("rows have more cells than columns (quote what holds a comma)", [f"line {n}" for n in table.wide]),
         *counted(f"rows have an unknown split (known are {split_words()})", strange),
-        *counted("labels are numbers, but not whole ones from 0", uneven),
         *counted("paths don't end as images do", suffixes),
     ]
 
 
-def _is_number(label: str) -> bool:
+def is_number(label: str) -> bool:
+    """Whether a label is a number, however it is written."""
     try:
         return math.isfinite(float(label))
     except ValueError:
         return False
-
-
-def counts_from_zero(label: str) -> bool:
-    """Whether a label is a number as one that counts from 0 is written."""
-    return label.isdecimal() and label == str(int(label))

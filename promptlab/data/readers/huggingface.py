@@ -6,26 +6,33 @@ Needs the extra ``promptlab-clip[hf]``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.names import ClassNames, in_label_order, names_for, names_of_numbers
+from promptlab.class_text.spelling import in_one_form
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
-from promptlab.data.checks.decoding import newly_unreadable
+from promptlab.data.checks.decoding import Look, look_anew
 from promptlab.data.checks.labels import check_labels
-from promptlab.data.checks.problems import PROBLEMS_LISTED, refuse
-from promptlab.data.checks.validate import warn_of_copies
+from promptlab.data.checks.names import with_names_noted
+from promptlab.data.checks.problems import PROBLEMS_LISTED, Finding, noted, refuse
+from promptlab.data.checks.validate import copies_in
 from promptlab.data.hashing import ID_DIGITS
 from promptlab.data.items import SPLITS, Dataset, Items
+from promptlab.data.pictures.reading import MAX_PIXELS, Reading
+from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.labelled_paths import drawn_lists
+from promptlab.data.readers.repeated_rows import without_repeated_rows
 from promptlab.data.readers.split_names import split_of
+from promptlab.data.readers.tested import Test, with_test
 from promptlab.data.sources.tables import TableImages
+from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.words import shortened
+from promptlab.support.words import shortened, some_of
 
 
 def read_hf(
@@ -40,14 +47,19 @@ def read_hf(
     val_split: str | None = None,
     test_split: str | None = None,
     class_names: ClassNames | None = None,
+    test: Test | None = None,
     template: str = DEFAULT_TEMPLATE,
     split_seed: int = 1,
     validate: bool = True,
+    exif: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    grey_bits: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read a Hugging Face dataset.
 
     Args:
-        name: what a Result calls the dataset.
+        name: what a Result calls the dataset; ``hf``, as in the configuration, stands for the last part of ``path``.
         path: a folder that ``save_to_disk`` wrote, or what ``datasets.load_dataset`` takes, such as an id on the hub.
         subset: which of the hub dataset's configurations.
         revision: a tag or commit of the hub's repository.
@@ -57,9 +69,16 @@ def read_hf(
         val_split: likewise; ``validation``, ``val``, ``valid`` or ``dev`` where there is one.
         test_split: likewise; ``test``. With neither of the two, both are drawn from the training split.
         class_names: names in label order, or of some labels, or a text file with either.
+        test: ``all`` images are tested and none trains, or ``none`` is tested, or those of ``val`` are; those of the
+            test split, or the draw's, if None.
         template: the hand-written prompt with ``{}``, or a text file that holds it.
         split_seed: of the draw: 50 % train, 20 % val, 30 % test of each class.
         validate: decode every image before it is first used and compare contents; false for tables too large for that.
+        exif: turn pictures as the orientation in their EXIF says; off, as CoOp and open_clip read pictures.
+        max_pixels: the most pixels that a picture may have.
+        grey_bits: how many bits grey values of more than 8 fill; None asks each file, see
+            :mod:`promptlab.data.pictures.greys`.
+        skip_bad: leave out images that can't be read, and note them in Results, in place of stopping.
 
     Raises:
         DatasetError: if ``datasets`` is not installed, or splits, columns, labels or images are not as they should be.
@@ -69,13 +88,16 @@ def read_hf(
         Traceback (most recent call last):
         promptlab.support.errors.DatasetError: dataset pets needs a folder of save_to_disk, or an id on the hub: ...
     """
+    reading = Reading(exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     if not path:
         raise DatasetError(f"dataset {name} needs a folder of save_to_disk, or an id on the hub: set dataset.path=...")
+    name = own_name(name, "hf", path)
     where = f"dataset {name} ({path})"
     splits = _load(path, subset, revision, where)
-    chosen = _chosen(list(splits), {"train": train_split, "val": val_split, "test": test_split}, where)
+    chosen = _chosen(list(splits), {"train": train_split, "val": val_split, "test": test_split}, test, where)
     tables = {split: splits[split] for split in dict.fromkeys(chosen.values())}
-    features = tables[chosen["train"]].features
+    first = chosen.get("train") or chosen["test"]
+    features = tables[first].features
     image_column = _image_column(features, image_column, where)
     label_column = _label_column(features, label_column, where)
     for split, table in tables.items():
@@ -83,15 +105,25 @@ def read_hf(
         if absent:
             raise DatasetError(f"{where}: split {split} has no column {', '.join(absent)}")
     cells = {split: list(table[label_column]) for split, table in tables.items()}
-    names, labels = _labels(features[label_column], cells, class_names, chosen["train"], where)
-    source = TableImages({split: _undecoded(table, image_column) for split, table in tables.items()}, image_column)
-    parts = _parts(chosen, labels, split_seed, where)
-    check_labels({split: everything for split, (_, everything) in parts.items()}, names, where=where)
+    keys, names, labels = _labels(features[label_column], cells, class_names, first, where)
+    encoded = {split: _undecoded(table, image_column) for split, table in tables.items()}
+    source = TableImages(encoded, image_column, reading)
+    look = look_anew(source, range(len(source))) if validate or skip_bad else Look({}, {})
+    if not skip_bad:
+        refuse(where, shortened(look.problems, PROBLEMS_LISTED))
+    parts = _parts(chosen, labels, split_seed, where, bad=look.errors.keys())
+    check_labels(
+        {split: everything for split, (_, everything) in parts.items()},
+        names,
+        where=where,
+        test_only="train" not in chosen,
+        train_only=test is not None,
+    )
     items = {split: Items(source, *part) for split, part in parts.items()}
     digest = hashlib.sha256("\n".join(names).encode())
     for split in SPLITS:
         digest.update(split.encode() + items[split].indices.tobytes() + items[split].labels.tobytes())
-    drawn = len(chosen) == 1
+    drawn = chosen.keys() == {"train"}
     dataset = Dataset(
         name=name,
         class_names=names,
@@ -101,12 +133,16 @@ def read_hf(
         test=items["test"],
         split_source=f"drawn from {chosen['train']} (split_seed={split_seed})" if drawn else f"hf ({path})",
         split_hash=digest.hexdigest()[:ID_DIGITS],
+        drawn=drawn,
         val_is_test=chosen.get("val") is not None and chosen.get("val") == chosen.get("test"),
+        class_origins=keys,
     )
+    left_out = tuple(f"{source.describe(i)} ({getattr(e, 'reason', e)})" for i, e in sorted(look.errors.items()))
+    bad = [Finding("images can't be read and are left out (skip_bad)", left_out)] if left_out else []
     if validate:
-        refuse(where, shortened(list(newly_unreadable(source, range(len(source))).values()), PROBLEMS_LISTED))
-        warn_of_copies(dataset)
-    return dataset
+        dataset = without_repeated_rows(dataset)
+    dataset = noted(dataset, [*bad, *look.findings(source.describe), *(copies_in(dataset) if validate else ())])
+    return with_test(with_names_noted(dataset), test)
 
 
 def _load(path: str, subset: str | None, revision: str | None, where: str) -> dict[str, Any]:
@@ -118,6 +154,8 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
             f"{where}: Hugging Face's package datasets is not installed: pip install 'promptlab-clip[hf]'"
         ) from None
     folder = Path(path).expanduser()
+    for file in (folder, folder / "dataset_dict.json", folder / "state.json"):
+        reads.note(file)
     saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
     try:
         found: Any = (
@@ -130,7 +168,7 @@ def _load(path: str, subset: str | None, revision: str | None, where: str) -> di
     return dict(found) if isinstance(found, Mapping) else {"train": found}
 
 
-def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -> dict[str, str]:
+def _chosen(there: Sequence[str], given: Mapping[str, str | None], test: Test | None, where: str) -> dict[str, str]:
     """Names of the splits to use, or of the training split alone, where the others are drawn from it."""
     chosen: dict[str, str] = {}
     for split, wanted in given.items():
@@ -139,11 +177,14 @@ def _chosen(there: Sequence[str], given: Mapping[str, str | None], where: str) -
         usual = [name for name in there if split_of(name) == split]
         if wanted or usual:
             chosen[split] = wanted or usual[0]
+    if chosen.keys() == {"test"}:
+        return chosen
     if "train" not in chosen:
         raise DatasetError(f"{where} has no training split; set dataset.train_split to one of {', '.join(there)}")
-    if "val" in chosen and "test" not in chosen:
+    if "val" in chosen and "test" not in chosen and test is None:
         raise DatasetError(
-            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those"
+            f"{where} has no test split, but {chosen['val']}: set dataset.test_split={chosen['val']} to test on those, "
+            "or dataset.test=none to test on nothing"
         )
     if chosen["train"] in (chosen.get("val"), chosen.get("test")):
         raise DatasetError(f"{where}: split {chosen['train']} can't be trained on and held out at once")
@@ -174,23 +215,29 @@ def _kind(feature: Any) -> str:
 
 def _labels(
     feature: Any, cells: Mapping[str, list[Any]], class_names: ClassNames | None, train: str, where: str
-) -> tuple[tuple[str, ...], dict[str, IntArray]]:
-    """Names and (N,) labels by split, of a column of class labels, of numbers or of names."""
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, IntArray]]:
+    """What the table calls the classes, their names, and (N,) labels by split, of a column of whatever kind."""
     absent = sum(cell is None for column in cells.values() for cell in column)
     if absent:
         raise DatasetError(f"{where}: {absent} images have no label")
     if not all(isinstance(cell, str) for cell in cells[train]):
-        names = (
-            names_for(feature.names, class_names) if _kind(feature) == "ClassLabel" else names_of_numbers(class_names)
-        )
-        return names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
-    keys = sorted(set(cells[train]))
+        if _kind(feature) == "ClassLabel":
+            keys, names = tuple(feature.names), names_for(feature.names, class_names)
+        else:
+            names = names_of_numbers(class_names)
+            keys = tuple(f"label {label}" for label in range(len(names)))
+        whole = all(isinstance(cell, int) for column in cells.values() for cell in column)
+        if not whole:
+            raise DatasetError(f"{where}: labels must be whole numbers or texts: set dataset.label_column to another")
+        return keys, names, {split: np.asarray(column, dtype=np.int64) for split, column in cells.items()}
+    cells = in_one_form(cells)
+    keys = tuple(in_label_order(cells[train]))
     label_of = {key: label for label, key in enumerate(keys)}
     labels = {split: np.array([label_of.get(cell, -1) for cell in column]) for split, column in cells.items()}
-    strange = sorted({cell for column in cells.values() for cell in column} - label_of.keys())
+    strange = sorted({str(cell) for column in cells.values() for cell in column} - label_of.keys())
     if strange:
-        raise DatasetError(f"{where}: classes without training images: {', '.join(strange)}")
-    return names_for(keys, class_names), labels
+        raise DatasetError(f"{where}: classes without training images: {some_of(strange)}")
+    return keys, names_for(keys, class_names), labels
 
 
 def _undecoded(table: Any, column: str) -> Any:
@@ -201,17 +248,21 @@ def _undecoded(table: Any, column: str) -> Any:
 
 
 def _parts(
-    chosen: Mapping[str, str], labels: Mapping[str, IntArray], seed: int, where: str
+    chosen: Mapping[str, str], labels: Mapping[str, IntArray], seed: int, where: str, bad: Collection[int]
 ) -> dict[str, tuple[IntArray, IntArray]]:
-    """Positions in the source and labels, by split."""
+    """Positions in the source and labels, by split, without bad positions."""
     starts = dict(zip(labels, np.cumsum([0, *(len(column) for column in labels.values())]).tolist(), strict=False))
-    if len(chosen) > 1:
+    if chosen.keys() != {"train"}:
         empty = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-        whole = {name: (starts[name] + np.arange(len(column)), column) for name, column in labels.items()}
+        whole = {}
+        for name, column in labels.items():
+            positions = starts[name] + np.arange(len(column))
+            good = ~np.isin(positions, list(bad))
+            whole[name] = positions[good], column[good]
         return {split: whole[chosen[split]] if split in chosen else empty for split in SPLITS}
     column = labels[chosen["train"]]
     problems: list[str] = []
-    pairs = [(str(position), str(label)) for position, label in enumerate(column.tolist())]
+    pairs = [(str(position), str(label)) for position, label in enumerate(column.tolist()) if position not in bad]
     lists = drawn_lists(pairs, seed, problems)
     refuse(where, problems)
     rows = {split: np.array([int(path) for path, _ in lists[split]], dtype=np.int64) for split in SPLITS}

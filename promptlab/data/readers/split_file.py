@@ -8,13 +8,18 @@ share a name, one class may not have two.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from promptlab.data.datasets_folder import existing_folder
 from promptlab.data.hashing import content_id
 from promptlab.data.items import SPLITS, Dataset
+from promptlab.data.readers.repeated_rows import each_once
 from promptlab.data.readers.split_rows import SplitRows, dataset_of_rows
+from promptlab.support import reads
 from promptlab.support.errors import DatasetError
+from promptlab.support.pointers import refuse_pointer
+from promptlab.support.texts import decoded
 
 
 def read_coop_split(
@@ -65,8 +70,16 @@ def read_coop_split(
             f"{name}: split file is missing. It belongs at {path} (see the links in CoOp's DATASETS.md)."
         )
     rows = read_split_file(path)
-    images = base / image_folder
-    return dataset_of_rows(name, images, rows, where=f"{name} ({path})", template=template, n_classes=n_classes)
+    lists, notes = each_once({split: getattr(rows, split) for split in SPLITS})
+    return dataset_of_rows(
+        name,
+        base / image_folder,
+        replace(rows, train=lists["train"], val=lists["val"], test=lists["test"]),
+        where=f"{name} ({path})",
+        template=template,
+        n_classes=n_classes,
+        notes=notes,
+    )
 
 
 def read_split_file(path: Path) -> SplitRows:
@@ -75,11 +88,15 @@ def read_split_file(path: Path) -> SplitRows:
     Raises:
         DatasetError: if it is no JSON, lacks a list, or a row is not ``[path, label, class name]``.
     """
+    reads.note(path)
+    refuse_pointer(path, DatasetError)
     data = path.read_bytes()
     try:
-        lists = json.loads(data)
+        lists = json.loads(decoded(data))
     except ValueError as error:
-        raise DatasetError(f"split file is not valid JSON: {path} ({error}). Fetch it again.") from error
+        raise DatasetError(
+            f"split file is not valid JSON: {path} ({error}). Correct it, or fetch it again if it is a benchmark's."
+        ) from error
     if not isinstance(lists, dict) or not all(isinstance(lists.get(split), list) for split in SPLITS):
         raise DatasetError(f"split file needs the lists {', '.join(SPLITS)}: {path}")
     for split in SPLITS:

@@ -13,15 +13,18 @@ images (:func:`promptlab.data.hold_out.hold_out`) takes that part. Some copies o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from promptlab.class_text.names import ClassNames, names_for, read_class_names
+from promptlab.class_text.names import ClassNames, names_for, names_of_numbers
+from promptlab.class_text.names_file import read_class_names
 from promptlab.class_text.templates import DEFAULT_TEMPLATE, template_of
+from promptlab.data.checks.names import with_names_noted
 from promptlab.data.datasets_folder import existing_folder
 from promptlab.data.hashing import content_id
 from promptlab.data.hold_out import hold_out
@@ -54,8 +57,8 @@ def read_xlsa17(
         image_folder: the folder of images, in ``folder``.
         keep_after: the part of the files' image paths after which they are relative to ``image_folder``.
         template: the hand-written prompt with ``{}``.
-        class_names: names by label, or a text file in ``folder`` with one per line; those of ``att_splits.mat`` if
-            None.
+        class_names: names by label, other names for some of those of ``att_splits.mat``, or a file in ``folder`` with
+            either; those of ``att_splits.mat`` if None.
 
     Returns:
         All classes, of which ``unseen`` have no training images; ``val`` is empty; ``test`` holds the seen classes'
@@ -85,12 +88,13 @@ def read_xlsa17(
         name=name,
         class_names=tuple(raw_names if class_names is not None else map(clean_name, raw_names)),
         template=template_of(template),
-        source=FileImages(base / image_folder, paths),
+        source=FileImages(base / image_folder, paths, downloaded=True),
         labels=labels,
         rows=(rows["trainval"], np.concatenate([rows["test_seen"], rows["test_unseen"]])),
         unseen=np.unique(labels[rows["test_unseen"]]),
         split_source=f"xlsa17 ({SPLIT_MAT})",
     )
+    dataset = with_names_noted(dataset)
     if held_out_classes is None:
         return dataset
     development = _development(dataset, labels, rows["trainval"], held_out_classes)
@@ -206,16 +210,14 @@ def _tail(path: str, keep_after: str, where: Path) -> str:
 def _class_names(name: str, base: Path, given: ClassNames | None, splits: dict[str, Any]) -> list[str]:
     if given is None:
         return texts_of(splits, "allclasses_names", base / SPLIT_MAT)
-    if not isinstance(given, str):
-        keys = [str(label) for label in range(len(given))]
-        return list(names_for(keys, given))
-    path = base / given
-    if not path.is_file():
-        raise DatasetError(
-            f"{name}: its files hold no class names. A text file with one name per line, in label order, belongs at "
-            f"{path}"
-        )
-    names = read_class_names(path)
-    if isinstance(names, dict):
-        raise DatasetError(f"{path}: one name per line is needed, in label order")
-    return names
+    if isinstance(given, str | PathLike):
+        given = base / given
+        if not given.is_file():
+            raise DatasetError(
+                f"{name}: its files hold no class names. A text file with one name per line, in label order, "
+                f"belongs at {given}"
+            )
+    by_number = isinstance(given, Mapping) and all(str(key).isdecimal() for key in given)
+    if by_number or "allclasses_names" not in splits:
+        return list(names_of_numbers(given))
+    return list(names_for(texts_of(splits, "allclasses_names", base / SPLIT_MAT), given))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from promptlab.support import reads
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 
@@ -22,6 +23,7 @@ def read_mat(name: str, path: Path) -> dict[str, Any]:
     """
     from scipy.io import loadmat
 
+    reads.note(path)
     if not path.is_file():
         raise DatasetError(f"{name}: {path.name} is missing. It belongs at {path} (from xlsa17.zip, data/).")
     try:

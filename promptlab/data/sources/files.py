@@ -14,12 +14,17 @@ from PIL import Image
 from promptlab.data.file_hashes import FileState
 from promptlab.data.hashing import content_ids_of_files
 from promptlab.data.items import Items
+from promptlab.data.pictures.identity import ids_under
+from promptlab.data.pictures.picture import open_picture
+from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.machine import reader_threads
 from promptlab.support.words import some_of
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+_FETCH, _FETCH_ALL = "Fetch this file again.", "Fetch them, or check that the archive was unpacked completely."
+_ALL_OWN = "Put them there, or take them out of the list; dataset.skip_bad=true leaves out what isn't there."
+_OWN = "Replace it or take it away; dataset.skip_bad=true leaves out what can't be read."
 
 
 class FileImages:
@@ -30,6 +35,8 @@ class FileImages:
     Args:
         root: the folder that the names are relative to.
         names: relative paths with forward slashes.
+        reading: how they are read.
+        downloaded: whether they are a benchmark's, which anybody can fetch again, and not somebody's own.
 
     Example:
         >>> images = FileImages("photos", ["cat/1.jpg", "dog/1.jpg"])
@@ -37,8 +44,12 @@ class FileImages:
         (2, 'dog/1.jpg')
     """
 
-    def __init__(self, root: str | Path, names: Sequence[str]) -> None:
+    def __init__(
+        self, root: str | Path, names: Sequence[str], reading: Reading = USUAL, *, downloaded: bool = False
+    ) -> None:
         self.root = Path(root).absolute()
+        self.reading = reading
+        self._downloaded = downloaded
         # One block of bytes in place of a million strings: quicker to carry to loader processes, a third of the size.
         self._text = os.fsencode("".join(names))
         ascii_only = self._text.isascii()
@@ -49,21 +60,12 @@ class FileImages:
         return len(self._ends)
 
     def open(self, index: int) -> Image.Image:
-        """Decode one image by :func:`as_rgb`, turned as its file has it: open_clip and CoOp ignore EXIF too.
+        """Decode one image; see :func:`promptlab.data.pictures.picture.open_picture`.
 
         Raises:
-            DatasetError: if it is missing, empty, truncated or no image; the message names it.
+            DatasetError: if it is missing, empty, truncated, too large or no image; the message names it.
         """
-        path = self.path(index)
-        try:
-            with Image.open(path) as image:
-                return as_rgb(image)
-        except FileNotFoundError:
-            raise DatasetError(f"image is missing: {path}") from None
-        except Exception as error:  # Pillow's decoders raise many kinds
-            empty = os.path.exists(path) and os.path.getsize(path) == 0
-            reason = "the file is empty" if empty else str(error) or type(error).__name__
-            raise DatasetError(f"image can't be read: {path} ({reason}). Fetch this file again.") from error
+        return open_picture(self.path(index), self.reading, if_damaged=_FETCH if self._downloaded else _OWN)
 
     def path(self, index: int) -> str:
         """The absolute path of an image."""
@@ -77,7 +79,7 @@ class FileImages:
         return os.fsdecode(self._text[start : int(self._ends[index])])
 
     def content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
-        """SHA-256 of the files' bytes (first 32 hex digits), remembered by path, size and modification time.
+        """Ids of the files (:func:`promptlab.data.pictures.identity.picture_id`), remembered while they stay untouched.
 
         Raises:
             DatasetError: if files are missing, with their number and the first few, or one can't be read.
@@ -92,9 +94,9 @@ class FileImages:
             except OSError:
                 missing.append(self.describe(index))
             else:
-                files.append(FileState(path, status.st_size, status.st_mtime_ns))
+                files.append(FileState.of(path, status))
         self._refuse(missing, len(distinct))
-        hashes = content_ids_of_files(files)
+        hashes = ids_under(self.reading, content_ids_of_files(files))
         return [hashes[position] for position in inverse.tolist()]
 
     def check(self, indices: Sequence[int] | IntArray) -> None:
@@ -121,7 +123,7 @@ class FileImages:
             raise DatasetError(f"the image folder is missing: {self.root}. Put the dataset's images there.")
         raise DatasetError(
             f"{len(missing)} of {asked} images are missing under {self.root}: {some_of(missing)}. "
-            "Fetch them, or check that the archive was unpacked completely."
+            f"{_FETCH_ALL if self._downloaded else _ALL_OWN}"
         )
 
 
@@ -149,27 +151,6 @@ def check_images(items: Items, *, decode: bool = False) -> None:
         with ThreadPoolExecutor(reader_threads()) as pool:
             for image in pool.map(items.source.open, np.unique(items.indices).tolist()):
                 image.close()
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """An image as CoOp reads it, but for 16-bit grey.
-
-    Pillow cuts such values off at 255, which leaves white; here their upper 8 bits are kept.
-    """
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        image = Image.fromarray((values >> 8).astype(np.uint8))
-    return image.convert("RGB")
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file is an image, by its name's ending.
-
-    Example:
-        >>> is_image_name("cat/1.JPG"), is_image_name("cat/notes.txt")
-        (True, False)
-    """
-    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def names_in(folder: str) -> set[str]:

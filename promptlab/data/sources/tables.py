@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from promptlab.data.hashing import content_id
-from promptlab.data.sources.files import as_rgb
+from promptlab.data.pictures.identity import ids_under, picture_id
+from promptlab.data.pictures.picture import open_picture
+from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
+
+_OWN = "dataset.skip_bad=true leaves out what can't be read."
 
 
 class TableImages:
@@ -22,10 +25,11 @@ class TableImages:
     Args:
         tables: ``datasets.Dataset`` by name; images are counted through all of them.
         column: the column of images, undecoded: cells with ``bytes`` or a ``path``.
+        reading: how they are read.
     """
 
-    def __init__(self, tables: Mapping[str, Any], column: str) -> None:
-        self.column = column
+    def __init__(self, tables: Mapping[str, Any], column: str, reading: Reading = USUAL) -> None:
+        self.column, self.reading = column, reading
         self._tables = dict(tables)
         self._ends = np.cumsum([len(table) for table in tables.values()])
         self._ids: dict[int, str] = {}
@@ -39,11 +43,7 @@ class TableImages:
         Raises:
             DatasetError: if it is missing, empty, truncated or no image; the message names it.
         """
-        try:
-            with Image.open(BytesIO(self._bytes(index))) as image:
-                return as_rgb(image)
-        except Exception as error:  # Pillow's decoders raise many kinds
-            raise DatasetError(f"image can't be read: {self.describe(index)} ({error})") from error
+        return open_picture(BytesIO(self._bytes(index)), self.reading, name=self.describe(index), if_damaged=_OWN)
 
     def describe(self, index: int) -> str:
         """The table's name and the row."""
@@ -55,7 +55,7 @@ class TableImages:
         wanted = np.asarray(indices, dtype=np.int64).tolist()
         for index in wanted:
             if index not in self._ids:
-                self._ids[index] = content_id(self._bytes(index))
+                (self._ids[index],) = ids_under(self.reading, [picture_id(self._bytes(index))])
         return [self._ids[index] for index in wanted]
 
     def _place(self, index: int) -> tuple[str, int]:

@@ -24,9 +24,12 @@ from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip
+from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.new_process import Saved, scores_in_new_process
 from promptlab.learners.base.offers import Offers
-from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage
+from promptlab.learners.base.short_fit import as_seen, gradient_stages, short_fit, short_fit_cut_in_two
+from promptlab.learners.base.stages import Batch
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")
 OTHER_NAMES = ("yellow ring", "purple plaid square", "orange heart")
@@ -34,7 +37,7 @@ TEMPLATE = "a photo of a {}."
 
 
 class LearnerContract:
-    """Shapes, what trains, the backbone untouched, save and load, select, rebind, determinism, autocast."""
+    """Shapes, what trains, the backbone untouched, cut fits, save and load, select, rebind, determinism, autocast."""
 
     learner: ClassVar[type[PromptLearner]]
     arguments: ClassVar[Mapping[str, Any]] = {}
@@ -75,12 +78,12 @@ class LearnerContract:
         """
         learner = self.make()
         before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
-        trained = {id(p) for stage in _gradient_stages(learner) for p in stage.parameters}
+        trained = {id(p) for stage in gradient_stages(learner) for p in stage.parameters}
         forgotten = [name for name, p in learner.named_parameters() if p.requires_grad and id(p) not in trained]
         assert not (trained and forgotten), (
             f"no stage of the fit plan names {', '.join(forgotten)}: add it to one, or make it a buffer"
         )
-        _train(learner, self.batch())
+        short_fit(learner, self.batch())
         for name, parameter in learner.named_parameters():
             changed = not torch.equal(before[name], parameter)
             assert changed == (id(parameter) in trained), (
@@ -105,7 +108,7 @@ class LearnerContract:
         learner.clip.model.eval()  # whatever learner was tested before
         before = _digest(learner.clip)
         learner.train()
-        _train(learner, self.batch())
+        short_fit(learner, self.batch())
         assert _digest(learner.clip) == before, "training changed the frozen backbone"
         own = {id(parameter) for parameter in learner.clip.model.parameters()}
         assert not own & {id(p) for p in learner.parameters()}, "the backbone is registered as a part of the learner"
@@ -123,10 +126,25 @@ class LearnerContract:
             for state in (1, 2):
                 torch.manual_seed(state)
                 learner = self.make(seed=5)
-                _train(learner, self.batch())
+                short_fit(learner, self.batch())
                 results.append(learner.learned_tensors())
         for name, tensor in results[0].items():
             assert torch.equal(tensor, results[1][name]), f"{name} depends on torch's global random state"
+
+    def test_a_fit_cut_in_two_gives_the_same_bits(self) -> None:
+        """A fit that is killed and gone on with learns what an uninterrupted one does.
+
+        Why: a run that was killed goes on from parameters, buffers and the optimiser's state. What training changes
+        besides is lost: make it a buffer (``register_buffer``). Random numbers come from ``batch.generator``.
+        """
+        batch = self.batch()
+        whole = short_fit(self.make().train(), batch)
+        parts = short_fit_cut_in_two(lambda: self.make().train(), batch)
+        names = [name for name, tensor in whole.state_dict().items() if not _equal(tensor, parts.state_dict()[name])]
+        assert not names, (
+            f"{', '.join(names)}: other bits after an interruption; something that training changes is kept outside of "
+            "parameters and buffers, and is lost when a fit goes on: make it a buffer (register_buffer)"
+        )
 
     def test_save_and_load(self) -> None:
         """A fresh learner with the learned tensors scores as the old one; wrong tensors are refused.
@@ -134,7 +152,7 @@ class LearnerContract:
         Why: finished runs are found again by their tensors; what isn't a parameter or a buffer is lost.
         """
         learner, batch = self.make(seed=1), self.batch()
-        _train(learner, batch)
+        short_fit(learner, batch)
         other = self.make(seed=2).load_learned(copy.deepcopy(dict(learner.learned_tensors())))
         with torch.no_grad():
             _close(other.eval()(batch.inputs), learner.eval()(batch.inputs), "a loaded learner scores otherwise")
@@ -149,18 +167,48 @@ class LearnerContract:
 
         Why: protocols score base and new classes by it. ``per_class`` names every tensor with an entry per class.
         """
-        learner, batch = self.make().eval(), self.batch()
+        learner, batch = self.trained(), self.batch()
         chosen = learner.select([3, 0])
         assert chosen.class_names == (NAMES[3], NAMES[0]), f"select([3, 0]) has classes {chosen.class_names}"
         with torch.no_grad():
-            _close(chosen(batch.inputs), learner(batch.inputs)[:, [3, 0]], "select([3, 0]) gives other columns")
+            logits = learner(batch.inputs)
+            for columns in ([3, 0], [2], [4, 3, 2, 1, 0]):
+                part = learner.select(columns)
+                message = f"select({columns}) gives other logits than these columns of all classes' logits"
+                _close(part(batch.inputs), logits[:, columns], message)
+                _close(part.scorer()(batch.inputs), logits[:, columns], f"the scorer of {message}")
+            again = learner.select([4, 3, 0]).select([1])(batch.inputs)
+            _close(again, logits[:, [3]], "select([4, 3, 0]).select([1]) gives other logits than column 3")
+            _close(learner(batch.inputs), logits, "select changes the learner that it is called on")
+
+    def test_rows_are_scored_alone_as_together(self) -> None:
+        """An image's logits are the same whichever images are scored with it, and in whatever order.
+
+        Why: evaluation scores a hundred at a time, ``predict`` maybe one. A method that needs all test images at once
+        says ``transductive = True`` and scores them in ``score_together``: Results are marked by it.
+        """
+        if self.learner.transductive:
+            return
+        learner = self.trained()
+        inputs = _seen_in_testing(learner, self.batch().inputs)
+        scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
+        with torch.no_grad():
+            together = scorer(inputs)
+            alone = torch.cat([scorer(row) for row in torch.split(inputs, 1)])
+            turned = scorer(inputs.flip(0)).flip(0)
+        advice = (
+            ": logits may depend on the image alone; a method that looks at all test images at once says "
+            "transductive = True and defines score_together"
+        )
+        _close(alone, together, "an image scored alone has other logits than among others", advice)
+        _close(turned, together, "the order of images changes their logits", advice)
 
     def test_rebind_or_its_refusal(self) -> None:
         """``rebind`` scores other names if the learner is ``open_vocabulary``, and raises TypeError otherwise.
 
         Why: a learner that scores names it knows nothing about would show numbers that mean nothing.
         """
-        learner, batch = self.make().eval(), self.batch()
+        learner, batch = self.trained(), self.batch()
         if learner.open_vocabulary:
             with torch.no_grad():
                 logits = learner.rebind(OTHER_NAMES, TEMPLATE)(batch.inputs)
@@ -182,7 +230,7 @@ class LearnerContract:
 
         Why: training uses the one, evaluation the other.
         """
-        learner, batch = self.make().eval(), self.batch()
+        learner, batch = self.trained(), self.batch()
         with torch.no_grad():
             _close(learner.scorer()(batch.inputs), learner(batch.inputs), "scorer() and forward() differ")
 
@@ -201,6 +249,24 @@ class LearnerContract:
         for name, parameter in learner.named_parameters():
             assert parameter.grad is None or parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
 
+    def test_a_new_process_scores_the_same(self) -> None:
+        """What is learned, loaded in a new process, scores as it does here.
+
+        Why: a saved learner is its arguments, its class names and its tensors. What else it holds (a variable of its
+        module, the order of a set, a file) is another one elsewhere.
+        """
+        saved = self.saved()
+        (found,) = scores_in_new_process([saved])
+        require_same(saved, found)
+
+    def saved(self) -> Saved:
+        """A trained learner as a new process gets it."""
+        return Saved.of(self.trained(), self.batch().inputs)
+
+    def trained(self) -> PromptLearner:
+        """A learner after a few steps, in eval mode."""
+        return short_fit(self.make().train(), self.batch()).eval()
+
     def batch(self) -> Batch:
         """Six items: features (6, D) or images (6, 3, H, W), whichever the learner needs.
 
@@ -215,43 +281,39 @@ class LearnerContract:
         return Batch(torch.nn.functional.normalize(features, dim=-1), labels, losses)
 
 
+def require_same(saved: Saved, found: Tensor | str) -> None:
+    """Make sure that a new process scored as this one did.
+
+    Args:
+        saved: what it was asked.
+        found: its answer, an item of :func:`scores_in_new_process`.
+    """
+    assert isinstance(found, Tensor), f"a new process can't load it: {found}"
+    advice = (
+        ": what it holds besides its tensors must follow from its arguments and class names alone, not from variables "
+        "of a module or the order of a set"
+    )
+    _close(found, saved.logits, "what is learned scores otherwise in a new process", advice)
+
+
 @cache
 def backbone() -> FrozenCLIP:
     """The embedded demo."""
     return load_clip("demo")
 
 
-def _gradient_stages(learner: PromptLearner) -> list[GradientStage]:
-    return [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
-
-
-def _train(learner: PromptLearner, batch: Batch) -> None:
-    """Two steps of every gradient stage, and every closed form."""
-    for stage in learner.fit_plan():
-        if isinstance(stage, ClosedFormStage):
-            others = batch.inputs.unsqueeze(1) if stage.uses_unlabelled else None
-            with torch.no_grad():
-                stage.solve(batch._replace(inputs=batch.inputs.unsqueeze(1), unlabelled=others), batch)
-            continue
-        optimiser, seen = stage.optim.build_groups(stage.all_groups()), _as_seen(stage, batch)
-        for _ in range(2):
-            optimiser.zero_grad()
-            stage.loss(seen).backward()  # type: ignore[no-untyped-call]
-            if stage.after_backward is not None:
-                stage.after_backward(seen)
-            optimiser.step()
-
-
-def _as_seen(stage: GradientStage, batch: Batch) -> Batch:
-    """The batch as a stage asks for it: with as many views, all alike, and with unlabelled inputs."""
-    inputs = torch.stack([batch.inputs] * len(stage.views), 1) if stage.views else batch.inputs
-    return batch._replace(inputs=inputs, unlabelled=inputs.flip(0) if stage.uses_unlabelled else None)
-
-
 def _seen_in_training(learner: PromptLearner, batch: Batch) -> Batch:
     """The batch as the first gradient stage asks for it, which ``loss`` is usually the loss of."""
-    stages = _gradient_stages(learner)
-    return _as_seen(stages[0], batch) if stages else batch
+    stages = gradient_stages(learner)
+    return as_seen(stages[0], batch) if stages else batch
+
+
+def _seen_in_testing(learner: PromptLearner, inputs: Tensor) -> Tensor:
+    """(B, ...), or of a learner with K ``test_views`` (B, K, ...), the views of an image a little apart."""
+    if not learner.test_views:
+        return inputs
+    shape = (len(inputs), learner.test_views, *inputs.shape[1:])
+    return inputs.unsqueeze(1) + 0.01 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def _digest(clip: FrozenCLIP) -> str:
@@ -261,7 +323,11 @@ def _digest(clip: FrozenCLIP) -> str:
     return digest.hexdigest()
 
 
-def _close(actual: Tensor, expected: Tensor, message: str) -> None:
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and torch.equal(first, second)
+
+
+def _close(actual: Tensor, expected: Tensor, message: str, advice: str = "") -> None:
     assert actual.shape == expected.shape, f"{message}: shapes {tuple(actual.shape)} and {tuple(expected.shape)}"
     difference = float((actual - expected).abs().max())
-    assert difference <= 1e-3, f"{message}: by up to {difference:.2g}"
+    assert difference <= 1e-3, f"{message}, by up to {difference:.2g}{advice}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from promptlab.learners.base.class_set import ClassSet, FollowsClasses, moved, with_own_rows
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, checked_names, indices_of, places_of, warn_of_repeated
 
 
 class HasClasses:
@@ -18,7 +18,7 @@ class HasClasses:
     Example:
         >>> import promptlab
         >>> learner = promptlab.CoOp(promptlab.load_clip("demo"), ["red star", "blue circle"], n_ctx=2)
-        >>> learner.select([1]).class_names, learner.rebind(["green moon"]).class_names
+        >>> learner.select(["blue circle"]).class_names, learner.rebind(["green moon"]).class_names
         (('blue circle',), ('green moon',))
         >>> learner.select([1]).ctx is learner.ctx
         True
@@ -33,12 +33,18 @@ class HasClasses:
     themselves (class prompts, class texts, learners). What a class names comes on top of what its bases name, and what
     an instance names on top of both."""
 
-    def select(self, class_indices: Sequence[int]) -> Self:
+    def select(self, class_indices: Sequence[int | str]) -> Self:
         """A learner that scores these of the known classes, in this order.
 
         Learned tensors are shared, less those ``per_class``, of which it gets the rows of its classes.
+
+        Args:
+            class_indices: the classes, by number from 0 or by name.
+
+        Raises:
+            ValueError: for what is no class of the learner, or a class that is there twice.
         """
-        indices = tuple(class_indices)
+        indices = indices_of(class_indices, self.class_names)
         return self._moved(ClassSet(tuple(self.class_names[i] for i in indices), indices=indices))
 
     def rebind(self, class_names: Sequence[str], template: str = DEFAULT_TEMPLATE) -> Self:
@@ -50,32 +56,44 @@ class HasClasses:
 
         Raises:
             TypeError: if the learner isn't ``open_vocabulary``.
+            ValueError: if there are no names, or one is no text or is empty.
         """
         if not self.open_vocabulary:
             raise TypeError(
                 f"{type(self).__name__} can't score classes it wasn't trained on: what it learned is class-specific "
                 "(open_vocabulary = False)"
             )
-        names = tuple(class_names)
+        names = checked_names(class_names)
+        if not names:
+            raise ValueError("there are no class names: give at least one")
+        warn_of_repeated(names)
         return self._moved(ClassSet(names, template, tuple(range(len(names))) if names == self.class_names else None))
 
-    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> Self:
+    def extend(
+        self,
+        class_names: Sequence[str],
+        template: str = DEFAULT_TEMPLATE,
+        own: Sequence[int | str | None] | None = None,
+    ) -> Self:
         """A learner that scores its own classes among others; learned tensors are shared.
 
         Args:
             class_names: all the names.
             template: the hand-written prompt of their dataset, for learners that use one.
-            own: for each name its index among the learner's own classes, None for a class that it doesn't know.
+            own: for each name which of the learner's own classes it is, by number or by name, None for a class that it
+                doesn't know; found by the names if None.
 
         Returns:
             As :meth:`rebind` does, but of tensors ``per_class`` the own classes keep their rows.
 
         Raises:
             TypeError: if the learner isn't ``open_vocabulary``.
+            ValueError: as :meth:`rebind`, or if ``own`` names no class or hasn't an entry for each name.
         """
         other = self.rebind(class_names, template)
+        rows = self._rows_of(other.class_names, own)
         for name in self._all_per_class():
-            setattr(other, name, with_own_rows(getattr(self, name), getattr(other, name), own))
+            setattr(other, name, with_own_rows(getattr(self, name), getattr(other, name), rows))
         return other
 
     def classes_changed(self, classes: ClassSet) -> None:
@@ -98,6 +116,14 @@ class HasClasses:
         for name in self._all_per_class():
             other._require_entries(name, len(classes.names))
         return other
+
+    def _rows_of(self, class_names: Sequence[str], own: Sequence[int | str | None] | None) -> list[int | None]:
+        """For each name which of the learner's own classes it is."""
+        if own is None:
+            return places_of(class_names, self.class_names)
+        if len(own) != len(class_names):
+            raise ValueError(f"own has {len(own)} entries for {len(class_names)} class names: one for each is needed")
+        return [None if which is None else indices_of([which], self.class_names)[0] for which in own]
 
     def _relabelled(self, class_names: Sequence[str]) -> Self:
         """A copy for other classes that shares every learned tensor until one is replaced.

@@ -38,6 +38,7 @@ from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.stages import Batch, Stage
+from promptlab.prompts.class_texts import checked_names, warn_of_repeated
 
 if TYPE_CHECKING:
     from promptlab import Result  # named alone: learners know nothing of Results
@@ -51,14 +52,15 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
     that draw their initialisation take a ``generator``, those that use a hand-written prompt a ``template``, and those
-    that treat classes without training images apart ``has_images``.
+    that treat classes without training images apart ``has_images``. Ranges are declared beside the arguments
+    (``Annotated[int, Ge(1)]``) and checked before a constructor runs, and before a command line loads anything.
 
     Args:
         clip: the frozen backbone; held without being registered.
         class_names: names of the C classes to score.
 
     Raises:
-        ValueError: if there are no classes.
+        ValueError: if there are no classes, or a name is no text or is empty.
 
     Example:
         >>> import promptlab
@@ -112,10 +114,11 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()
-        if not class_names:
-            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
         self.clip = clip
-        self.class_names = tuple(class_names)
+        self.class_names = checked_names(class_names)
+        if not self.class_names:
+            raise ValueError(f"{type(self).__name__} got no class names: give at least one")
+        warn_of_repeated(self.class_names)
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:

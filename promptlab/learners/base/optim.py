@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, get_args
+from types import MappingProxyType, SimpleNamespace
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from annotated_types import Ge, Interval, doc
 from torch import nn
 
+from promptlab.support.ranges import refuse_misfits
+
+# learning rates and penalties; those that work are thousands of times smaller
+Rate = Annotated[float, Interval(ge=0, le=1000)]
+Decay = Annotated[float, Interval(ge=0, lt=1)]
 OptimiserName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["cosine", "cosine_per_step", "constant"]
 
@@ -25,7 +31,7 @@ class ParameterGroup:
         weight_decay: the stage's if None.
 
     Raises:
-        ValueError: if a number is negative, infinite or NaN.
+        ValueError: if a number is out of range.
 
     Example:
         >>> head = nn.Linear(2, 3)
@@ -36,13 +42,11 @@ class ParameterGroup:
     """
 
     parameters: Sequence[nn.Parameter]
-    lr_factor: float = 1.0
-    weight_decay: float | None = None
+    lr_factor: Rate = 1.0
+    weight_decay: Rate | None = None
 
     def __post_init__(self) -> None:
-        for field, value in (("lr_factor", self.lr_factor), ("weight_decay", self.weight_decay)):
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"ParameterGroup({field}={value}): a finite number >= 0 is needed")
+        refuse_misfits(ParameterGroup, vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ class Optim:
         eta_min: where the cosines end.
 
     Raises:
-        ValueError: for an unknown name, a number out of range, or ``steps`` together with what counts epochs.
+        ValueError: for an unknown name, a number out of range, and as :meth:`check_together`.
 
     Example:
         >>> optim = Optim(name="adamw", steps=500, schedule="cosine_per_step", warmup_epochs=0, eta_min=1e-6)
@@ -83,38 +87,50 @@ class Optim:
     """Fields that came after fits had ids, as plain values: at these they change nothing, and are no part of an id."""
 
     name: OptimiserName = "sgd"
-    lr: float = 0.002
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    eps: float = 1e-8
-    epochs: int = 200
-    batch_size: int = 32
+    lr: Annotated[float, Interval(gt=0, le=1000)] = 0.002
+    momentum: Decay = 0.9
+    weight_decay: Rate = 5e-4
+    eps: Annotated[float, Interval(ge=0, le=1)] = 1e-8
+    epochs: Annotated[int, Interval(ge=1, le=100_000)] = 200
+    batch_size: Annotated[int, Interval(ge=1, le=1_000_000)] = 32
     drop_last: bool = True
     schedule: ScheduleName = "cosine"
-    warmup_epochs: int = 1
-    warmup_lr: float = 1e-5
-    steps: int | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
-    eta_min: float = 0.0
+    warmup_epochs: Annotated[int, Ge(0)] = 1
+    warmup_lr: Rate = 1e-5
+    steps: Annotated[int, Interval(ge=1, le=100_000_000)] | None = None
+    betas: Annotated[tuple[Decay, Decay], doc("a list of two numbers from 0 and below 1")] = (0.9, 0.999)
+    eta_min: Rate = 0.0
 
     def __post_init__(self) -> None:
-        for field, value, allowed in (
-            ("name", self.name, get_args(OptimiserName)),
-            ("schedule", self.schedule, get_args(ScheduleName)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"optim.{field}={value!r}: allowed are {', '.join(allowed)}")
-        for field in ("epochs", "batch_size", "steps"):
-            if getattr(self, field) is not None and getattr(self, field) < 1:
-                raise ValueError(f"optim.{field}={getattr(self, field)}: at least 1 is needed")
-        for field in ("lr", "weight_decay", "momentum", "eps", "warmup_epochs", "warmup_lr", "eta_min"):
-            if not 0 <= getattr(self, field) < math.inf:
-                raise ValueError(f"optim.{field}={getattr(self, field)}: a finite number >= 0 is needed")
+        refuse_misfits(Optim, vars(self))
         object.__setattr__(self, "betas", tuple(self.betas))  # YAML and cards hold lists
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"optim.betas={self.betas}: two numbers from 0 up to, but without, 1 are needed")
-        if self.steps is not None:
-            self._check_steps()
+        self.check_together(vars(self))
+
+    @classmethod
+    def check_together(cls, arguments: Mapping[str, Any]) -> None:
+        """Refuse a warm-up longer than the stage, a cosine that would rise, and steps beside what counts epochs.
+
+        Args:
+            arguments: all of the fields.
+
+        Raises:
+            ValueError: naming them.
+        """
+        given = SimpleNamespace(**arguments)
+        if given.eta_min > given.lr and given.schedule != "constant":
+            raise ValueError(f"eta_min={given.eta_min} is above lr={given.lr}: the cosine falls from lr to eta_min")
+        if given.steps is None:
+            if given.warmup_epochs > given.epochs:
+                raise ValueError(f"warmup_epochs={given.warmup_epochs} of epochs={given.epochs}: the warm-up can't be "
+                                 "longer than the stage")  # fmt: skip
+            return
+        if given.epochs != cls.epochs:
+            raise ValueError(f"steps={given.steps} and epochs={given.epochs}: give one of the two")
+        if given.schedule == "cosine" or given.warmup_epochs:
+            raise ValueError(
+                f"steps={given.steps}: schedule=cosine and warmup_epochs count epochs; with steps use "
+                "schedule=cosine_per_step or constant, and warmup_epochs=0"
+            )
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser over these parameters, at the learning rate of the first step."""
@@ -167,12 +183,3 @@ class Optim:
         if self.schedule == "constant":
             return peak
         return self.eta_min + (peak - self.eta_min) / 2 * (1 + math.cos(math.pi * share))
-
-    def _check_steps(self) -> None:
-        if self.epochs != Optim.epochs:
-            raise ValueError(f"optim.steps={self.steps} and optim.epochs={self.epochs}: give one of the two")
-        if self.schedule == "cosine" or self.warmup_epochs:
-            raise ValueError(
-                f"optim.steps={self.steps}: schedule=cosine and warmup_epochs count epochs; with steps use "
-                "schedule=cosine_per_step or constant, and warmup_epochs=0"
-            )

@@ -15,6 +15,7 @@ from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.offers import OFFERED
 from promptlab.learners.base.stages import GradientStage, Stage
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 from promptlab.support.signatures import accepted
 
 INNER = "inner."
@@ -103,11 +104,17 @@ class Wrapper(PromptLearner):
         """The inner learner's stages, whose epochs are chosen by its own scores, then the wrapper's."""
         return [*(self._of_inner(stage) for stage in self.inner.fit_plan()), *self.own_stages()]
 
-    def extend(self, class_names: Sequence[str], template: str, own: Sequence[int | None]) -> Self:
+    def extend(
+        self,
+        class_names: Sequence[str],
+        template: str = DEFAULT_TEMPLATE,
+        own: Sequence[int | str | None] | None = None,
+    ) -> Self:
         """The inner learner for its own classes among others.
 
         Raises:
             TypeError: if the inner learner can't.
+            ValueError: as every learner's.
         """
         other = super().extend(class_names, template, own)
         other.inner = self.inner.extend(class_names, template, own)

@@ -16,22 +16,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
+from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
 from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, Template
+from promptlab.prompts.starting_context import ContextLength
 
 GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
+Width = Annotated[int, Interval(ge=1, le=65_536)]
 
 
 class SHIP(PromptLearner):
@@ -76,14 +80,14 @@ class SHIP(PromptLearner):
         *,
         inner: Callable[..., PromptLearner],
         has_images: Sequence[bool],
-        template: str = DEFAULT_TEMPLATE,
+        template: Template = DEFAULT_TEMPLATE,
         prompt_generator: GeneratorName = "vae",
-        n_ctx: int = 4,
-        encoder_width: int | None = None,
-        generator_width: int | None = None,
+        n_ctx: ContextLength = 4,
+        encoder_width: Width | None = None,
+        generator_width: Width | None = None,
         activation: Activation = "relu",
         generator_optim: Optim | None = None,
-        n_synth: int | None = None,
+        n_synth: Annotated[int, Interval(ge=1, le=100_000)] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(clip, class_names)
@@ -96,8 +100,6 @@ class SHIP(PromptLearner):
             self.arguments = {**self.arguments, "inner": partial(inner, **read)}
         if self.inner.needs != "features":
             raise ValueError(f"SHIP makes features, but {type(self.inner).__name__} needs images")
-        if n_synth is not None and n_synth < 1:
-            raise ValueError(f"n_synth={n_synth}: at least 1 is needed")
         self.open_vocabulary = self.inner.open_vocabulary
         self.template, self.n_synth = template, n_synth
         self.generator_optim = generator_optim or Optim(
@@ -109,6 +111,17 @@ class SHIP(PromptLearner):
             prompt_generator, clip, self.class_names, template, n_ctx=n_ctx, activation=activation, generator=generator,
             **widths,
         )  # fmt: skip
+
+    @classmethod
+    def facts(cls, inner: LearnerFacts | None = None) -> LearnerFacts:
+        """Its own, with what the inner learner adds.
+
+        Raises:
+            ValueError: if the inner learner needs images: there are none of classes that have only a name.
+        """
+        if inner is not None and inner.needs != "features":
+            raise ValueError(f"{cls.__name__} makes features, but the learner inside it needs images")
+        return super().facts(inner)
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
@@ -242,8 +255,6 @@ def _generator(
     activation: Activation,
     generator: torch.Generator,
 ) -> FeatureGenerator:
-    if name not in get_args(GeneratorName):
-        raise ValueError(f"prompt_generator={name!r}: allowed are {', '.join(get_args(GeneratorName))}")
     common: dict[str, Any] = {"hidden": hidden, "activation": activation, "generator": generator}
     if name == "vae_scratch_decoder":
         scratch = ScratchDecoder(clip, class_names, template, **common)

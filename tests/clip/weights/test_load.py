@@ -254,6 +254,9 @@ def nothing_is_built(monkeypatch):
     ("arguments", "message"),
     [
         (("ViT-B/16", "openai"), "unknown model 'ViT-B/16': did you mean 'ViT-B-16'"),
+        (("vit_b16", "openai"), "unknown model 'vit_b16': did you mean 'ViT-B-16' or 'ViT-B-16-quickgelu'"),
+        (("vit-l14-336px", "openai"), "unknown model 'vit-l14-336px': did you mean 'ViT-L-14-336'"),
+        (("rn_50x4",), "unknown model 'rn_50x4': did you mean 'RN50x4' or 'RN50x4-quickgelu'"),
         (("zzz", "openai"), "unknown model 'zzz'. Allowed are open_clip's architectures"),
         (
             ("ViT-B-16", "laion2b_s34b_b8k"),
@@ -291,8 +294,11 @@ def test_wrong_names_are_refused(arguments, message):
             "quick_gelu=True says .* but 'ViT-B-16' is GELU: use 'ViT-B-16-q",
         ),
         ({"pretrained": "random", "quick_gelu": True}, "quick_gelu=True says"),
-        ({"pretrained": "random", "precision": "fp8"}, "precision='fp8': allowed are fp32, bf16, fp16"),
-        ({"pretrained": "random", "device": "gpu"}, "device='gpu' can't be used here"),
+        ({"pretrained": "random", "precision": "fp8"}, r"precision='fp8'\): one of fp32, bf16, fp16 is needed"),
+        ({"pretrained": "random", "device": "cuda:4711"}, "device='cuda:4711' can't be used here"),
+        ({"pretrained": "random", "text_memory_mb": 0}, r"text_memory_mb=0\): a whole number from 1"),
+        ({"pretrained": "random", "seed": -1}, r"seed=-1\): a whole number from 0"),
+        ({"pretrained": "random", "device": "gpu"}, r"device='gpu'\): a device, such as cpu or cuda:0, is needed"),
         ({"pretrained": "laion2b_s34b_b88k", "seed": 1}, "seed=1 is for pretrained='random'"),
     ],
 )

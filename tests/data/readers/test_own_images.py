@@ -4,6 +4,7 @@ import builtins
 import json
 import logging
 import pickle
+import tracemalloc
 from collections import Counter
 
 import datasets
@@ -120,7 +121,7 @@ def test_a_class_may_be_called_train(tmp_path):
         ({"train/a": 1}, "a folder train but none for test"),
         ({"train/a": 1, "val/a": 1, "valid/a": 1, "test/a": 1}, "two folders for val: val and valid"),
         ({"train/a": 1, "test/a": 1, "test/b": 1}, "1 classes have no training images: b"),
-        ({"a": 3, "b": 1}, "1 classes have a single image, and a split needs two: b"),
+        ({"a": 1, "b": 1}, "no class has two images, one to train on and one to test"),
         ({"a": 3, "b": 0}, "1 classes have no training images: b"),
         ({}, "holds no folders of images"),
     ],
@@ -134,10 +135,10 @@ def test_everything_wrong_is_named_at_once(tmp_path):
     classes(tmp_path, {"a": 4, "b": 1, "c": 0, "d": 4})
     (tmp_path / "a" / "image_0000.png").write_bytes(b"")
     (tmp_path / "d" / "image_0002.png").write_bytes(b"")
-    with pytest.raises(DatasetError, match="4 problems") as caught:
+    with pytest.raises(DatasetError, match="3 problems") as caught:
         read_folder("mine", tmp_path, class_names={"zebra": "z"})
     message = str(caught.value)
-    for part in ("no training images: c", "a split needs two: b", "what is no class: zebra",
+    for part in ("no training images: c", "what is no class: zebra",
                  "2 images are empty files: a/image_0000.png, d/image_0002.png"):  # fmt: skip
         assert part in message, part
 
@@ -275,7 +276,8 @@ def test_images_may_lie_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na.png,cat\n", "no column path; it has image, label"),
+        ("picture,label\na.png,cat\n", "no column path; it has picture, label"),
+        ("path,label\na.png,cat, tabby\n", r"1 rows have more cells than columns .*: line 2"),
         ("path,label\n", "no rows"),
         ("path,label\ncat/image_0000.png,\n", "no path or no label: line 2"),
         (ROWS.replace("1.png,cat", "1.png,NaN"), "1 rows have no path or no label: line 4"),
@@ -294,7 +296,57 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path, text, message):
         read_csv("mine", table(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("head", "separator"),
+    [("Filename,Class", ","), ("file_name;Label", ";"), ("Image Path\tcategory", "\t"), ("sep=;\npath;label", ";")],
+)
+def test_columns_and_separators_as_people_have_them(tmp_path, head, separator):
+    rows = [f"{name}/image_000{i}.png{separator}{name}" for name in ("dog", "cat") for i in range(4)]
+    data = read_csv("mine", table(tmp_path, "\n".join([head, *rows, separator, ""])))
+    assert (data.class_names, data.class_origins) == (("cat", "dog"), ("cat", "dog"))
+    assert (len(data.train), len(data.val), len(data.test)) == (4, 2, 2)
+
+
+def test_labels_may_be_any_numbers_that_are_named(tmp_path):
+    file = table(tmp_path, ROWS.replace(",cat,", ",10,").replace(",dog,", ",9,"))
+    data = read_csv("mine", file, class_names={9: "hound", 10: "tabby"})
+    assert (data.class_names, data.train.labels.tolist()) == (("hound", "tabby"), [1, 0])
+
+
+def test_labels_in_two_unicode_forms_are_one_class(tmp_path):
+    text = ROWS.replace(",cat,train", ",cafe\u0301,train").replace(",cat,", ",caf\u00e9,")
+    assert read_csv("mine", table(tmp_path, text)).class_names == ("caf\u00e9", "dog")
+
+
+def test_backslashes_in_names_of_files_stay(tmp_path):
+    table(tmp_path, "")
+    (tmp_path / "cat" / "image_0000.png").rename(tmp_path / "a\\b.png")
+    (tmp_path / "list.csv").write_text(ROWS.replace("cat/image_0000.png", "a\\b.png"))
+    assert "a\\b.png" in listed(read_csv("mine", tmp_path / "list.csv").train)
+
+
 # CoOp's JSON
+
+
+def test_a_large_label_takes_no_memory(tmp_path):
+    classes(tmp_path, {"cat": 1, "dog": 1})
+    rows = [["cat/image_0000.png", 0, "cat"], ["dog/image_0000.png", 30_000_000, "dog"]]
+    (tmp_path / "split.json").write_text(json.dumps({"train": rows, "val": [], "test": rows}))
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="label 30000000 is too large for 2 images: labels count from 0"):
+        read_json("mine", tmp_path / "split.json")
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_coops_lists_may_have_a_byte_order_mark_backslashes_and_rows_twice(tmp_path):
+    classes(tmp_path / "images", {"cat": 2, "dog": 2})
+    rows = {split: [[f"images\\{name}\\image_000{i}.png", label, name] for label, name in enumerate(("cat", "dog"))] * 2
+            for i, split in enumerate(("train", "test"))}  # fmt: skip
+    (tmp_path / "split.json").write_bytes(json.dumps(rows | {"val": []}).encode("utf-8-sig"))
+    data = read_json("mine", tmp_path / "split.json")
+    assert content(data)["test"] == [("images/cat/image_0001.png", 0), ("images/dog/image_0001.png", 1)]
+    assert data.notes[0].startswith("4 rows repeat others and are left out: images/cat/image_0000.png, ")
 
 
 def test_coops_form_at_any_place(tmp_path):
@@ -391,6 +443,16 @@ def test_labels_that_are_names_or_numbers(tmp_path):
         "a",
         "b",
     )
+
+
+def test_rows_that_are_twice_in_a_saved_table_count_once(tmp_path):
+    hf_table([*ONES, *ONES[:2]]).save_to_disk(tmp_path / "other")  # each row is another picture
+    assert read_hf("mine", str(tmp_path / "other")).notes == ()
+    twice = datasets.concatenate_datasets([hf_table(ONES), hf_table(ONES)])
+    datasets.DatasetDict({"train": twice, "test": hf_table([(9, 0)])}).save_to_disk(tmp_path / "twice")
+    data = read_hf("mine", str(tmp_path / "twice"))
+    assert (len(data.train), len(data.test)) == (3, 1)
+    assert data.notes == ("3 rows repeat others and are left out: train[3], train[4], train[5]",)
 
 
 def test_splits_that_cant_be_told(tmp_path):

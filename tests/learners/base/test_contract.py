@@ -5,13 +5,19 @@ import torch
 from torch import nn
 
 from promptlab.learners import Batch, CoOp, GradientStage
-from promptlab.learners.base.contract import LearnerContract
+from promptlab.learners.base.contract import LearnerContract, require_same
+from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.base.optim import Optim
+from tests.helpers.faulty import FAULTS
 from tests.helpers.learners import NearestMean
+
+IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
+TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
 
 
 class TestNearestMean(LearnerContract):
     learner = NearestMean
+    test_a_new_process_scores_the_same = None  # together with others, below: a process takes seconds
 
 
 class Broken(CoOp):
@@ -68,6 +74,54 @@ def test_the_contract_catches(fault, test):
 
     with pytest.raises(AssertionError):
         getattr(Check(), test)()
+
+
+SAYS = {
+    "test_a_fit_cut_in_two_gives_the_same_bits": r"^(weight|ctx).*: other bits after an interruption.*register_buffer",
+    "test_rows_are_scored_alone_as_together": "an image scored alone has other logits.*transductive = True",
+    "test_select_scores_some_classes": r"^select",
+    IN_NEW_PROCESS: "scores otherwise in a new process, by up to .*variables of a module or the order of a set",
+}
+
+
+def contract_of(kind):
+    return type("Check", (LearnerContract,), {"learner": kind})()
+
+
+@pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.__name__)
+def test_a_fault_breaks_the_test_that_is_for_it_and_no_other(kind):
+    for test in TESTS:
+        if test != FAULTS[kind]:
+            getattr(contract_of(kind), test)()
+            continue
+        with pytest.raises(AssertionError, match=SAYS[test]):
+            getattr(contract_of(kind), test)()
+
+
+def test_what_holds_in_this_process_alone_is_caught():
+    faulty = [kind for kind, test in FAULTS.items() if test == IN_NEW_PROCESS]
+    saved = [contract_of(kind).saved() for kind in [*faulty, NearestMean]]
+    saved.append(saved[-1]._replace(kind=NeedsMore))
+    *answers, right, unmade = scores_in_new_process(saved)
+    for asked, answer in zip(saved[: len(faulty)], answers, strict=True):
+        with pytest.raises(AssertionError, match=SAYS[IN_NEW_PROCESS]):
+            require_same(asked, answer)
+    require_same(saved[-2], right)
+    with pytest.raises(AssertionError, match=r"a new process can't load it: TypeError: .*'more'"):
+        require_same(saved[-1], unmade)
+
+
+class NeedsMore(CoOp):
+    def __init__(self, clip, class_names, *, more):
+        super().__init__(clip, class_names, n_ctx=2)
+
+
+def test_what_no_other_process_finds_is_said():
+    class Local(CoOp):
+        pass
+
+    with pytest.raises(ValueError, match=r"can't be found from a new process .* belong into a module"):
+        contract_of(Local).test_a_new_process_scores_the_same()
 
 
 def test_batches_are_what_the_learner_needs():

@@ -111,3 +111,33 @@ def test_what_bases_name_per_class_stays_named():
 def test_a_class_set_says_where_classes_come_from():
     assert ClassSet(("cat",), indices=(4,)).chosen
     assert not ClassSet(("cat",), template="a {}.").chosen
+
+
+def test_classes_are_chosen_and_met_by_name(learner):
+    chosen = learner.select(["Tree", 0])
+    assert (chosen.class_names, chosen.bias.tolist()) == (("tree", "cat"), [3, 1])
+    by_name, by_number = (learner.extend(["boat", "TREE"], "the {}!", own) for own in ([None, "tree"], [None, 2]))
+    assert by_name.bias.tolist() == by_number.bias.tolist() == [0, 3]
+    assert learner.extend(["boat", "TREE"]).bias.tolist() == [0, 3]
+    with pytest.raises(ValueError, match="own has 1 entries for 2 class names"):
+        learner.extend(["boat", "tree"], own=[None])
+    with pytest.raises(ValueError, match="there is no class 'tre', did you mean tree"):
+        learner.select(["tre"])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("cat", "one text: give a list"), (["cat", ""], "1 is empty"), ([3], "0 is 3"), ([], "no class")],
+)
+def test_what_are_no_names_is_said_wherever_they_are_given(learner, names, message):
+    for take in (lambda given: Weighted(tiny_clip(), given), learner.rebind, learner.extend):
+        with pytest.raises(ValueError, match=message):
+            take(names)
+
+
+def test_a_name_given_twice_is_warned_of(learner, caplog):
+    learner.rebind(["twin", "twin", "dog"])
+    learner.rebind(["twin", "twin", "cat"])
+    assert [record.getMessage() for record in caplog.records if "twin" in record.getMessage()] == [
+        "these class names are there more than once, each time with the same prompt: twin"
+    ]

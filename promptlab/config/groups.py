@@ -1,0 +1,94 @@
+"""The choices of a configuration group as their files have them, read as text: no Hydra, nothing imported."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from promptlab.support.deprecation import current_path
+from promptlab.support.paths import conf_dir
+from promptlab.support.source import Written, written
+
+NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
+
+
+def choices(group: str, folders: Sequence[Path] = ()) -> Mapping[str, dict[str, Any]]:
+    """The files of a group by name, promptlab's own before those of plug-ins.
+
+    Args:
+        group: a folder of the configuration, e.g. ``learner``.
+        folders: configuration folders besides promptlab's own; of two choices with one name the first wins.
+
+    Raises:
+        yaml.YAMLError: if a file is no YAML.
+
+    Example:
+        >>> choices("learner")["coop"]["_target_"]
+        'promptlab.learners.CoOp'
+    """
+    return _read(group, (conf_dir(), *folders))
+
+
+@lru_cache
+def _read(group: str, folders: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        for path in sorted((folder / group).glob("*.yaml")):
+            node = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found.setdefault(path.stem, node if isinstance(node, dict) else {})
+    return found
+
+
+def comment_of(group: str, name: str, folders: Sequence[Path] = ()) -> str:
+    """What a file says of itself in the comment at its head: recipes have no ``about`` block.
+
+    Example:
+        >>> comment_of("experiment", "coop_few_shot").split(":")[0]
+        'Learning to Prompt for Vision-Language Models (IJCV 2022)'
+    """
+    for folder in (conf_dir(), *folders):
+        path = folder / group / f"{name}.yaml"
+        if path.is_file():
+            head = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+            return " ".join(line.lstrip("# ") for line in head if "@package" not in line)
+    return ""
+
+
+def target_of(node: Any) -> Written | None:
+    """What the target of a node takes, where its source says it.
+
+    Example:
+        >>> found = target_of({"_target_": "promptlab.learners.ZeroShot"})
+        >>> "templates" in found.parameters, target_of({"epochs": 5}) is None
+        (True, True)
+    """
+    path = node.get("_target_") if isinstance(node, Mapping) else None
+    return written(current_path(path)) if isinstance(path, str) else None
+
+
+def annotation_of(node: Any, path: Sequence[str]) -> str | None:
+    """How the argument at a path of keys is annotated, as it is written; None where there is no such argument.
+
+    Example:
+        >>> annotation_of(choices("learner")["coop"], ["optim", "epochs"])
+        'int'
+    """
+    target = target_of(node)
+    if target is None or path[0] not in target.parameters:
+        return None
+    return target.parameters[path[0]] if len(path) == 1 else annotation_of(node.get(path[0]), path[1:])
+
+
+def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> list[str]:
+    """The choices of a group that have an argument.
+
+    Example:
+        >>> taken_by("learner", ["alpha"])
+        ['tip_adapter', 'tip_adapter_f']
+    """
+    return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]

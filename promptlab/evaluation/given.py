@@ -1,0 +1,84 @@
+"""What a user gives as pictures: files, bytes, pictures of Pillow's, arrays and tensors, all read alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import Tensor
+
+from promptlab.data.pictures.arrays import picture_of_array
+from promptlab.data.pictures.picture import as_rgb, open_picture
+from promptlab.data.pictures.reading import USUAL, PictureError, Reading
+
+Given = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any] | Tensor
+"""One picture."""
+_BEFORE = ". A picture is given as it is before the backbone's preprocess"
+
+
+def pictures_given(images: Given | Iterable[Given]) -> Iterator[Given]:
+    """The pictures one by one, where one alone may stand for a list of one.
+
+    An array or a tensor of four dimensions is a batch, and so is one of three in which neither end can be channels.
+
+    Raises:
+        TypeError: for what is neither a picture nor some.
+    """
+    if isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):
+        yield images  # type: ignore[misc]
+    elif isinstance(images, np.ndarray | Tensor) and _is_one(images):
+        yield images
+    elif isinstance(images, Iterable):
+        yield from images
+    else:
+        raise TypeError(f"a list of files, PIL images, arrays or tensors is needed, got {type(images).__name__}")
+
+
+def read_given(given: Given, reading: Reading = USUAL, *, name: str) -> Image.Image:
+    """One picture as RGB.
+
+    Args:
+        given: the picture.
+        reading: how it is read.
+        name: what messages call it.
+
+    Raises:
+        PictureError: if it can't be read; the message names it.
+        TypeError: if it is no picture.
+    """
+    if isinstance(given, str | os.PathLike):
+        return open_picture(os.fspath(given), reading, name=name)
+    if isinstance(given, bytes):
+        return open_picture(BytesIO(given), reading, name=name)
+    try:
+        if isinstance(given, Image.Image):
+            return as_rgb(given, reading)
+        if isinstance(given, Tensor):
+            pixels = given.detach().cpu()
+            array = (pixels.float() if pixels.is_floating_point() else pixels).numpy()
+            return picture_of_array(array, reading, channels_first=True)
+        if isinstance(given, np.ndarray):
+            return picture_of_array(given, reading)
+    except PictureError as error:
+        raise PictureError(f"{name} can't be read: {error}{_BEFORE if isinstance(given, Tensor) else ''}") from None
+    if hasattr(given, "read"):
+        return open_picture(given, reading, name=name)
+    raise TypeError(f"{name} is a {type(given).__name__}: files, PIL images, arrays and tensors are pictures")
+
+
+def name_of(given: Given, position: int) -> str:
+    """What a picture is called: its path, or its place in the list."""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    path = getattr(given, "filename", "") or getattr(given, "name", "")  # of PIL images, of open files
+    return path if isinstance(path, str) and path and not isinstance(given, Tensor) else f"picture {position}"
+
+
+def _is_one(pixels: npt.NDArray[Any] | Tensor) -> bool:
+    channels = (1, 3, 4)
+    return pixels.ndim == 2 or (pixels.ndim == 3 and (pixels.shape[0] in channels or pixels.shape[2] in channels))

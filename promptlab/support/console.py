@@ -1,0 +1,39 @@
+"""The consoles that people read: what is printed stands there as it is, brackets are no markup, paths aren't broken."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is.
+
+    Args:
+        stderr: for what isn't the answer: progress, warnings, errors.
+
+    Example:
+        >>> console().print("results[1]/coop")
+        results[1]/coop
+    """
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) -> None:
+    """Print a line that isn't broken, so that paths and commands can be copied.
+
+    Example:
+        >>> say("result in results/[a]")
+        result in results/[a]
+    """
+    console(stderr=stderr).print(text, style=style, end=end, soft_wrap=True)
+
+
+def is_live(shown_on: Console) -> bool:
+    """Whether what stands on a console can be drawn anew: on a terminal that isn't dumb, or in a notebook.
+
+    Example:
+        >>> import io
+        >>> is_live(Console(file=io.StringIO()))
+        False
+    """
+    return (shown_on.is_terminal and not shown_on.is_dumb_terminal) or shown_on.is_jupyter
