@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.results.document import Result, ResultError
-from promptlab.results.store import UNFINISHED_NAME, find_results, read_result
+from promptlab.results.store import ERROR_NAME, UNFINISHED_NAME, find_results, read_result
 
 _logger = logging.getLogger(__name__)
 
@@ -22,12 +22,14 @@ class Collection:
         folders: fit id to the folder of its run, the newest result's where there are several.
         damaged: path of a result that can't be read to what is wrong with it.
         unfinished: folders of runs that are trained, and not scored to the end.
+        failed: folder of a run that left an error in place of a result to the last line of it.
     """
 
     results: list[Result]
     folders: Mapping[str, Path]
     damaged: Mapping[Path, str]
     unfinished: list[Path]
+    failed: Mapping[Path, str]
 
 
 def collect(roots: Iterable[str | Path]) -> Collection:
@@ -41,9 +43,11 @@ def collect(roots: Iterable[str | Path]) -> Collection:
     """
     paths: dict[Path, Path] = {}
     unfinished: dict[Path, Path] = {}
+    failed: dict[Path, Path] = {}
     for root in roots:
         paths |= {path.resolve(): path for path in find_results(root)}
-        unfinished |= {path.resolve(): path.parent for path in sorted(Path(root).rglob(UNFINISHED_NAME))}
+        unfinished |= _folders(root, UNFINISHED_NAME)
+        failed |= _folders(root, ERROR_NAME)
     found: list[tuple[Result, Path]] = []
     damaged = {}
     for path in paths.values():
@@ -58,4 +62,15 @@ def collect(roots: Iterable[str | Path]) -> Collection:
         folders={result.fit_id: folder for result, folder in newest},
         damaged=damaged,
         unfinished=list(unfinished.values()),
+        failed={folder: _last_line(folder / ERROR_NAME) for folder in failed.values()},
     )
+
+
+def _folders(root: str | Path, name: str) -> dict[Path, Path]:
+    """Every folder that holds such a file, by the file's one true path."""
+    return {path.resolve(): path.parent for path in sorted(Path(root).rglob(name))}
+
+
+def _last_line(path: Path) -> str:
+    """What a traceback ends with."""
+    return path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]

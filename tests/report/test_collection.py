@@ -1,7 +1,9 @@
 import logging
 
+import pytest
+
 from promptlab.report.collection import collect
-from promptlab.results.store import run_dir, write_result
+from promptlab.results.store import failure_kept, run_dir, write_result
 from tests.helpers.results import make_result
 
 
@@ -35,3 +37,11 @@ def test_what_is_not_scored_to_the_end(tmp_path):
     folder = run_dir(tmp_path, "d", "few_shot", "coop", "0" * 16)
     write_result(folder, make_result(), "unfinished.json")
     assert collect([tmp_path]).unfinished == [folder]
+
+
+def test_what_failed(tmp_path):
+    folder = run_dir(tmp_path, "d", "few_shot", "coop", "0" * 16)
+    with pytest.raises(ZeroDivisionError), failure_kept(folder):
+        folder.mkdir(parents=True)
+        1 / 0  # noqa: B018
+    assert collect([tmp_path]).failed == {folder: "ZeroDivisionError: division by zero"}

@@ -14,6 +14,7 @@ def gaps(collection: Collection, sections: Sequence[Section]) -> list[str]:
     found = [f"{path} can't be read and was skipped: {reason}" for path, reason in collection.damaged.items()]
     unfinished = "trained, but not scored to the end; the same command goes on"
     found += [f"{folder}: {unfinished}" for folder in collection.unfinished]
+    found += [f"{folder} failed: {error}" for folder, error in collection.failed.items()]
     found += [sentence for section in sections for sentence in _of(section)]
     counted = sum(len(row.runs) for section in sections for row in section.rows)
     if counted < len(collection.results):

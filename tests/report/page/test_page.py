@@ -47,7 +47,9 @@ class Checked(HTMLParser):
 
 
 def page(runs, **changes):
-    return html(Collection(**({"results": runs, "folders": {}, "damaged": {}, "unfinished": []} | changes)))
+    return html(
+        Collection(**({"results": runs, "folders": {}, "damaged": {}, "unfinished": [], "failed": {}} | changes))
+    )
 
 
 def checked(text):

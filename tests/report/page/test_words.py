@@ -62,7 +62,9 @@ def test_a_single_run():
 
 
 def missing(runs, **changes):
-    collection = Collection(**({"results": runs, "folders": {}, "damaged": {}, "unfinished": []} | changes))
+    collection = Collection(
+        **({"results": runs, "folders": {}, "damaged": {}, "unfinished": [], "failed": {}} | changes)
+    )
     return gaps(collection, sections(runs))
 
 
@@ -75,6 +77,7 @@ def test_gaps():
     reasons = [make_result({"base": 0.5, "new": None}, reasons={"new": "no images"})]
     assert missing(reasons) == ["base_to_new on demo, demo_shapes, coop, 16 shots: new: no images"]
     assert "can't be read and was skipped: broken" in missing(study(), damaged={"x/result.json": "broken"})[0]
+    assert missing(study(), failed={"results/y": "ValueError: no"}) == ["results/y failed: ValueError: no"]
     assert "the same command goes on" in missing(study(), unfinished=["results/x"])[0]
 
 
