@@ -47,9 +47,8 @@ class Checked(HTMLParser):
 
 
 def page(runs, **changes):
-    return html(
-        Collection(**({"results": runs, "folders": {}, "damaged": {}, "unfinished": [], "failed": {}} | changes))
-    )
+    nothing = {"folders": {}, "damaged": {}, "unfinished": [], "failed": {}}
+    return html(Collection(results=runs, **(nothing | changes)))
 
 
 def checked(text):

@@ -62,10 +62,8 @@ def test_a_single_run():
 
 
 def missing(runs, **changes):
-    collection = Collection(
-        **({"results": runs, "folders": {}, "damaged": {}, "unfinished": [], "failed": {}} | changes)
-    )
-    return gaps(collection, sections(runs))
+    nothing = {"folders": {}, "damaged": {}, "unfinished": [], "failed": {}}
+    return gaps(Collection(results=runs, **(nothing | changes)), sections(runs))
 
 
 def test_gaps():
