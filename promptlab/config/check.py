@@ -36,10 +36,10 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    nodes = resolved(cfg)
     for key in (*_TYPED, *OPEN_GROUPS):
-        if key not in nodes:
+        if key not in cfg:
             raise ConfigError(f"{key} is missing: leave out ~{key}")
+    nodes = resolved(cfg)
     typed: dict[str, Any] = {key: nodes[key] for key in _TYPED}
     return Settings(
         learner=_learner(nodes["learner"]),

@@ -63,7 +63,7 @@ def test_classes_are_found_whatever_their_spelling(file):
         ('{"sea_or_lake": ["a"], "Sea or lake": ["b"]}', "'sea_or_lake' and 'Sea or lake' are the same class"),
         (
             '{"sea or lake": ["a"], "polar bears": ["b"]}',
-            r"no sentences for 1 classes: polar bear \(is 'polar bears' meant for 'polar bear'\?\)",
+            r"no sentences for 1 class: polar bear \(is 'polar bears' meant for 'polar bear'\?\)",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_class_is_the_mean_of_its_sentences(clip, file, learner, monkeypatch):
     rebound = made.rebind(["cat"], "{} whatever")
     other = rebound.text_features() if hasattr(made, "text_features") else rebound.texts.features
     torch.testing.assert_close(other, expected(clip, ["cat"]), atol=1e-5, rtol=0)
-    with pytest.raises(DatasetError, match="no sentences for 1 classes: dog"):
+    with pytest.raises(DatasetError, match="no sentences for 1 class: dog"):
         made.rebind(["dog"], "{} whatever")
 
 
@@ -168,6 +168,6 @@ def test_a_set_that_is_missing_or_lacks_classes_is_refused_before_training(tmp_p
         run_of("learner=zero_shot", "learner.prompts=gone.json")
     lost = demo_set.popitem()[0]
     (tmp_path / "set.json").write_text(json.dumps(demo_set))
-    with pytest.raises(DatasetError, match=f"no sentences for 1 classes: {lost}"):
+    with pytest.raises(DatasetError, match=f"no sentences for 1 class: {lost}"):
         run_of("learner=clip_adapter", "learner.prompts=set.json")
     assert not (tmp_path / "results").exists()
