@@ -158,16 +158,15 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
 def _read_dataclass(kind: type, value: object, path: str) -> object:
     _expect(isinstance(value, dict), "an object", value, path)
     values = cast(dict[str, object], value)
-    hints, known = _fields(kind)
-    if not values.keys() <= known.keys():
-        raise PlainError(f"{_join(path, min(values.keys() - known.keys()))}: unknown field")
+    fields = _fields(kind)
+    if not values.keys() <= fields.keys():
+        raise PlainError(f"{_join(path, min(values.keys() - fields.keys()))}: unknown field")
     arguments = {}
-    for name, field in known.items():
+    for name, (hint, exact, required) in fields.items():
         if name in values:
             item = values[name]
-            exact = type(item) in _as_they_are(hints[name])
-            arguments[name] = item if exact else _read(hints[name], item, _join(path, name))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            arguments[name] = item if type(item) in exact else _read(hint, item, _join(path, name))
+        elif required:
             raise PlainError(f"{_join(path, name)}: missing")
     try:
         return kind(**arguments)
@@ -178,9 +177,21 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
 
 
 @cache
-def _fields(kind: type) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any]]]:
-    """A dataclass's type hints and fields by name; resolving hints takes longer than reading the values."""
-    return typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
+def _fields(kind: type) -> dict[str, tuple[Any, frozenset[type], bool]]:
+    """A dataclass's fields: type hint, types that are read as they are, and whether the field must be there.
+
+    Finding this out takes longer than reading the values.
+    """
+    hints = typing.get_type_hints(kind)
+    missing = dataclasses.MISSING
+    return {
+        field.name: (
+            hints[field.name],
+            _as_they_are(hints[field.name]),
+            field.default is missing and field.default_factory is missing,
+        )
+        for field in dataclasses.fields(kind)
+    }
 
 
 def _expect(fits: bool, wanted: str, value: object, path: str) -> None:
