@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -45,7 +46,7 @@ class Entry:
     zero_shot: float | None
     row: SweepRow
 
-    @property
+    @cached_property
     def mean(self) -> MeanInterval:
         """Over seeds, with its interval."""
         return mean_interval(list(self.scores.values()))
@@ -78,22 +79,22 @@ class Section:
         """Its name for files and links."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.protocol}-{self.backbone}".lower()).strip("-")
 
-    @property
+    @cached_property
     def contestants(self) -> list[str]:
         """Their names, in the order of the rows."""
         return list(dict.fromkeys(self.names))
 
-    @property
+    @cached_property
     def places(self) -> list[str]:
         """Where there are scores, in the order of the rows."""
         return list(dict.fromkeys(entry.place for entry in self.entries))
 
-    @property
+    @cached_property
     def shots(self) -> list[int | str]:
         """Numbers of shots by size, then ``"all"``."""
         return sorted({entry.shots for entry in self.entries}, key=lambda shots: (isinstance(shots, str), shots))
 
-    @property
+    @cached_property
     def averages(self) -> dict[str, float]:
         """Contestant to the mean of all its headline scores, for choosing whom to show; in the order of the rows."""
         scores: dict[str, list[float]] = {}
@@ -101,13 +102,13 @@ class Section:
             scores.setdefault(entry.contestant, []).append(entry.mean.mean)
         return {name: mean(scores[name]) for name in self.contestants if name in scores}
 
-    @property
+    @cached_property
     def most_shots(self) -> int | str:
         """The number of shots that pictures of one number show: that with the most entries."""
         entries = {shots: sum(map(len, self.of(shots).values())) for shots in self.shots}
         return max(entries, key=lambda shots: (entries[shots], self.shots.index(shots)), default="all")
 
-    @property
+    @cached_property
     def leader(self) -> str | None:
         """The contestant with the highest average of those with most places at ``most_shots``; None without any."""
         if not self.entries:
