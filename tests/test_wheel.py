@@ -43,6 +43,14 @@ def test_it_reads_its_own_configuration(installed, tmp_path):
     assert shipped == {path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")}
 
 
+def test_it_ships_what_is_no_code(installed):
+    report = Path("promptlab", "report")
+    kept = {path.relative_to(ROOT) for path in (ROOT / report).rglob("*") if path.suffix not in (".py", ".pyc")}
+    files = {path for path in kept if (ROOT / path).is_file()}
+    assert {path.suffix for path in files} == {".css", ".csv", ".j2", ".js", ".md"}
+    assert all((installed / path).is_file() for path in files)
+
+
 def test_it_runs(installed, tmp_path):
     assert "demo_shapes" in run(installed, tmp_path, "-m", "promptlab", "list", "datasets")
     quick = ["shots=1", "views=0", "learner.optim.epochs=1", "trainer.enable_progress_bar=false"]
@@ -60,7 +68,7 @@ def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):
 def test_messages_name_the_distribution():
     shipped = (*(ROOT / "promptlab").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml"))
     named = {name for path in shipped for name in re.findall(r"promptlab[\w-]*\[\w+\]", path.read_text())}
-    assert named == {"promptlab-clip[hf]"}
+    assert named == {f"promptlab-clip[{extra}]" for extra in ("heif", "hf", "report")}
 
 
 def test_an_editable_install_reads_the_checkout():

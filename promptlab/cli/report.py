@@ -1,16 +1,20 @@
-"""``promptlab report``: the results of folders as one table, for the terminal or for a paper."""
+"""``promptlab report``: the results of folders as tables, figures and a page, for the terminal or for a paper."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from promptlab.support.errors import UsageError
 
-SUMMARY = "results as a table, CSV or LaTeX"
-USAGE = "report [DIR ...]"
+if TYPE_CHECKING:
+    from promptlab.report.collection import Collection
+
+SUMMARY = "results as tables, figures, or a page"
+USAGE = "report [DIR ...] [--html FILE]"
 FORMATS = {
     "table": "averaged over seeds, for the terminal",
     "markdown": "the same for a page",
@@ -18,39 +22,117 @@ FORMATS = {
     "csv": "the same, a number to a cell",
     "runs": "CSV of every run and evaluation",
 }
+FILES = {
+    "html": ("FILE", "one page of everything, to open in a browser or to send: no network, no other files"),
+    "figures": ("DIR", "every figure as SVG, PDF and PNG, one and two columns wide"),
+    "markdown": ("FILE", "as --format markdown"),
+    "latex": ("FILE", "as --format latex"),
+    "csv": ("FILE", "as --format csv"),
+    "runs": ("FILE", "as --format runs"),
+    "parquet": ("FILE", "every run and evaluation, for pandas, Polars or DuckDB"),
+}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a table; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="promptlab report",
-        description="\n".join(f"{name:<10}{what}" for name, what in FORMATS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folders", nargs="*", metavar="DIR", default=["results"], help="where results lie (results)")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="table unless given")
+    """Print a table, or write files; returns the exit status."""
+    parser = _parser()
     options = parser.parse_args(arguments)
-    from promptlab.results.store import load_results
+    from promptlab.report.collection import collect
+    from promptlab.support.console import console, say
 
     missing = [folder for folder in options.folders if not Path(folder).is_dir()]
     if missing:
         raise UsageError(f"there is no folder {missing[0]}")
-    results = [result for folder in options.folders for result in load_results(folder)]
-    if not results:
+    collection = collect(options.folders)
+    if not collection.results:
         raise UsageError(f"there are no results in {', '.join(options.folders)}")
-    if options.format == "table":
-        from promptlab.report.table import sweep_table
-        from promptlab.support.console import console
-
-        console().print(sweep_table(results))
+    asked = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
+    for name, path in asked.items():
+        for written in _write(name, Path(path), collection, options):
+            say(f"wrote {written}")
+    if asked and options.format is None:
         return 0
+    if options.format in (None, "table"):
+        from promptlab.report.average_table import average_tables
+        from promptlab.report.table import sweep_table
+
+        console().print(sweep_table(collection.results, cost=options.cost))
+        for table in average_tables(collection.results):
+            console().print("", table)
+    else:
+        sys.stdout.write(_text(options.format, collection, options))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="promptlab report",
+        description="Results as a table on the terminal, or in files; several files may be asked for at once.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="formats:\n" + "\n".join(f"  {name:<10}{what}" for name, what in FORMATS.items()),
+    )
+    parser.add_argument("folders", nargs="*", metavar="DIR", default=["results"], help="where results lie (results)")
+    parser.add_argument("--format", choices=FORMATS, help="what is printed: table, unless files are asked for")
+    for name, (metavar, help_text) in FILES.items():
+        parser.add_argument(f"--{name}", metavar=metavar, help=help_text)
+    parser.add_argument("--cost", action="store_true", help="tables show what learners cost beside what they score")
+    parser.add_argument("--subscripts", action="store_true", help="LaTeX has intervals as subscripts")
+    return parser
+
+
+def _text(form: str, collection: Collection, options: argparse.Namespace) -> str:
+    """Tables as text in one of the forms."""
+    from promptlab.report.average_table import average_tables
     from promptlab.report.markup import latex, markdown
     from promptlab.report.spreadsheet import record_csv, sweep_csv
     from promptlab.report.table import sweep_tables
 
-    if options.format in ("markdown", "latex"):
-        write = markdown if options.format == "markdown" else latex
-        sys.stdout.write("\n".join(write(table) for table in sweep_tables(results)))
-    else:
-        sys.stdout.write((sweep_csv if options.format == "csv" else record_csv)(results))
-    return 0
+    if form in ("csv", "runs"):
+        return (sweep_csv if form == "csv" else record_csv)(collection.results)
+    tables = [*sweep_tables(collection.results, cost=options.cost), *average_tables(collection.results)]
+    if form == "markdown":
+        return "\n".join(map(markdown, tables))
+    return "\n".join(latex(table, subscripts=options.subscripts) for table in tables)
+
+
+def _write(name: str, path: Path, collection: Collection, options: argparse.Namespace) -> Sequence[Path]:
+    """Write what one option asks for; returns the files."""
+    if name in FORMATS:
+        from promptlab.support.files import write_text_atomic
+
+        write_text_atomic(path, _text(name, collection, options))
+        return [path]
+    return _WRITERS[name](path, collection)
+
+
+def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
+    from promptlab.report.spreadsheet import write_parquet
+
+    write_parquet(path, collection.results)
+    return [path]
+
+
+def _figures(path: Path, collection: Collection) -> Sequence[Path]:
+    from promptlab.report.figures.every import drawings, leading_confusions, looks_of
+    from promptlab.report.study import sections
+
+    found = sections(collection.results)
+    look = looks_of(found)
+    confused = [leading_confusions(section, collection.folders) for section in found]
+    drawn = [part for section, pairs in zip(found, confused, strict=True) for part in drawings(section, pairs, look)]
+    return [file for drawing in drawn for file in drawing.write(path)]
+
+
+def _page(path: Path, collection: Collection) -> Sequence[Path]:
+    from promptlab.report.page.page import html
+    from promptlab.support.files import write_text_atomic
+
+    write_text_atomic(path, html(collection))
+    return [path]
+
+
+_WRITERS: dict[str, Callable[[Path, Collection], Sequence[Path]]] = {
+    "html": _page,
+    "figures": _figures,
+    "parquet": _parquet,
+}

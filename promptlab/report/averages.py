@@ -8,12 +8,15 @@ and the mean of each dataset's H. They differ by up to a point. A row has the fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from promptlab.report.statistics import MeanInterval, mean, mean_interval
 from promptlab.results.document import Result
 from promptlab.results.schema import EvaluationResult, Metrics
 from promptlab.results.statistics import harmonic_mean
+
+METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class SweepRow:
         curve_area: area under the seen-unseen curve, averaged over seeds, None without a curve.
         calibrated_h: H under each seed's bias that was chosen beforehand, averaged; None unless all seeds have one.
         notes: why scores are missing or rest on fewer seeds.
+        runs: what was averaged, by rising seed.
+        facts: what all of them share, flat: names of facts and of learner arguments to their values.
     """
 
     protocol: str
@@ -70,15 +75,27 @@ class SweepRow:
     curve_area: MeanInterval | None = None
     calibrated_h: MeanInterval | None = None
     notes: tuple[str, ...] = ()
+    runs: tuple[Result, ...] = field(default=(), repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def seed_scores(self, name: str) -> dict[int, float]:
+        """Each seed's score on an evaluation set; none where the row has no mean there."""
+        if self.scores.get(name) is None:
+            return {}
+        scored = {run.seed: run.evaluations[name].metrics for run in self.runs if name in run.evaluations}
+        return {seed: _score(metrics, self.metric) for seed, metrics in scored.items() if metrics is not None}
 
 
-def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()) -> SweepRow:
+def average(
+    runs: Sequence[Result], setting: str = "", notes: Sequence[str] = (), facts: Mapping[str, Any] | None = None
+) -> SweepRow:
     """One row of runs that differ by their seed alone.
 
     Args:
         runs: at least one, one per seed, by rising seed.
         setting: what tells them from others that look the same.
         notes: what a reader should know of them already.
+        facts: what they share.
     """
     said = list(notes)
     names = list(dict.fromkeys(name for run in runs for name in run.evaluations))
@@ -104,6 +121,8 @@ def average(runs: Sequence[Result], setting: str = "", notes: Sequence[str] = ()
         marks=first.marks,
         targets=tuple(name for name in names if _is_target(name, runs)),
         notes=tuple(dict.fromkeys(said)),
+        runs=tuple(runs),
+        facts=facts or {},
     )
     if len(row.targets) > 1:
         row = _with_target_mean(row, [comparable[name] for name in row.targets], metric)

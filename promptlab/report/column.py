@@ -51,6 +51,16 @@ def shown(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> list[Column[Ro
     return [column for column in columns if any(map(column.has, rows))]
 
 
+def letter(position: int) -> str:
+    """What tells look-alikes apart: the letters from a to z, then numbers from 27.
+
+    Example:
+        >>> letter(0), letter(25), letter(26)
+        ('a', 'z', '27')
+    """
+    return chr(ord("a") + position) if position < 26 else str(position + 1)
+
+
 def percent(score: float | None) -> str:
     """A fraction in percent, and a dash for none.
 
@@ -95,3 +105,8 @@ class ScoreColumn(Column[SweepRow]):
     def has_in_run(self, row: SweepRow) -> bool:
         """Whether the table of a single run shows the column."""
         return self.has(row) if self.in_run is None else self.in_run(row)
+
+    def number(self, row: SweepRow) -> float | None:
+        """The score, or the mean of one with an interval; None where there is none."""
+        score = self.of(row)
+        return score.mean if isinstance(score, MeanInterval) else score

@@ -48,7 +48,9 @@ def summarise(results: Iterable[Result]) -> list[SweepRow]:
     alike: dict[tuple[Any, ...], list[_Group]] = {}
     for _, group in ordered:
         alike.setdefault(group.appearance, []).append(group)
-    return [average(group.runs, _setting(group, alike[group.appearance]), group.notes) for _, group in ordered]
+    return [
+        average(group.runs, _setting(group, alike[group.appearance]), group.notes, group.facts) for _, group in ordered
+    ]
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -87,10 +89,16 @@ def _setting(group: _Group, alike: Sequence[_Group]) -> str:
     """The facts that tell a group from those that look like it."""
     names = sorted({name for other in alike for name in other.facts})
     varying = [name for name in names if len({canonical_json(other.facts.get(name, "–")) for other in alike}) > 1]
-    return ", ".join(f"{name.removeprefix('learner.')}={_short(group.facts.get(name, '–'))}" for name in varying)
+    return ", ".join(f"{name.removeprefix('learner.')}={short_value(group.facts.get(name, '–'))}" for name in varying)
 
 
-def _short(value: object) -> str:
+def short_value(value: object) -> str:
+    """A fact as text, or a hash where it is long.
+
+    Example:
+        >>> short_value(4), short_value(["a"] * 30)
+        ('4', '#6ed8dc')
+    """
     text = value if isinstance(value, str) else canonical_json(value)
     if len(text) <= _LONGEST_VALUE:
         return text

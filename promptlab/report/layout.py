@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,11 +27,14 @@ class Line:
         labels: column to text, the learner's name under ``learner``.
         scores: evaluation set to text.
         is_zero_shot: whether it is zero-shot CLIP with the baseline's prompts and scores.
+        ranked: evaluation set to the number that it is ranked by among the lines of its block; none of a line that
+            doesn't compare.
     """
 
     labels: Mapping[str, str]
     scores: Mapping[str, str]
     is_zero_shot: bool = False
+    ranked: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,20 @@ class Block:
         heading: stands above the block; none if empty.
         zero_shot: evaluation set to text.
         lines: the runs.
+        zero_shot_ranked: evaluation set to the baseline's number.
     """
 
     heading: str
     zero_shot: Mapping[str, str]
     lines: Sequence[Line]
+    zero_shot_ranked: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def with_baseline(self) -> tuple[Line, ...]:
         """The zero-shot line, then the runs; without it where a run is zero-shot CLIP itself and says the same."""
         if any(line.is_zero_shot for line in self.lines):
             return tuple(self.lines)
-        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot), *self.lines)
+        return (Line({LEARNER: ZERO_SHOT}, self.zero_shot, ranked=self.zero_shot_ranked), *self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)

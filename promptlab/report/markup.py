@@ -6,9 +6,9 @@ Names come out as text: whatever means something to the format is escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from promptlab.report.layout import LEARNER, ScoreTable
+from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _LATEX = {
@@ -36,17 +36,47 @@ def markdown(table: ScoreTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex(table: ScoreTable) -> str:
-    """The table as a ``tabular`` with booktabs' rules; title, facts and notes stand above it as comments."""
+def latex(table: ScoreTable, *, subscripts: bool = False) -> str:
+    r"""The table as a ``tabular`` with booktabs' rules; title, facts and notes stand above it as comments.
+
+    Of the lines that compare, in each block, number of shots and column, the best is bold and the second underlined, by
+    the numbers as printed; marked learners are set apart and don't compete, nor does zero-shot CLIP where shots differ.
+
+    Args:
+        table: what to write.
+        subscripts: intervals as subscripts of their means, ``80.00$_{\pm 1.20}$``.
+    """
     names = _names(table)
     labels = len(names) - len(table.score_columns)
     lines = [f"% {' '.join(text.split())}" for text in (table.title, table.facts_line, *table.notes)]
     lines += [rf"\begin{{tabular}}{{{'l' * labels}{'r' * len(table.score_columns)}}}", r"\toprule", _row(names)]
-    for heading, rows in _blocks(table):
+    for block in table.blocks:
         lines.append(r"\midrule")
-        lines += [rf"\multicolumn{{{len(names)}}}{{l}}{{{_escaped(heading)}}} \\"] if heading else []
-        lines += map(_row, rows)
+        lines += [rf"\multicolumn{{{len(names)}}}{{l}}{{{_escaped(block.heading)}}} \\"] if block.heading else []
+        for line in block.with_baseline:
+            texts = map(_escaped, table.labels_of(line))
+            scores = (_score(line, name, _places(block, line, name), subscripts) for name in table.score_columns)
+            lines.append(f"{' & '.join([*texts, *scores])} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _places(block: Block, line: Line, name: str) -> list[float]:
+    """The best number of a column among the lines that compare with one, and the second if three compare."""
+    shots = {other.labels.get("shots") for other in block.lines}
+    rivals = [other for other in block.lines if other.labels.get("shots") == line.labels.get("shots")]
+    compared = block.with_baseline if len(shots) == 1 else rivals
+    found = [other.ranked[name] for other in compared if name in other.ranked]
+    return sorted(set(found), reverse=True)[: 2 if len(found) > 2 else max(0, len(found) - 1)]
+
+
+def _score(line: Line, name: str, places: Sequence[float], subscripts: bool) -> str:
+    """A cell: mean, interval, and the line's place in the column."""
+    mean, _, interval = line.scores.get(name, "").partition(" ±")
+    place = places.index(line.ranked[name]) if line.ranked.get(name) in places else None
+    text = _escaped(mean) if place is None else (r"\textbf{%s}", r"\underline{%s}")[place] % mean
+    if not interval:
+        return text
+    return rf"{text}$_{{\pm {interval}}}$" if subscripts else rf"{text} $\pm${interval}"
 
 
 def _names(table: ScoreTable) -> list[str]:

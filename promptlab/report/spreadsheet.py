@@ -1,17 +1,28 @@
-"""Results as CSV: a row per run and evaluation set, or a row per setting averaged over seeds. Scores are fractions."""
+"""Results as CSV or Parquet: a row per run and evaluation set, or a row per setting averaged over seeds.
+
+Scores are fractions.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from promptlab.report.averages import SweepRow
 from promptlab.report.column import Column, Row, ScoreColumn, shown
 from promptlab.report.columns import RECORD, SWEEP, Scored, score_columns
+from promptlab.report.cost import COSTS
 from promptlab.report.grouping import summarise
 from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
+from promptlab.support.extras import extra
+from promptlab.support.files import replacing
+
+NUMBERS_OR_WORDS = ("shots", "views")
+"""Columns whose cells are ``16`` in one row and ``all`` or ``online`` in another."""
 
 
 def record_csv(results: Iterable[Result]) -> str:
@@ -20,10 +31,31 @@ def record_csv(results: Iterable[Result]) -> str:
 
 
 def sweep_csv(results: Iterable[Result]) -> str:
-    """Runs averaged over seeds: what they are, then each score's mean, half width of its interval, and zero-shot."""
+    """Runs averaged over seeds: what they are, each score's mean, half width and zero-shot, and what they cost."""
     rows = summarise(results)
     scores = [number for column in score_columns(rows) for number in _numbers(column)]
-    return csv_text([*SWEEP, *scores], rows)
+    return csv_text([*SWEEP, *scores, *(replace(column, text="{:.4g}".format) for column in COSTS)], rows)
+
+
+def write_parquet(path: str | Path, results: Iterable[Result]) -> None:
+    """What :func:`record_csv` has, each column in its own type, for pandas, Polars or DuckDB; atomically.
+
+    ``shots`` and ``views`` are text, being numbers or words.
+
+    Args:
+        path: of the file.
+        results: runs, in any order.
+
+    Raises:
+        UsageError: without pyarrow, which reads and writes such files.
+    """
+    with extra("report", "a Parquet file"):
+        import pyarrow as pa
+        from pyarrow import parquet
+    rows = [Scored(run, name) for run in results for name in run.evaluations]
+    columns = {column.name: pa.array([_typed(column, row) for row in rows]) for column in shown(RECORD, rows)}
+    with replacing(path) as temporary:
+        parquet.write_table(pa.table(columns), temporary)
 
 
 def csv_text(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> str:
@@ -42,19 +74,23 @@ def csv_text(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def _typed(column: Column[Scored], row: Scored) -> object:
+    """A cell as Parquet has it: what may be a number or a word as text, a tuple as a list."""
+    value = column.of(row)
+    if column.name in NUMBERS_OR_WORDS:
+        return column.text(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _numbers(column: ScoreColumn) -> list[Column[SweepRow]]:
     """What a column of scores says, a number to a column."""
 
     def number(name: str, of: Callable[[SweepRow], float | None]) -> Column[SweepRow]:
         return Column(name=name, of=of, text="{:.4f}".format, has=lambda row: column.has(row) and of(row) is not None)
 
-    def mean(row: SweepRow) -> float | None:
-        score = column.of(row)
-        return score.mean if isinstance(score, MeanInterval) else score
-
     def half_width(row: SweepRow) -> float | None:
         score = column.of(row)
         return score.half_width if isinstance(score, MeanInterval) else None
 
-    numbers = [number(column.name, mean), number(f"{column.name} half width", half_width)]
+    numbers = [number(column.name, column.number), number(f"{column.name} half width", half_width)]
     return numbers if column.zero_shot is None else [*numbers, number(f"{column.name} zero-shot", column.zero_shot)]

@@ -13,8 +13,8 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from promptlab.report.averages import SweepRow
-from promptlab.report.column import ScoreColumn, percent, shown
+from promptlab.report.averages import METRIC_NAMES, SweepRow
+from promptlab.report.column import ScoreColumn, letter, percent, shown
 from promptlab.report.columns import (
     LABELS,
     PLACES,
@@ -23,13 +23,13 @@ from promptlab.report.columns import (
     score_columns,
     several_seeds,
 )
+from promptlab.report.cost import COSTS, cost_notes
 from promptlab.report.grouping import summarise
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
 from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
 
 ZERO_SHOT_LEARNER = "zero_shot"
-METRIC_NAMES = {"top1": "top-1 accuracy", "mean_class_accuracy": "mean per-class accuracy"}
 
 
 def run_table(result: Result) -> ScoreTable:
@@ -52,24 +52,28 @@ def run_table(result: Result) -> ScoreTable:
     )
 
 
-def sweep_table(results: Iterable[Result]) -> RenderableType:
+def sweep_table(results: Iterable[Result], *, cost: bool = False) -> RenderableType:
     """Runs averaged over seeds, a table per protocol, one under the other; see :func:`sweep_tables`."""
     tables: list[RenderableType] = []
-    for table in sweep_tables(results):
+    for table in sweep_tables(results, cost=cost):
         tables += [table, Text()]
     return Group(*tables[:-1]) if tables else Text("no results")
 
 
-def sweep_tables(results: Iterable[Result]) -> list[ScoreTable]:
+def sweep_tables(results: Iterable[Result], *, cost: bool = False) -> list[ScoreTable]:
     """Runs averaged over seeds, a table per protocol: mean and 95 % Student-t interval of its score, in percent.
 
     Runs share a row only if they differ by their seed, and by what the seed drew, alone (see :func:`summarise`).
+
+    Args:
+        results: runs, in any order.
+        cost: whether what the learners cost stands beside what they score.
     """
     rows = summarise(results)
-    return [_protocol_table(protocol, list(part)) for protocol, part in groupby(rows, lambda row: row.protocol)]
+    return [_protocol_table(protocol, list(part), cost) for protocol, part in groupby(rows, lambda row: row.protocol)]
 
 
-def _protocol_table(protocol: str, rows: Sequence[SweepRow]) -> ScoreTable:
+def _protocol_table(protocol: str, rows: Sequence[SweepRow], cost: bool) -> ScoreTable:
     rows = _told_apart(rows)
     places, labels, scores = shown(PLACES, rows), shown(LABELS, rows), score_columns(rows)
     cells = {column.name: [column.cell(row) for row in rows] for column in (*places, *labels)}
@@ -78,16 +82,22 @@ def _protocol_table(protocol: str, rows: Sequence[SweepRow]) -> ScoreTable:
     for (*_, zero_shot), members in groupby(rows, _baseline):
         group = list(members)
         heading = ", ".join(column.cell(group[0]) for column in places if column.name not in constant)
-        lines = [_line(row) for row in group]
-        blocks.append(Block(heading, {name: percent(score) for name, score in zero_shot}, lines))
+        lines = [_line(row, cost) for row in group]
+        ranked = {name: round(score, 4) for name, score in zero_shot if score is not None}
+        blocks.append(Block(heading, {name: percent(score) for name, score in zero_shot}, lines, ranked))
     dataset = constant.pop("dataset", "")
     return ScoreTable(
         title=f"{dataset}, {protocol}" if dataset else protocol,
         facts=constant,
         label_columns=[column.name for column in labels if column.name not in (*constant, LEARNER)],
-        score_columns=[column.name for column in scores],
+        score_columns=[column.name for column in (*scores, *(COSTS if cost else ()))],
         blocks=blocks,
-        notes=[*_row_notes(rows), *_column_notes(scores, rows), _metric_note(rows)],
+        notes=[
+            *_row_notes(rows),
+            *_column_notes(scores, rows),
+            _metric_note(rows),
+            *(cost_notes(rows) if cost else ()),
+        ],
     )
 
 
@@ -99,14 +109,9 @@ def _told_apart(rows: Sequence[SweepRow]) -> list[SweepRow]:
         known = settings.setdefault((row.dataset, row.learner), [])
         if row.setting and row.setting not in known:
             known.append(row.setting)
-        name = f"{row.learner} ({_letter(known.index(row.setting))})" if row.setting else row.learner
+        name = f"{row.learner} ({letter(known.index(row.setting))})" if row.setting else row.learner
         named.append(replace(row, learner=name))
     return named
-
-
-def _letter(position: int) -> str:
-    """The letters from a to z, then numbers from 27."""
-    return chr(ord("a") + position) if position < 26 else str(position + 1)
 
 
 def _baseline(row: SweepRow) -> tuple[str, str, tuple[tuple[str, float | None], ...]]:
@@ -118,10 +123,13 @@ def _zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> tuple[tuple[str
     return tuple((column.name, column.zero_shot(row)) for column in columns if column.zero_shot is not None)
 
 
-def _line(row: SweepRow) -> Line:
+def _line(row: SweepRow, cost: bool) -> Line:
     labels = {column.name: column.cell(row) for column in LABELS}
-    columns = score_columns([row])
-    return Line(labels, {column.name: column.shown(row) for column in columns}, _is_zero_shot(columns, row))
+    scores = score_columns([row])
+    texts = {column.name: column.shown(row) for column in (*scores, *(COSTS if cost else ()))}
+    numbers = {column.name: column.number(row) for column in scores if not row.marks}
+    ranked = {name: round(number, 4) for name, number in numbers.items() if number is not None}
+    return Line(labels, texts, _is_zero_shot(scores, row), ranked)
 
 
 def _is_zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> bool:

@@ -13,12 +13,14 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from promptlab.support.errors import PromptlabError
 from promptlab.support.words import shown
 
 T = TypeVar("T")
+_SCALARS = frozenset({bool, int, float, str, type(None)})
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -96,6 +98,10 @@ def render(value: Plain, indent: str = "") -> str:
 
 
 def _read(kind: Any, value: object, path: str) -> object:
+    if type(value) in _as_they_are(kind):
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(cast(type, kind), value, path)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or kind is object:
         return value
@@ -106,13 +112,19 @@ def _read(kind: Any, value: object, path: str) -> object:
     if origin is not None and issubclass(origin, Mapping):
         _expect(isinstance(value, dict), "an object", value, path)
         return {key: _read(arguments[1], item, _join(path, key)) for key, item in cast(dict[str, Any], value).items()}
-    if dataclasses.is_dataclass(kind):
-        return _read_dataclass(cast(type, kind), value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     wrong_bool = isinstance(value, bool) and kind is not bool  # bool is an int to Python, not to a reader
     _expect(isinstance(value, kind) and not wrong_bool, f"a {kind.__name__}", value, path)
     return value
+
+
+@cache
+def _as_they_are(kind: Any) -> frozenset[type]:
+    """The scalar types whose values are read as a kind without a change."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return frozenset().union(*map(_as_they_are, typing.get_args(kind)))
+    return frozenset({kind} & _SCALARS) if isinstance(kind, type) else frozenset()
 
 
 def _read_union(kinds: tuple[Any, ...], value: object, path: str) -> object:
@@ -133,6 +145,9 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
     _expect(isinstance(value, list), "a list", value, path)
     items = cast(list[object], value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
+        exact = _as_they_are(kinds[0])
+        if all(type(item) in exact for item in items):  # a Result has thousands of numbers
+            return tuple(items)
         kinds = (kinds[0],) * len(items)
     _expect(len(items) == len(kinds), f"a list of {len(kinds)}", value, path)
     return tuple(
@@ -143,15 +158,15 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
 def _read_dataclass(kind: type, value: object, path: str) -> object:
     _expect(isinstance(value, dict), "an object", value, path)
     values = cast(dict[str, object], value)
-    hints = typing.get_type_hints(kind)
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    for name in values.keys() - known.keys():
-        raise PlainError(f"{_join(path, name)}: unknown field")
+    fields = _fields(kind)
+    if not values.keys() <= fields.keys():
+        raise PlainError(f"{_join(path, min(values.keys() - fields.keys()))}: unknown field")
     arguments = {}
-    for name, field in known.items():
+    for name, (hint, exact, required) in fields.items():
         if name in values:
-            arguments[name] = _read(hints[name], values[name], _join(path, name))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            item = values[name]
+            arguments[name] = item if type(item) in exact else _read(hint, item, _join(path, name))
+        elif required:
             raise PlainError(f"{_join(path, name)}: missing")
     try:
         return kind(**arguments)
@@ -159,6 +174,24 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
         raise
     except ValueError as error:
         raise PlainError(f"{_at(path)}: {error}") from error
+
+
+@cache
+def _fields(kind: type) -> dict[str, tuple[Any, frozenset[type], bool]]:
+    """A dataclass's fields: type hint, types that are read as they are, and whether the field must be there.
+
+    Finding this out takes longer than reading the values.
+    """
+    hints = typing.get_type_hints(kind)
+    missing = dataclasses.MISSING
+    return {
+        field.name: (
+            hints[field.name],
+            _as_they_are(hints[field.name]),
+            field.default is missing and field.default_factory is missing,
+        )
+        for field in dataclasses.fields(kind)
+    }
 
 
 def _expect(fits: bool, wanted: str, value: object, path: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,69 @@ def test_a_folder_without_results_is_said(capsys, tmp_path):
     assert "there are no results in" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "nowhere")]) == 2
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_files_are_written_and_named(capsys, tmp_path):
+    names = {"latex": "t.tex", "markdown": "t.md", "csv": "t.csv", "runs": "r.csv", "parquet": "r.parquet"}
+    options = [word for name, file in names.items() for word in (f"--{name}", str(tmp_path / "out" / file))]
+    out = shown(capsys, *options)
+    assert sorted(out.splitlines()) == sorted(f"wrote {tmp_path / 'out' / file}" for file in names.values())
+    for name in ("latex", "markdown", "csv", "runs"):
+        assert (tmp_path / "out" / names[name]).read_text() == shown(capsys, "--format", name)
+
+
+def test_parquet_has_the_rows_of_every_run_in_their_types(capsys, tmp_path):
+    from pyarrow import parquet
+
+    shown(capsys, "--parquet", str(tmp_path / "runs.parquet"))
+    found = parquet.read_table(tmp_path / "runs.parquet")
+    rows = list(csv.DictReader(io.StringIO(shown(capsys, "--format", "runs"))))
+    assert found.column_names == list(rows[0])
+    assert [f"{score:.4f}" for score in found["zero_shot_top1"].to_pylist()] == [row["zero_shot_top1"] for row in rows]
+    assert {str(found.schema.field(name).type) for name in ("top1", "fit_seconds")} == {"double"}
+    assert str(found.schema.field("seed").type) == "int64"
+
+
+def test_cost_and_subscripts(capsys):
+    assert r"$_{\pm " in shown(capsys, "--format", "latex", "--subscripts")
+    assert "training s" in shown(capsys, "--format", "markdown", "--cost")
+    assert "training s" not in shown(capsys, "--format", "markdown")
+
+
+def test_a_missing_package_is_a_line_with_its_cure(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["report", RESULTS, "--parquet", str(tmp_path / "x")]) == 2
+    assert "a Parquet file needs pyarrow: pip install 'promptlab-clip[report]'" in capsys.readouterr().err
+
+
+def test_the_page_and_the_figures(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("promptlab.report.figures.style.FORMATS", ("pdf",))  # tests/report/figures tries them all
+    page, figures = tmp_path / "page.html", tmp_path / "figures"
+    one = next(path for path in find_results(RESULTS) if "maple" in path.parts).parent
+    assert main(["report", str(one), "--html", str(page)]) == 0
+    assert capsys.readouterr().out == f"wrote {page}\n"
+    assert "Every run" in page.read_text()
+    assert main(["report", str(one), "--figures", str(figures)]) == 0
+    named = [line.removeprefix("wrote ") for line in capsys.readouterr().out.splitlines()]
+    assert sorted(named) == sorted(map(str, figures.iterdir()))
+    assert any(name.endswith("-reliability-two_columns.pdf") for name in named)
+
+
+def test_a_damaged_result_is_named_on_the_page(tmp_path):
+    folder = tmp_path / "results" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{")
+    one = next(path for path in find_results(RESULTS) if "maple" in path.parts).parent
+    shutil.copytree(one, tmp_path / "results" / "whole")
+    assert main(["report", str(tmp_path / "results"), "--html", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text()
+    assert f"{folder / 'result.json'} can&#39;t be read and was skipped: not valid JSON" in text
+    assert 'href="#missing"' in text
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_the_page_says_what_it_needs(capsys, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["report", RESULTS, "--html", str(tmp_path / "x.html")]) == 2
+    assert f"needs {package}: pip install 'promptlab-clip[report]'" in capsys.readouterr().err
+    assert not (tmp_path / "x.html").exists()

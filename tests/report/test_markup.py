@@ -36,8 +36,8 @@ def test_latex():
         r"learner & seeds & base & new & H & H of means \\",
         r"\midrule",
         r"zero-shot &  & 50.00 & 50.00 & 50.00 &  \\",
-        r"coop & 1,2 & 80.00 $\pm$0.00 & -- & -- & -- \\",
-        r"probe & 1 & 70.00 & 60.00 & 64.62 &  \\",
+        r"coop & 1,2 & \textbf{80.00} $\pm$0.00 & -- & -- & -- \\",
+        r"probe & 1 & \underline{70.00} & \textbf{60.00} & \textbf{64.62} &  \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
@@ -56,3 +56,52 @@ def test_what_a_name_holds_comes_out_as_text():
     assert r"a\|b \<i\>" in as_markdown
     assert r"50\% \& \$x\_1\$ \textbackslash{}n \{\textasciitilde{}\textasciicircum{}\}" in as_latex
     assert r"a|b \textless{}i\textgreater{}" in as_latex
+
+
+def cells(runs, column, **options):
+    (found,) = sweep_tables(runs)
+    lines = [line.removesuffix(r" \\").split(" & ") for line in latex(found, **options).splitlines() if " & " in line]
+    at = lines[0].index(column)
+    return {line[0]: line[at] for line in lines[1:]}
+
+
+def test_best_is_bold_and_second_underlined_as_printed():
+    scores = {"a": 0.70001, "b": 0.7, "c": 0.6, "d": 0.5}
+    found = cells([make_result({"test": score}, learner=name) for name, score in scores.items()], "test")
+    assert found == {
+        "zero-shot": "50.00",
+        "a": r"\textbf{70.00}",
+        "b": r"\textbf{70.00}",
+        "c": r"\underline{60.00}",
+        "d": "50.00",
+    }
+
+
+def test_of_two_the_other_is_not_underlined_and_marked_ones_do_not_compete():
+    marked = make_result({"test": 0.9}, learner="adaptive", marks=("transductive",))
+    found = cells([make_result({"test": 0.7}), marked], "test")
+    assert found == {"zero-shot": "50.00", "coop": r"\textbf{70.00}", "adaptive": "90.00"}
+
+
+def test_intervals_as_subscripts():
+    runs = [make_result({"test": 0.7 + seed / 100}, seed=seed) for seed in (1, 2)]
+    assert cells(runs, "test", subscripts=True)["coop"] == r"\textbf{71.50}$_{\pm 6.35}$"
+
+
+def test_each_dataset_has_its_best():
+    found = sweep_tables([make_result({"test": 0.7}), make_result({"test": 0.6}, dataset="dtd")])
+    assert latex(found[0]).count(r"\textbf") == 2
+
+
+def test_shots_compete_among_themselves():
+    runs = [make_result({"test": 0.4 + s / 100}, learner=n, shots=s) for n, s in (("a", 1), ("a", 16), ("b", 16))]
+    runs.append(make_result({"test": 0.45}, learner="b", shots=1))
+    (found,) = sweep_tables(runs)
+    lines = [line.split(" & ") for line in latex(found).splitlines() if line.startswith(("a", "b", "zero"))]
+    assert [line[-1].removesuffix(r" \\") for line in lines] == [
+        "50.00",
+        "41.00",
+        r"\textbf{56.00}",
+        r"\textbf{45.00}",
+        r"\textbf{56.00}",
+    ]

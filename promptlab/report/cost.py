@@ -1,0 +1,60 @@
+"""What learners cost, beside what they score: columns of rows averaged over seeds.
+
+Seconds and memory hold on the machine that they were measured on; :func:`cost_notes` says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from promptlab.report.averages import SweepRow
+from promptlab.report.column import Column
+from promptlab.report.statistics import mean
+from promptlab.results.document import Result
+from promptlab.support.words import some_of
+
+GIGABYTE = 1e9
+
+
+def images_per_second(run: Result) -> float | None:
+    """Test images scored per second of the evaluation, zero-shot CLIP's scores included; None without either.
+
+    Image features that were in the bank already cost nothing here.
+    """
+    images = sum(part.metrics.images for part in run.evaluations.values() if part.metrics is not None)
+    return images / run.seconds.evaluate if images and run.seconds.evaluate > 0 else None
+
+
+def _average(of: Callable[[Result], float | None]) -> Callable[[SweepRow], float | None]:
+    """The mean over a row's runs of what they have."""
+
+    def average(row: SweepRow) -> float | None:
+        found = [value for run in row.runs if (value := of(run)) is not None]
+        return mean(found) if found else None
+
+    return average
+
+
+COSTS: tuple[Column[SweepRow], ...] = (
+    Column(name="parameters", of=_average(lambda run: run.trained_parameters.count), text="{:,.0f}".format),
+    Column(name="training s", of=_average(lambda run: run.seconds.fit), text="{:,.1f}".format),
+    Column(name="images/s", of=_average(images_per_second), text="{:,.0f}".format),
+    Column(
+        name="memory GB",
+        of=_average(lambda run: run.peak_memory_bytes_of_process / GIGABYTE),
+        text="{:,.2f}".format,
+    ),
+)
+"""Trained parameters, seconds to fit, test images a second, and the process's peak memory; means over seeds."""
+
+
+def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
+    """What the costs are and where they were measured."""
+    hosts = [run.host for row in rows for run in row.runs]
+    machines = dict.fromkeys(f"{host.device}, torch threads: {host.torch_threads}, {host.platform}" for host in hosts)
+    several = " (costs of different machines don't compare)" if len(machines) > 1 else ""
+    return [
+        "parameters: trained by gradient; images/s: test images scored, features in the bank being free; "
+        "memory: peak of the process, in a sweep the runs before included",
+        f"measured on {some_of(list(machines), 3)}{several}",
+    ]

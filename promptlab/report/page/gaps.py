@@ -1,0 +1,49 @@
+"""What is missing or failed: damaged files, unfinished runs, evaluations without scores, seeds that others have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from promptlab.report.collection import Collection
+from promptlab.report.study import Section
+from promptlab.support.words import some_of
+
+
+def gaps(collection: Collection, sections: Sequence[Section]) -> list[str]:
+    """A sentence for each; none where nothing is missing."""
+    found = [f"{path} can't be read and was skipped: {reason}" for path, reason in collection.damaged.items()]
+    unfinished = "trained, but not scored to the end; the same command goes on"
+    found += [f"{folder}: {unfinished}" for folder in collection.unfinished]
+    found += [f"{folder} failed: {error}" for folder, error in collection.failed.items()]
+    found += [sentence for section in sections for sentence in _of(section)]
+    counted = sum(len(row.runs) for section in sections for row in section.rows)
+    if counted < len(collection.results):
+        found.append(f"{len(collection.results) - counted} older runs of a seed that was run again don't count.")
+    return found
+
+
+def _of(section: Section) -> Iterator[str]:
+    where = f"{section.protocol} on {section.backbone}"
+    for name, row in zip(section.names, section.rows, strict=True):
+        for note in row.notes:
+            yield f"{where}, {row.dataset}, {name}, {row.shots} shots: {note}"
+    seeds = sorted({seed for row in section.rows for seed in row.seeds})
+    short: dict[str, list[str]] = {}
+    for name, row in zip(section.names, section.rows, strict=True):
+        lacking = [seed for seed in seeds if seed not in row.seeds]
+        if lacking:
+            missing = f"without seed{'s' if len(lacking) > 1 else ''} {some_of(list(map(str, lacking)), 10)}"
+            short.setdefault(missing, []).append(f"{row.dataset} {name} {row.shots} shots")
+    for missing, rows in short.items():
+        yield f"{where}, {missing}: {some_of(rows, 8)}"
+    yield from _cells(section, where)
+
+
+def _cells(section: Section, where: str) -> Iterator[str]:
+    """Combinations of dataset and shots that some learners have and others don't."""
+    cells = dict.fromkeys((row.dataset, row.shots) for row in section.rows)
+    for name in section.contestants:
+        own = {(row.dataset, row.shots) for row in section.rows_of(name)}
+        lacking = [f"{dataset} at {shots} shots" for dataset, shots in cells if (dataset, shots) not in own]
+        if lacking:
+            yield f"{where}, {name} has no run on {some_of(lacking, 8)}"

@@ -1,0 +1,136 @@
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from promptlab.report.overall import overall
+from promptlab.report.published.beside import beside
+from promptlab.report.published.numbers import SELECTED_ON_TEST, VIT, published
+from promptlab.report.study import sections
+from promptlab.results.statistics import harmonic_mean
+from tests.helpers.results import make_fit, make_result
+from tests.helpers.studies import at_home
+
+
+def of(protocol):
+    return [row for row in published() if row.protocol == protocol]
+
+
+def test_h_is_that_of_base_and_new_but_for_the_named_misprints():
+    wrong = [
+        (row.method, row.dataset)
+        for row in of("base_to_new")
+        if abs(harmonic_mean(row.scores["base"], row.scores["new"]) - row.scores["H"]) > 0.011
+    ]
+    assert wrong == [("rpo", "average")]
+
+
+def test_averages_are_those_of_the_datasets():
+    tables = defaultdict(dict)
+    for row in published():
+        if row.protocol in ("base_to_new", "cross_dataset"):
+            score = row.scores["base"] if row.protocol == "base_to_new" else row.scores[row.dataset]
+            tables[row.protocol, row.method][row.dataset] = score
+    whole = {key: table for key, table in tables.items() if "average" in table and len(table) > 1}
+    assert len(whole) == 14
+    for (protocol, _), table in whole.items():
+        left_out = {"average", "imagenet"} if protocol == "cross_dataset" else {"average"}
+        scores = [score for dataset, score in table.items() if dataset not in left_out]
+        assert sum(scores) / len(scores) == pytest.approx(table["average"], abs=0.006)
+
+
+def test_both_averages_of_h_of_the_published_coop():
+    """CoCoOp's table prints H of the averages, 71.66; the mean of H is 70.83."""
+    rows = [row for row in of("base_to_new") if row.method == "coop" and row.dataset != "average"]
+    runs = [make_result({k: row.scores[k] / 100 for k in ("base", "new")}, dataset=row.dataset) for row in rows]
+    (section,) = sections(runs)
+    found = overall(section)[-1].scores
+    assert round(100 * found["H of averages"].mean, 2) == 71.66
+    assert round(100 * found["mean of H"].mean, 2) == 70.83
+
+
+def test_what_was_selected_on_test_is_marked():
+    marked = {(row.method, row.dataset) for row in published() if row.marks == (SELECTED_ON_TEST,)}
+    assert ("tip_adapter", "imagenet") in marked
+    assert {method for method, dataset in marked if dataset == "dtd"} == {"tip_adapter_f"}
+
+
+def like_the_paper(seed, base=0.82, backbone=VIT[0], **changes):
+    arguments = {"ctx_init": "a photo of a", "optim": {"epochs": 200, "batch_size": 32}}
+    changes = {"views": "online", "precision": "fp16"} | changes
+    fit = make_fit(seed=seed, train_digest=str(seed), learner_arguments=arguments, **changes)
+    scores = {"base": base + seed / 1000, "new": 0.4}
+    zero_shot = {"base": 0.53, "new": 0.6}
+    return at_home(
+        make_result(
+            scores,
+            seed=seed,
+            fit=fit,
+            dataset="dtd",
+            backbone=backbone,
+            zero_shot=zero_shot,
+            views=changes["views"],
+            notes=(),
+        )
+    )
+
+
+def test_a_result_like_the_papers_has_no_departures():
+    (section,) = sections([like_the_paper(seed) for seed in (1, 2, 3)])
+    found = {(one.contestant, one.evaluation): one for one in beside(section)}
+    assert set(found) == {(name, part) for name in ("zero-shot", "coop") for part in ("base", "new", "H")}
+    base = found["coop", "base"]
+    assert base.theirs == 79.44
+    assert base.difference == pytest.approx(82.2 - 79.44)
+    assert base.departures == ()
+    assert base.beyond is True
+    assert found["zero-shot", "base"].beyond is None
+    assert "CoCoOp" in base.source
+
+
+def test_what_was_done_otherwise_is_said():
+    runs = [like_the_paper(seed, views=16, precision="fp32", selection="val") for seed in (1, 2)]
+    (section,) = sections(runs)
+    found = next(one for one in beside(section) if one.contestant == "coop")
+    assert found.departures == (
+        "views=16, published: a new random view at each step",
+        "epoch chosen on validation images, published: the last",
+        "2 seeds, published: 3",
+        "fp32, published: fp16",
+    )
+
+
+def test_other_backbones_and_shots_have_none_beside_them():
+    assert beside(sections([like_the_paper(1, backbone="demo")])[0]) == []
+    other = make_result({"base": 0.8, "new": 0.6}, dataset="dtd", backbone=VIT[0], shots=4)
+    assert {one.contestant for one in beside(sections([other])[0])} == {"zero-shot"}
+
+
+def test_averages_stand_beside_averages_over_the_same_datasets():
+    rows = [row for row in of("base_to_new") if row.method == "coop" and row.dataset != "average"]
+    scores = {row.dataset: {name: row.scores[name] / 100 for name in ("base", "new")} for row in rows}
+    runs = [at_home(make_result(found, dataset=name, backbone=VIT[0])) for name, found in scores.items()]
+    (section,) = sections(runs)
+    found = {one.evaluation: one for one in beside(section) if (one.contestant, one.dataset) == ("coop", "average")}
+    assert {name: one.theirs for name, one in found.items()} == {"base": 82.69, "new": 63.22, "H": 71.66}
+    assert all(abs(one.difference) < 0.006 for one in found.values())
+    (fewer,) = sections(runs[1:])
+    assert not [one for one in beside(fewer) if one.dataset == "average"]
+
+
+def test_transfer_leaves_its_source_out_of_the_average():
+    rows = [row for row in of("cross_dataset") if row.method == "coop" and row.dataset != "average"]
+    names = [row.dataset for row in rows]
+    run = make_result(
+        {row.dataset: row.scores[row.dataset] / 100 for row in rows},
+        protocol="cross_dataset",
+        dataset="imagenet",
+        backbone=VIT[0],
+    )
+    run = replace(run, evaluations={name: replace(run.evaluations[name], dataset=name) for name in names})
+    (section,) = sections([run])
+    (found,) = [one for one in beside(section) if (one.contestant, one.dataset) == ("coop", "average")]
+    assert found.theirs == 63.88
+    assert abs(found.difference) < 0.006
+    own = {one.dataset for one in beside(section) if one.contestant == "coop"}
+    assert own == {*names, "average"}
