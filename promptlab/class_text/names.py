@@ -178,6 +178,21 @@ def _require_one_order(keys: Sequence[str], names: Sequence[str], where: str) ->
             f"{where}: is {names[0]!r} the name of {keys[0]!r}, whose place it has, or of {firsts[0]!r}, which it "
             f"begins with? {_SAY_WHOSE}."
         )
+    own = {spelling(key): key for key in keys}
+    held = [_key_in(name, own) for name in names]
+    if held != list(keys) and None not in held and set(held) == set(keys):
+        place = next(place for place, key in enumerate(held) if key != keys[place])
+        raise DatasetError(
+            f"{where}: is {names[place]!r} the name of {keys[place]!r}, whose place it has, or of {held[place]!r}, "
+            f"which it holds? {_SAY_WHOSE}."
+        )
+
+
+def _key_in(name: str, own: Mapping[str, str]) -> str | None:
+    """The longest key, by its spelling, whose words stand in a name one after the other."""
+    words = spelling(name).split()
+    spans = ((start, start + size) for size in range(len(words), 0, -1) for start in range(len(words) - size + 1))
+    return next((own[part] for start, end in spans if (part := " ".join(words[start:end])) in own), None)
 
 
 def _as_counted(key: str) -> list[tuple[int, str]]:

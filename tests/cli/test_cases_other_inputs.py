@@ -62,6 +62,16 @@ def test_a_number_that_is_all_that_differs_is_no_key(tmp_path):
     assert read(tmp_path / "pics", class_names=tmp_path / "names.txt").class_names == ("level 0", "level 1", "level 2")
 
 
+def test_names_that_hold_the_keys_of_others_are_asked_about(drawn):
+    root, names = drawn
+    numbered = [f"{name.replace(' ', '_')} {number}" for number, name in enumerate(names)]
+    assert read(root, class_names=numbered).class_names == tuple(numbered)
+    with pytest.raises(
+        DatasetError, match=r"is '.* 7' the name of 'blue striped circle', .* or of '.*', which it holds"
+    ):
+        read(root, class_names=numbered[::-1])
+
+
 def test_blanks_around_a_folders_name_are_no_part_of_the_prompt(drawn, tmp_path):
     root, names = drawn
     for name in names:
