@@ -52,7 +52,10 @@ def read_feature_file(path: str | Path, labels: str | Path | None = None) -> Fea
     for key in ("features", "labels"):
         if key not in arrays:
             raise DatasetError(f"{path} has no array {key!r}; it has {sorted(arrays)}")
-    return FeatureFile(path, arrays["features"], _labels(arrays["labels"], len(arrays["features"]), path), names)
+    features = arrays["features"]
+    if features.ndim != 2:
+        raise DatasetError(f"{path}: features must be floats of shape (N, D), got {features.dtype} {features.shape}")
+    return FeatureFile(path, features, _labels(arrays["labels"], len(features), path), names)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], tuple[str, ...] | None]:
