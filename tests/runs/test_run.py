@@ -280,7 +280,7 @@ def test_ones_own_features_stand_in_for_images(tmp_path):
 def test_features_can_not_be_encoded_anew(tmp_path):
     np.savez(tmp_path / "train.npz", features=np.eye(128)[:4], labels=np.arange(4))
     files = [f"dataset.{split}={tmp_path}/train.npz" for split in ("train", "test")]
-    with pytest.raises(ConfigError, match="views=online: features holds features"):
+    with pytest.raises(ConfigError, match=rf"views=online: {tmp_path.name} holds features"):
         run(config("dataset=features", "dataset.class_names=[a,b,c,d]", "views=online", "val=none", *files))
 
 
@@ -412,7 +412,15 @@ def test_a_sweep_ends_with_a_table(launcher, tmp_path):
 
 
 def test_a_failing_run_does_not_take_the_table_along(tmp_path):
-    command = [sys.executable, "-m", "promptlab", "-m", "learner.optim.lr=0.002,1e30", "learner.optim.warmup_epochs=0"]
+    command = [
+        sys.executable,
+        "-m",
+        "promptlab",
+        "-m",
+        "learner.optim.lr=0.002,1000",
+        "learner.optim.warmup_epochs=0",
+        "learner.optim.weight_decay=1000",
+    ]
     done = subprocess.run([*command, *QUICK[:2], *QUICK[3:]], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "2  failed: context: the loss is" in done.stdout
