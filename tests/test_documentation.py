@@ -68,7 +68,7 @@ def test_readmes_ten_lines(tmp_path, monkeypatch, capsys):
     code = blocks("README.md", "python")[0]
     assert len(code.strip().splitlines()) <= 10
     exec(compile(code.replace("epochs=50", "epochs=2"), "README.md", "exec"), {})
-    accuracy, names = capsys.readouterr().out.strip().split(" ", 1)
+    accuracy, names = capsys.readouterr().out.strip().split("\n", 1)
     assert 0 < float(accuracy) < 1
     assert ast.literal_eval(names)[0] in demo_dataset("demo_shapes").class_names
 

@@ -143,7 +143,7 @@ def _check_node(
     if target is None:
         return
     for key, value in node.items():
-        if key in NO_ARGUMENTS:
+        if key in NO_ARGUMENTS or (len(path) == 1 and key in GIVEN.get(path[0], ())):  # the check says what gives it
             continue
         if key not in target.parameters:
             place = (*path, *_leaves([key], value))

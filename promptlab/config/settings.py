@@ -142,9 +142,7 @@ class Settings:
     force: bool = False
 
     def __post_init__(self) -> None:
-        for key, hint in hints_of(Settings).items():
-            if not fits(getattr(self, key), hint):
-                raise ConfigError(f"{key}={shown(getattr(self, key))}: {describe(hint)} is needed")
+        refuse_values({key: getattr(self, key) for key in hints_of(Settings)})
         if self.crop_scale is not None:
             object.__setattr__(self, "crop_scale", tuple(self.crop_scale))  # YAML holds lists
             if self.crop_scale[0] > self.crop_scale[1]:
@@ -206,6 +204,22 @@ class Settings:
             "results": str(self.results),
             "force": self.force,
         }
+
+
+def refuse_values(values: Mapping[str, Any]) -> None:
+    """Check the values of some settings by what :class:`Settings` declares; others are passed over.
+
+    Raises:
+        ConfigError: naming the key, its value, and what is needed.
+
+    Example:
+        >>> refuse_values({"seed": "a"})
+        Traceback (most recent call last):
+        promptlab.config.settings.ConfigError: seed='a': a whole number from 0 to 4,294,967,295 is needed
+    """
+    for key, hint in hints_of(Settings).items():
+        if key in values and not fits(values[key], hint):
+            raise ConfigError(f"{key}={shown(values[key])}: {describe(hint)} is needed")
 
 
 def as_choice(value: Any) -> Choice | None:

@@ -35,7 +35,7 @@ from promptlab.config.overrides import (
 )
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
-from promptlab.config.settings import ConfigError
+from promptlab.config.settings import ConfigError, refuse_values
 from promptlab.jobs.disk import naming_folders, taken_back
 from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.console import console, say
@@ -105,7 +105,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
     configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
         check_keys(_plain(cfg), folders)
-        resolved(cfg)
+        refuse_values({key: value for key, value in resolved(cfg).items() if key not in OPEN_GROUPS})
     from promptlab.config.check import check
 
     settings = [check(cfg, folders) for cfg in configurations]

@@ -46,7 +46,7 @@ def unsealed(document: Mapping[str, Any], *, required: bool = True) -> dict[str,
     Example:
         >>> unsealed({**sealed({"top1": 0.5}), "top1": 0.6})
         Traceback (most recent call last):
-        promptlab.support.checksums.DamageError: its values are not those that were written (...)
+        promptlab.support.checksums.DamageError: its values are not those that were written...
     """
     rest = {key: value for key, value in document.items() if key != CHECKSUM}
     if CHECKSUM not in document:

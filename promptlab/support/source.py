@@ -20,7 +20,8 @@ class Written:
 
     Args:
         name: its name.
-        parameters: names of what it takes, with their annotations as they are written.
+        parameters: names of what it takes, with their annotations as they are written, but for ranges and aliases:
+            ``int`` for ``Annotated[int, Ge(1)]``.
         said: what its docstring says of each.
     """
 
@@ -47,7 +48,7 @@ def written(path: str) -> Written | None:
     if found is None:
         return None
     module, node = found
-    parameters = _parameters_of_class(module, node) if isinstance(node, ast.ClassDef) else _parameters(node)
+    parameters = _parameters_of_class(module, node) if isinstance(node, ast.ClassDef) else _parameters(module, node)
     return None if parameters is None else Written(node.name, parameters, _said(ast.get_docstring(node) or ""))
 
 
@@ -110,22 +111,44 @@ def _in_folders(places: list[Path]) -> Iterator[Path]:
                 yield file
 
 
-def _parameters(node: ast.FunctionDef) -> dict[str, str]:
+def _parameters(module: str, node: ast.FunctionDef) -> dict[str, str]:
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return {one.arg: ast.unparse(one.annotation) if one.annotation else "" for one in every}
+    return {one.arg: _annotation(module, one.annotation) if one.annotation else "" for one in every}
+
+
+def _annotation(module: str, node: ast.expr) -> str:
+    """An annotation as text, without what ``Annotated`` adds, and with what a name of a type stands for."""
+    if isinstance(node, ast.BinOp):
+        return f"{_annotation(module, node.left)} | {_annotation(module, node.right)}"
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated" and isinstance(node.slice, ast.Tuple):
+        return _annotation(module, node.slice.elts[0])
+    meant = _assigned(module, node.id) if isinstance(node, ast.Name) else None
+    return ast.unparse(node) if meant is None else _annotation(*meant)
+
+
+def _assigned(module: str, name: str) -> tuple[str, ast.expr] | None:
+    """The type that a module, or the one that it imports a name from, gives a name to."""
+    for file in _files(module):
+        for node in _tree(file).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return (module, node.value) if isinstance(node.value, ast.Subscript | ast.BinOp) else None
+            if isinstance(node, ast.ImportFrom) and name in [alias.asname or alias.name for alias in node.names]:
+                source = _absolute(module, file, node)
+                return _assigned(source, name) if source != module else None
+    return None
 
 
 def _parameters_of_class(module: str, node: ast.ClassDef) -> dict[str, str] | None:
     """Those of its own ``__init__``, its fields as a dataclass, or those of its first base."""
     for own in node.body:
         if isinstance(own, ast.FunctionDef) and own.name == "__init__":
-            return dict(list(_parameters(own).items())[1:])  # without self
+            return dict(list(_parameters(module, own).items())[1:])  # without self
     bases = [found for base in node.bases if (found := _definition(module, ast.unparse(base))) is not None]
     above = [_parameters_of_class(where, base) for where, base in bases if isinstance(base, ast.ClassDef)]
     if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
         fields = {
-            one.target.id: ast.unparse(one.annotation)
+            one.target.id: _annotation(module, one.annotation)
             for one in node.body
             if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
         }

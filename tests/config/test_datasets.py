@@ -50,6 +50,7 @@ def test_shared_datasets_build_from_their_configuration(shared_data, name):
 def test_without_files_the_message_says_what_to_set(path):
     _, config = load(path)
     target = get_method(config.pop("_target_"))
+    config |= {key: get_method(node["_target_"]) for key, node in config.items() if isinstance(node, dict)}
     with pytest.raises(DatasetError, match=r"set (data\.root|dataset\.train)="):
         target(**config)
 

@@ -423,6 +423,6 @@ def test_a_failing_run_does_not_take_the_table_along(tmp_path):
     ]
     done = subprocess.run([*command, *QUICK[:2], *QUICK[3:]], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert "2  failed: context: the loss is" in done.stdout
+    assert "2/2  learner.optim.lr=1000  failed: context: the loss is" in done.stdout
     assert re.search(r"coop +\d", done.stdout)
     assert "1 of 2 runs failed" in done.stderr

@@ -144,7 +144,7 @@ def test_a_state_from_before_ids_goes_on_if_its_tensors_fit(clip, bank, tmp_path
     killed(Toy(clip, NAMES), bank, tmp_path, kill=True, fit_id="a")
     path = tmp_path / "resume.ckpt"
     state = torch.load(path, weights_only=True)
-    del state["promptlab"]["fit_id"], state["promptlab"]["progress"]["cut_short"]
+    del state["promptlab"]["fit_id"], state["promptlab"]["sealed"], state["promptlab"]["progress"]["cut_short"]
     torch.save(state, path)
     assert killed(Toy(clip, names), bank, tmp_path, fit_id="a") == steps
 
