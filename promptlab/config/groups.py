@@ -15,7 +15,7 @@ from promptlab.support.deprecation import current_path
 from promptlab.support.errors import UsageError
 from promptlab.support.paths import conf_dir
 from promptlab.support.source import Written, written
-from promptlab.support.words import shown
+from promptlab.support.words import printable
 
 NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
 
@@ -114,5 +114,5 @@ def existing(folders: Sequence[str]) -> list[Path]:
     """
     missing = [folder for folder in folders if not os.path.isdir(folder)]
     if missing:
-        raise UsageError(f"--config-dir {shown(missing[0])}: there is no such folder")
+        raise UsageError(f"--config-dir {printable(missing[0])}: there is no such folder")
     return [Path(folder) for folder in folders]

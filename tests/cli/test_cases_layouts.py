@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from promptlab import load_learner, load_results
+from promptlab import load_learner
 from promptlab.cli.main import main
+from promptlab.results.store import read_result
 from tests.helpers.drawn import pictures
 
 QUIET = ("views=0", "trainer.enable_progress_bar=false", "learner.optim.epochs=1")
@@ -37,11 +38,14 @@ def case(tmp_path, monkeypatch):
 def run(tmp_path, capsys):
     """What runs a command: the exit status, the new Result or None, and what was printed."""
 
+    def written():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("result.json")}
+
     def run(*words):
-        before = {result.created for result in load_results(tmp_path / "results")}
+        before = written()
         capsys.readouterr()
         status = main(list(words))
-        after = [result for result in load_results(tmp_path / "results") if result.created not in before]
+        after = [read_result(path) for path, time in written().items() if before.get(path) != time]
         captured = capsys.readouterr()
         return status, after[0] if after else None, " ".join((captured.out + captured.err).split())
 

@@ -76,7 +76,7 @@ def test_a_protocol_is_told_by_what_it_takes(capsys):
     ("arguments", "message"),
     [
         (["mine_to_check:read_mine"], "read_mine can't be opened with no arguments: TypeError"),
-        (["mine_to_check:read_mine", "name=nothing"], "no demo dataset 'nothing'"),
+        (["mine_to_check:read_mine", "name=nothing"], "demo_dataset(name='nothing'): one of demo_shapes"),
         (["mine_to_check:unannotated"], "of type int: a promptlab.data.Dataset is needed"),
         (["mine_to_check:number"], "mine_to_check:number is of type int: a learner's class, or a function"),
         (["mine_to_check:first_shot", "grow=2"], "makes no task of a dataset with {'grow': 2}: ZeroDivisionError"),

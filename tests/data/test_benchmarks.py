@@ -374,7 +374,7 @@ def test_a_mistake_in_the_configuration_is_named(tmp_path):
     wrong["index"] = wrong["index"] | {"ignore": []}
     with pytest.raises(ConfigError, match=r"unknown key dataset\.index\.ignore, did you mean ignored"):
         choice_of(wrong, "dataset")
-    with pytest.raises(ValueError, match="list of image folders"):
+    with pytest.raises(ValueError, match=r"folders='mine'.*a list of text"):
         read_benchmark("mine", tmp_path, folders="mine")
 
 

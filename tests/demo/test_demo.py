@@ -82,7 +82,7 @@ def test_datasets(name):
 
 
 def test_unknown_dataset_is_named():
-    with pytest.raises(ValueError, match="there are demo_shapes"):
+    with pytest.raises(ValueError, match=r"name='demo_animals'.*one of demo_shapes"):
         demo_dataset("demo_animals")
 
 

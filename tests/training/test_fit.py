@@ -175,9 +175,9 @@ def test_closed_forms_get_all_views_and_validation(clip, bank):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"select": "best"}, "allowed are 'last' and 'val'"),
+        ({"select": "best"}, r"select='best'\): one of last, val"),
         ({"select": "val"}, "needs validation images"),
-        ({"views": -1}, "'online'"),
+        ({"views": -1}, "or online is needed"),
         ({"trainer": {"max_epochs": 3}}, "epochs belong to the learner"),
         ({"trainer": {"precision": "bf16-true"}}, "learned vectors stay fp32"),
         ({"trainer": {"limit_train_batches": 0}}, "limit_train_batches=0: a number of batches from 1"),

@@ -29,7 +29,7 @@ from promptlab.support.ranges import checked
 from promptlab.support.words import counted, printable, some_of
 
 
-@checked(leaving=("class_names",))
+@checked(leaving=("name", "path", "class_names", "template"))
 def read_folder(
     name: str | None = None,
     path: str | Path | None = None,

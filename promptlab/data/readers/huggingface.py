@@ -38,7 +38,7 @@ from promptlab.support.ranges import checked
 from promptlab.support.words import counted, shortened, some_of
 
 
-@checked(leaving=("class_names",))
+@checked(leaving=("name", "path", "class_names", "template"))
 def read_hf(
     name: str,
     path: str | None,

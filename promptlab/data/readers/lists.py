@@ -33,7 +33,7 @@ from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import checked
 
 
-@checked(leaving=("class_names",))
+@checked(leaving=("name", "path", "class_names", "template"))
 def read_csv(
     name: str,
     path: str | Path | None,
@@ -126,7 +126,7 @@ def read_csv(
     )
 
 
-@checked(leaving=("class_names",))
+@checked(leaving=("name", "path", "class_names", "template"))
 def read_json(
     name: str,
     path: str | Path | None,

@@ -54,7 +54,7 @@ def read_coop_split(
         DatasetError: if the folder or the split file is missing or not as it should be; the message says what to do.
 
     Example:
-        >>> import tempfile
+        >>> import json, tempfile
         >>> root = tempfile.TemporaryDirectory()
         >>> rows = [["1.png", 0, "cat"], ["2.png", 1, "dog"]]
         >>> Path(root.name, "pets").mkdir()

@@ -64,7 +64,7 @@ def test_wrong_keys_are_named(tmp_path):
     torch.save(changed, tmp_path / "other.pt")
     expected = (
         r"5 keys missing \(0.weight, 0.bias, 1.weight and 2 more\); 6 keys unexpected \(x.0.weight, .*and 3 more\); "
-        r"1 keys of another shape \(2.weight \(3, 2\) instead of \(2, 2\)\)"
+        r"1 key of another shape \(2.weight \(3, 2\) instead of \(2, 2\)\)"
     )
     with pytest.raises(CheckpointError, match=expected):
         load_weights(model, Checkpoint(tmp_path / "other.pt"))
@@ -76,7 +76,7 @@ def test_stretching_position_embeddings_is_refused(tmp_path):
     model = open_clip.CLIP(8, {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}, text)
     other = open_clip.CLIP(8, {"layers": 1, "width": 64, "patch_size": 16, "image_size": 48}, text)
     torch.save(other.state_dict(), tmp_path / "larger.pt")
-    with pytest.raises(CheckpointError, match=r"1 keys of another shape \(visual.positional_embedding \(10, 64\)"):
+    with pytest.raises(CheckpointError, match=r"1 key of another shape \(visual.positional_embedding \(10, 64\)"):
         load_weights(model, Checkpoint(tmp_path / "larger.pt"))
 
 
