@@ -132,8 +132,8 @@ def _no_text(override: str) -> str:
 
 
 def _how_to_quote(key: str, value: str) -> str:
-    inside = value.strip("[]{} ")
-    words = ",".join(quoted(part.strip()) for part in inside.split(","))
-    whole = f"{key}={value[0]}{words}{']' if value[0] == '[' else '}'}"
+    inside = value.strip()[1:].removesuffix("]")
+    words = ",".join(quoted(part.strip().strip("'\"")) for part in inside.split(","))
+    whole = f"{key}=[{words}]"
     example = f": promptlab {shlex.quote(whole)}" if value[0] == "[" else ""
     return f"{key}={value} can't be read as a list or table; texts in it stand in quotes of their own{example}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import promptlab.jobs.job
 from promptlab import CoOp, load_clip, load_learner
@@ -58,6 +60,16 @@ def test_paths_that_hydra_parses(capsys, tmp_path, monkeypatch, name):
 def test_a_path_is_text_whatever_is_in_it(capsys, only_checked, path):
     main(["dataset=folder", "dataset.name=n", f"dataset.path={path}", f"results={path}"])
     assert [(s.dataset.arguments["path"], s.results) for s in only_checked] == [(path, path)]
+
+
+@pytest.mark.parametrize("given", ["[{} and {}]", "[a {}, the {}]"])
+def test_a_list_that_cannot_be_read_is_shown_as_it_has_to_be_written(capsys, given):
+    """The command in the message keeps every sign, the braces too, and is read as the texts that were meant."""
+    status, _, err = run_main(capsys, "learner=zero_shot", f"learner.templates={given}")
+    assert status == 2
+    (word,) = shlex.split(err.rpartition("promptlab ")[2])
+    parsed = OverridesParser.create().parse_override(word).value()
+    assert [str(text) for text in parsed] == [text.strip() for text in given[1:-1].split(",")]
 
 
 def test_paths_of_a_sweep_are_texts_too(capsys, only_checked):
