@@ -46,9 +46,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def body(self, data):
+        self.owner.sent += len(data)  # before the bytes: who has read them all may ask for the count at once
         self.wfile.write(data)
         self.wfile.flush()
-        self.owner.sent += len(data)
 
     def answer(self, count=None, *, heed_range=True, heed_version=True):
         """The file, or the rest of it; ``count`` bytes of that."""
