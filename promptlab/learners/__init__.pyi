@@ -10,8 +10,10 @@ from .base.wrapper import Wrapper as Wrapper
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .gda import GDA as GDA
 from .kgcoop import KgCoOp as KgCoOp
 from .linear_probe import LinearProbe as LinearProbe
+from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .ship.learner import SHIP as SHIP
 from .tip_adapter import TipAdapter as TipAdapter

@@ -24,6 +24,7 @@ from annotated_types import Gt, Interval, Le
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.all_have_images import require_images_of_all
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Batch, ClosedFormStage, Stage
 
@@ -89,7 +90,7 @@ class LinearProbe(PromptLearner):
 
     def _solve(self, train: Batch, val: Batch | None) -> None:
         """Fit at ``c``, or at what the search on the validation items ends with."""
-        self._require_images_of_all_classes(train.labels)
+        require_images_of_all(self.class_names, train.labels, "LinearProbe")
         features = train.inputs.flatten(0, 1).numpy(force=True).astype(np.float64)  # (N, K, D) to (N * K, D)
         labels = train.labels.repeat_interleave(train.inputs.shape[1]).numpy(force=True)
 
@@ -105,13 +106,6 @@ class LinearProbe(PromptLearner):
         held_out, truth = val.inputs.numpy(force=True).astype(np.float64), val.labels.numpy(force=True)
         path = search_c(fit, lambda found: float((found.predict(held_out) == truth).mean()), steps=self.steps)
         self._take(path[-1].classifier)
-
-    def _require_images_of_all_classes(self, labels: Tensor) -> None:
-        seen = set(labels.tolist())
-        absent = [name for label, name in enumerate(self.class_names) if label not in seen]
-        if absent:
-            raise ValueError(f"LinearProbe has no training images of {', '.join(map(repr, absent[:5]))} "
-                             f"({len(absent)} of {len(self.class_names)} classes): leave them out")  # fmt: skip
 
     def _take(self, found: Any) -> None:
         """Keep scikit-learn's solution; of two classes it has one row, which both share with opposite signs."""

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from promptlab.learners import (
+    GDA,
     SHIP,
     CLIPAdapter,
     ClosedFormStage,
@@ -13,6 +14,7 @@ from promptlab.learners import (
     CoOp,
     KgCoOp,
     LinearProbe,
+    LPPlusPlus,
     MaPLe,
     PromptLearner,
     TipAdapter,
@@ -54,6 +56,10 @@ LEARNERS = {
     "tip-adapter": (TipAdapter, {"search_step": (15, 6)}),
     "tip-adapter-f": (TipAdapterF, {"search_step": (15, 6)}),
     "tip-adapter-f no search": (TipAdapterF, {"search": False, "templates": "select"}),
+    "gda": (GDA, {}),
+    "gda of base classes": (GDA, {"covariance": "within_class", "alpha": 0.5, "neighbours": 5}),
+    "lp++": (LPPlusPlus, {"epochs": 20}),
+    "lp++ of the paper": (LPPlusPlus, {"epochs": 20, "alpha_gradient": "current", "choose_epoch": False}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),
     "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),

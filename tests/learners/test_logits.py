@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP
 from promptlab.learners import (
+    GDA,
     SHIP,
     Batch,
     CLIPAdapter,
@@ -14,6 +15,7 @@ from promptlab.learners import (
     CoOp,
     KgCoOp,
     LinearProbe,
+    LPPlusPlus,
     MaPLe,
     TipAdapter,
     TipAdapterF,
@@ -36,6 +38,7 @@ CASES = [
     (CLIPAdapter, {}),
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
+    (GDA, {}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 
@@ -110,5 +113,5 @@ def test_similarities_come_back(clips):
 
 
 def test_every_learner_that_scores_by_texts_is_a_case():
-    """A probe knows no texts."""
-    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe} == {kind for kind, _ in CASES}
+    """A probe knows no texts, and LP++ learns how much a text counts."""
+    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe, LPPlusPlus} == {kind for kind, _ in CASES}
