@@ -11,8 +11,8 @@ dataset; the authors' code fixes it at 0.2, and so does promptlab.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from annotated_types import Interval
@@ -23,12 +23,13 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 
-class CLIPAdapter(TextSideLearner):
+class CLIPAdapter(ReadsTexts, TextSideLearner):
     """Zero-shot CLIP's classifier on ``ratio * A(x) + (1 - ratio) * x``, normalised.
 
     Args:
@@ -55,8 +56,6 @@ class CLIPAdapter(TextSideLearner):
     """
 
     open_vocabulary = True
-    file_arguments = ("prompts",)
-    per_class = ("texts",)
 
     def __init__(
         self,
@@ -83,17 +82,7 @@ class CLIPAdapter(TextSideLearner):
             linear(hidden, clip.dim, generator, bias=False, device=clip.device),
             nn.ReLU(),
         )
-        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self.texts.as_read}
-
-    @classmethod
-    def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse templates together with sentences."""
-        check_texts(arguments)
-
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.texts.features
+        self.read_texts(template, templates, prompts)
 
     def adapted(self, image_features: Tensor) -> Tensor:
         """Image features (B, D) after the adapter: (B, D) L2-normalised."""

@@ -19,8 +19,8 @@ validation split (``val=full``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from annotated_types import Interval
@@ -29,8 +29,9 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, Stage
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Weights that the search tries; of equals the first wins."""
@@ -39,7 +40,7 @@ UNSEARCHED = 0.1
 """The weight before the search, and after one in which nothing was right."""
 
 
-class GDA(PromptLearner):
+class GDA(ReadsTexts, PromptLearner):
     """Zero-shot logits plus those of Gaussians with one covariance.
 
     ``rows`` (n, D) are the training features, which new names need; ``weight`` (C, D) and ``bias`` (C,) the Gaussian
@@ -69,8 +70,7 @@ class GDA(PromptLearner):
     """
 
     open_vocabulary = True
-    file_arguments = ("prompts",)
-    per_class = ("texts", "weight", "bias")
+    per_class = ("weight", "bias")
     crop_scale = (0.5, 1.0)
     searches = True
     rows: Tensor
@@ -94,21 +94,11 @@ class GDA(PromptLearner):
         super().__init__(clip, class_names)
         self.covariance, self.neighbours, self.text_copies = covariance, neighbours, text_copies
         self._given_alpha = alpha
-        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self.texts.as_read}
+        self.read_texts(template, templates, prompts)
         self.register_buffer("rows", torch.empty(0, clip.dim, device=clip.device))
         self.register_buffer("weight", torch.zeros(len(class_names), clip.dim, device=clip.device))
         self.register_buffer("bias", torch.zeros(len(class_names), device=clip.device))
         self.register_buffer("alpha", torch.tensor(UNSEARCHED if alpha is None else float(alpha), device=clip.device))
-
-    @classmethod
-    def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse templates together with sentences."""
-        check_texts(arguments)
-
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.texts.features
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""

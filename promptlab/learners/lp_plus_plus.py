@@ -19,9 +19,9 @@ training images. Where promptlab departs: fp32 in place of fp16; with several vi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Interval
@@ -31,15 +31,16 @@ from torch.nn import functional as F
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.all_have_images import require_images_of_all
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, Stage
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 _MOMENTUM = 0.9
 _ALPHA_EVERY = 10
 _START = 250.0
 
 
-class LPPlusPlus(PromptLearner):
+class LPPlusPlus(ReadsTexts, PromptLearner):
     """``f (w_k + alpha_k t_k) + b_k``; zero-shot CLIP with ``alpha`` at the backbone's scale before the fit.
 
     Args:
@@ -65,8 +66,7 @@ class LPPlusPlus(PromptLearner):
         (False, ['descent'])
     """
 
-    file_arguments = ("prompts",)
-    per_class = ("texts", "weight", "bias", "alpha")
+    per_class = ("weight", "bias", "alpha")
     crop_scale = (0.5, 1.0)
     searches = True
     weight: Tensor
@@ -88,22 +88,12 @@ class LPPlusPlus(PromptLearner):
     ) -> None:
         super().__init__(clip, class_names)
         self.epochs, self.alpha_gradient, self.choose_epoch = epochs, alpha_gradient, choose_epoch
-        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self.texts.as_read}
+        self.read_texts(template, templates, prompts)
         classes, device = len(class_names), clip.device
         self._bias_start = clip.dim**-0.5 * (2 * torch.rand(classes, generator=generator) - 1)
         self.register_buffer("weight", torch.zeros(classes, clip.dim, device=device))
         self.register_buffer("bias", torch.zeros(classes, device=device))
         self.register_buffer("alpha", torch.full((classes,), float(clip.logit_scale), device=device))
-
-    @classmethod
-    def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse templates together with sentences."""
-        check_texts(arguments)
-
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.texts.features
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""

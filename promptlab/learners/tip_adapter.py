@@ -16,7 +16,7 @@ Classes without training images have no keys, so both score new classes exactly 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Gt, Interval, Le, doc
@@ -27,9 +27,10 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 Weight = Annotated[float, Interval(ge=0, le=1_000_000)]
 _End = Annotated[float, Gt(0.1), Le(10_000)]
@@ -41,7 +42,7 @@ _NOT_CACHED = -1
 """Where a scored class has no keys: a label that none of them has."""
 
 
-class TipAdapter(PromptLearner):
+class TipAdapter(ReadsTexts, PromptLearner):
     """Zero-shot logits plus the votes of similar training images: ``scale f W + alpha exp(-beta (1 - f K)) V``.
 
     ``keys`` are N normalised image features (N, D) and ``labels`` their classes (N,), both empty before the fit;
@@ -72,8 +73,7 @@ class TipAdapter(PromptLearner):
     """
 
     open_vocabulary = True
-    file_arguments = ("prompts",)
-    per_class = ("texts", "columns")
+    per_class = ("columns",)
     crop_scale = (0.5, 1.0)
     searches = True
     keys: Tensor
@@ -99,23 +99,13 @@ class TipAdapter(PromptLearner):
         super().__init__(clip, class_names)
         self.search, self.search_scale, self.search_step = search, tuple(search_scale), tuple(search_step)
         self._initial = (alpha, beta)
-        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self.texts.as_read}
+        self.read_texts(template, templates, prompts)
         self._hold(torch.empty(0, clip.dim, device=clip.device))
         self.register_buffer("labels", torch.empty(0, dtype=torch.int64, device=clip.device))
         self.register_buffer("alpha", torch.tensor(float(alpha), device=clip.device))
         self.register_buffer("beta", torch.tensor(float(beta), device=clip.device))
         # the label of the keys that vote for each of the C columns; follows from the names, so it isn't saved
         self.register_buffer("columns", torch.arange(len(class_names), device=clip.device), persistent=False)
-
-    @classmethod
-    def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse templates together with sentences."""
-        check_texts(arguments)
-
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.texts.features
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""

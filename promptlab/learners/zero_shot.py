@@ -7,19 +7,17 @@ about each class (a prompt set, https://arxiv.org/abs/2209.03320).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
+from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Stage
 from promptlab.learners.base.text_side import TextSideLearner
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, PromptSet, Template, Templates, check_texts
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 
-class ZeroShot(TextSideLearner):
+class ZeroShot(ReadsTexts, TextSideLearner):
     """Scores each class by the text feature of its hand-written prompts.
 
     Args:
@@ -44,8 +42,6 @@ class ZeroShot(TextSideLearner):
     """
 
     open_vocabulary = True
-    file_arguments = ("prompts",)
-    per_class = ("texts",)
 
     def __init__(
         self,
@@ -57,17 +53,7 @@ class ZeroShot(TextSideLearner):
         prompts: PromptSet | None = None,
     ) -> None:
         super().__init__(clip, class_names)
-        self.texts = ClassTexts(clip, class_names, template=template, templates=templates, prompts=prompts)
-        self.arguments = {**self.arguments, **self.texts.as_read}
-
-    @classmethod
-    def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse templates together with sentences."""
-        check_texts(arguments)
-
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.texts.features
+        self.read_texts(template, templates, prompts)
 
     def fit_plan(self) -> list[Stage]:
         """Nothing is learned."""
