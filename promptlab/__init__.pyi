@@ -11,6 +11,7 @@ from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
 from .learners import GDA as GDA
+from .learners import MTA as MTA
 from .learners import SHIP as SHIP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CoCoOp as CoCoOp

@@ -15,6 +15,7 @@ from .kgcoop import KgCoOp as KgCoOp
 from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
+from .mta import MTA as MTA
 from .ship.learner import SHIP as SHIP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF

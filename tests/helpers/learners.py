@@ -7,6 +7,7 @@ from torch import nn
 
 from promptlab.learners import (
     GDA,
+    MTA,
     SHIP,
     CLIPAdapter,
     ClosedFormStage,
@@ -60,6 +61,7 @@ LEARNERS = {
     "gda of base classes": (GDA, {"covariance": "within_class", "alpha": 0.5, "neighbours": 5}),
     "lp++": (LPPlusPlus, {"epochs": 20}),
     "lp++ of the paper": (LPPlusPlus, {"epochs": 20, "alpha_gradient": "current", "choose_epoch": False}),
+    "mta": (MTA, {"test_views": 6}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),
     "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from promptlab.clip import FrozenCLIP
 from promptlab.learners import (
     GDA,
+    MTA,
     SHIP,
     Batch,
     CLIPAdapter,
@@ -39,6 +40,7 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (MTA, {"test_views": 5}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 
