@@ -10,9 +10,11 @@ from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
+from .learners import CLAP as CLAP
 from .learners import GDA as GDA
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
+from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
@@ -20,6 +22,7 @@ from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
 from .learners import LPPlusPlus as LPPlusPlus
 from .learners import MaPLe as MaPLe
+from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
 from .learners import TipAdapterF as TipAdapterF
 from .learners import ZeroShot as ZeroShot

@@ -7,6 +7,8 @@ from .base.stages import ClosedFormStage as ClosedFormStage
 from .base.stages import GradientStage as GradientStage
 from .base.stages import Stage as Stage
 from .base.wrapper import Wrapper as Wrapper
+from .clap import CLAP as CLAP
+from .clap import ZSLP as ZSLP
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
@@ -17,6 +19,7 @@ from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .mta import MTA as MTA
 from .ship.learner import SHIP as SHIP
+from .taskres import TaskRes as TaskRes
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
 from .zero_shot import ZeroShot as ZeroShot

@@ -61,3 +61,10 @@ def solve(learner, train, val=None):
         for stage in learner.fit_plan():
             stage.solve(train, val)
     return learner
+
+
+def unit_batch(clip, classes, each=4):
+    """Random L2-normalised features, ``each`` of every class."""
+    labels = torch.arange(classes).repeat(each)
+    features = torch.randn(len(labels), clip.dim, generator=torch.Generator().manual_seed(5))
+    return Batch(F.normalize(features, dim=-1), labels)

@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from promptlab.learners import (
+    CLAP,
     GDA,
     MTA,
     SHIP,
+    ZSLP,
     CLIPAdapter,
     ClosedFormStage,
     CoCoOp,
@@ -18,6 +20,7 @@ from promptlab.learners import (
     LPPlusPlus,
     MaPLe,
     PromptLearner,
+    TaskRes,
     TipAdapter,
     TipAdapterF,
     ZeroShot,
@@ -62,6 +65,9 @@ LEARNERS = {
     "lp++": (LPPlusPlus, {"epochs": 20}),
     "lp++ of the paper": (LPPlusPlus, {"epochs": 20, "alpha_gradient": "current", "choose_epoch": False}),
     "mta": (MTA, {"test_views": 6}),
+    "taskres": (TaskRes, {}),
+    "zs-lp": (ZSLP, {}),
+    "clap": (CLAP, {"templates": "select"}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),
     "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),

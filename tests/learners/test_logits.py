@@ -6,9 +6,11 @@ from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP
 from promptlab.learners import (
+    CLAP,
     GDA,
     MTA,
     SHIP,
+    ZSLP,
     Batch,
     CLIPAdapter,
     ClosedFormStage,
@@ -18,6 +20,7 @@ from promptlab.learners import (
     LinearProbe,
     LPPlusPlus,
     MaPLe,
+    TaskRes,
     TipAdapter,
     TipAdapterF,
     ZeroShot,
@@ -40,6 +43,9 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (TaskRes, {}),
+    (ZSLP, {}),
+    (CLAP, {}),
     (MTA, {"test_views": 5}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]

@@ -31,19 +31,24 @@ class ReadsTexts:
     file_arguments: ClassVar[tuple[str, ...]] = ("prompts",)
     per_class: tuple[str, ...] = ("texts",)
 
-    def read_texts(self, template: Template, templates: Templates | None, prompts: PromptSet | None) -> None:
+    def read_texts(
+        self, template: Template, templates: Templates | None, prompts: PromptSet | None, *, normalised: bool = True
+    ) -> None:
         """Encode the texts; what files hold is remembered in place of their paths.
 
         Args:
             template: the dataset's hand-written prompt.
             templates: other prompts instead.
             prompts: sentences about each class instead.
+            normalised: False for features as long as the text tower makes them.
 
         Raises:
             ValueError: for a template without ``{}``.
             DatasetError: if the sentences can't be read or lack classes.
         """
-        self.texts = ClassTexts(self.clip, self.class_names, template=template, templates=templates, prompts=prompts)
+        self.texts = ClassTexts(
+            self.clip, self.class_names, template=template, templates=templates, prompts=prompts, normalised=normalised
+        )
         self.arguments = {**self.arguments, **self.texts.as_read}
 
     @classmethod
@@ -52,5 +57,5 @@ class ReadsTexts:
         check_texts(arguments)
 
     def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
+        """(C, D) as they were read: L2-normalised unless a learner asked for their lengths."""
         return self.texts.features
