@@ -103,7 +103,7 @@ class Settings:
         views: random training views per image; 0 for the evaluation transform, ``"online"`` for fresh ones every step,
             which learners that need images have for every other number.
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
-        val: validation images: ``few`` (min(shots, 4) per class), ``full`` or ``none``.
+        val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
         trainer: options of ``lightning.Trainer``; see :mod:`promptlab.config.trainer`.
         logger: makes a Lightning logger, or None.
@@ -133,7 +133,7 @@ class Settings:
     seed: Seed = 1
     views: Views = 16
     crop_scale: Scale | None = None
-    val: Literal["few", "full", "none"] = "few"
+    val: Literal["few", "shots", "full", "none"] = "few"
     select: Literal["last", "val"] = "last"
     trainer: Mapping[str, Any] = field(default_factory=dict)
     logger: Choice | None = None

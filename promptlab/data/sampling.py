@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import takewhile
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from promptlab.support.arrays import IntArray
 from promptlab.support.ranges import checked
 
 MAX_VAL_SHOTS = 4
+DrawName = Literal["coop", "repeated", "validation_first", "one_after_the_other"]
+"""Whose draw: CoOp's, or one that published numbers of another paper were made with; see :func:`sample_few_shot`."""
 
 
 @checked(leaving=("train_labels", "val_labels"))
@@ -25,8 +29,15 @@ def sample_few_shot(
     *,
     shots: Shots,
     seed: Seed,
+    val_shots: Count | None = None,
+    rule: DrawName = "coop",
 ) -> tuple[list[int], list[int]]:
     """Draw ``shots`` training and ``min(shots, 4)`` validation images per class: CoOp's draw, in CoOp's order.
+
+    Other papers' rules: ``repeated`` fills a class with fewer images up with repetition (LP++, ProLIP);
+    ``validation_first`` does so too and draws the validation images before the training images (CLIP-LoRA);
+    ``one_after_the_other`` makes the draws of 1, 2, 4, ... images one after the other from one stream, without
+    validation images, and fills up with repetition (GDA's few-shot numbers).
 
     Classes are visited in the order in which the lists first show them, so the draw depends on the order of the split
     file. A class with fewer images than asked for keeps all of them, in their order, and takes nothing from the
@@ -37,6 +48,8 @@ def sample_few_shot(
         val_labels: (V,) labels of the validation list; may be empty.
         shots: images per class, at least 1, or ``"all"`` for both lists whole.
         seed: seed of the draw; CoOp's papers use 1, 2 and 3.
+        val_shots: validation images per class, min(shots, 4) if None.
+        rule: whose draw.
 
     Returns:
         Positions in the training list and positions in the validation list.
@@ -52,8 +65,16 @@ def sample_few_shot(
     train, val = _as_list(train_labels), _as_list(val_labels)
     if shots == "all":
         return list(range(len(train))), list(range(len(val)))
-    stream = random.Random(seed)
-    return _draw(train, shots, stream), _draw(val, min(shots, MAX_VAL_SHOTS), stream)
+    stream, held_out = random.Random(seed), val_shots or min(shots, MAX_VAL_SHOTS)
+    repeat = rule != "coop"
+    if rule == "validation_first":
+        first = _draw(val, held_out, stream, repeat)
+        return _draw(train, shots, stream, repeat), first
+    if rule == "one_after_the_other":
+        for fewer in takewhile(lambda count: count < shots, (1, 2, 4, 8, 16)):
+            _draw(train, fewer, stream, repeat)
+        return _draw(train, shots, stream, repeat), []
+    return _draw(train, shots, stream, repeat), _draw(val, held_out, stream, repeat)
 
 
 @checked(leaving=("train_labels", "val_labels"))
@@ -148,11 +169,14 @@ def _as_list(labels: Sequence[int] | IntArray) -> list[int]:
     return values
 
 
-def _draw(labels: list[int], n: int, stream: random.Random) -> list[int]:
+def _draw(labels: list[int], n: int, stream: random.Random, repeat: bool) -> list[int]:
     positions: dict[int, list[int]] = {}  # a dict keeps first-appearance order, which the stream depends on
     for position, label in enumerate(labels):
         positions.setdefault(label, []).append(position)
     chosen: list[int] = []
     for members in positions.values():
-        chosen.extend(stream.sample(members, n) if len(members) >= n else members)
+        if len(members) >= n:
+            chosen.extend(stream.sample(members, n))
+        else:
+            chosen.extend(stream.choices(members, k=n) if repeat else members)
     return chosen

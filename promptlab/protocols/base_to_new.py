@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
-from promptlab.data.sampling import base_new_classes
+from promptlab.data.sampling import DrawName, base_new_classes
 from promptlab.protocols.draw import ONLY_TRAINING, Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
@@ -12,7 +12,9 @@ from promptlab.support.ranges import checked
 
 
 @checked()
-def base_to_new(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", joint: bool = False) -> Task:
+def base_to_new(
+    dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", joint: bool = False, rule: DrawName = "coop"
+) -> Task:
     """The task of CoCoOp's base-to-new tables.
 
     The few-shot draw is over all classes and halved afterwards, so the base images are a subset of the few-shot
@@ -26,6 +28,7 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few",
         val: validation images of base classes.
         joint: also score both halves over all classes, as ``base_joint`` and ``new_joint``: other evaluations of the
             same fit.
+        rule: whose draw.
 
     Raises:
         DatasetError: if there are fewer than four classes, so that a half would have one, or nothing is tested.
@@ -44,7 +47,7 @@ def base_to_new(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few",
         )
     if not len(dataset.test):
         raise DatasetError(f"base_to_new scores both halves, and {dataset.name} has no test images: {ONLY_TRAINING}")
-    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule)
     base, new = base_new_classes(n_classes)
     train = drawn.train.of_classes(base)
     trained = set(train.labels.tolist())

@@ -9,12 +9,12 @@ from promptlab.data.amounts import Seed, Shots
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
-from promptlab.data.sampling import fewer_than, sample_few_shot
+from promptlab.data.sampling import DrawName, fewer_than, sample_few_shot
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
-Val = Literal["few", "full", "none"]
+Val = Literal["few", "shots", "full", "none"]
 ONLY_TRAINING = "protocol=few_shot learns from training images alone"
 
 
@@ -34,16 +34,19 @@ class Draw:
 
 
 @checked()
-def draw(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val, unseen_too: bool = False) -> Draw:
-    """CoOp's few-shot draw from a dataset; nothing from one of test images alone.
+def draw(
+    dataset: Dataset, *, shots: Shots, seed: Seed, val: Val, unseen_too: bool = False, rule: DrawName = "coop"
+) -> Draw:
+    """CoOp's few-shot draw from a dataset, or another paper's; nothing from one of test images alone.
 
     Args:
         dataset: where to draw from.
         shots: training images per class, or ``"all"``.
         seed: of the draw.
-        val: ``few`` draws min(shots, 4) validation images per class from the same stream, ``full`` takes the whole
-            validation split, ``none`` takes none.
+        val: ``few`` draws min(shots, 4) validation images per class from the same stream, ``shots`` as many as train,
+            ``full`` takes the whole validation split, ``none`` takes none.
         unseen_too: whether the protocol knows classes without training images.
+        rule: whose draw, see :func:`promptlab.data.sampling.sample_few_shot`.
 
     Raises:
         ValueError: for shots or val that can't be.
@@ -63,13 +66,19 @@ def draw(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val, unseen_too: bo
         return Draw(dataset.train, None, (*notes, f"{dataset.name} has test images alone: nothing trains"))
     if not len(dataset.test):
         notes.append(f"{dataset.name} has no test images: nothing of it is scored")
-    train, few = sample_few_shot(dataset.train.labels, dataset.val.labels, shots=shots, seed=seed)
+    held_out = shots if val == "shots" and shots != "all" else None
+    train, few = sample_few_shot(
+        dataset.train.labels, dataset.val.labels, shots=shots, seed=seed, val_shots=held_out, rule=rule
+    )
+    if rule != "coop":
+        notes.append(f"draw: {rule}, not CoOp's")
     training_notes: tuple[str, ...] = ()
     short = fewer_than(dataset.train.labels, shots)
     if short:
         counts = [f"{dataset.class_names[label]!r} {count}" for label, count in short.items()]
         have = f"{counted(len(short), 'class has', 'classes have')} fewer than {counted(int(shots), 'training image')}"
-        training_notes = (f"{have}, and all of them train: {some_of(counts)}",)
-    chosen = {"few": dataset.val.take(few), "full": dataset.val, "none": None}[val]
+        then = "all of them train" if rule == "coop" else "are filled up with repetition"
+        training_notes = (f"{have}, and {then}: {some_of(counts)}",)
+    chosen = {"full": dataset.val, "none": None}.get(val, dataset.val.take(few))
     val_items = chosen if chosen is not None and len(chosen) else None
     return Draw(dataset.train.take(train), val_items, (*notes, *training_notes), training_notes)

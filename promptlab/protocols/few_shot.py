@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
+from promptlab.data.sampling import DrawName
 from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.ranges import checked
 
 
 @checked()
-def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few") -> Task:
+def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", rule: DrawName = "coop") -> Task:
     """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors.
 
     A dataset without test images is trained on, and nothing is scored; one of test images alone is scored.
@@ -21,7 +22,7 @@ def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few") ->
         >>> len(task.train), len(task.val), [part.name for part in task.evaluations]
         (24, 24, ['test'])
     """
-    drawn = draw(dataset, shots=shots, seed=seed, val=val)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule)
     classes = range(len(dataset.class_names))
     test = EvaluationSet(
         "test", dataset.name, dataset.test, dataset.class_names, dataset.template, known=tuple(classes)

@@ -105,7 +105,8 @@ def _stage(stage: Stage) -> tuple[Any, ...]:
     groups = [(len(group.parameters), group.lr_factor, group.weight_decay) for group in stage.groups]
     views = [_told(view) for view in stage.views]
     weights = None if stage.epoch_weights is None else list(stage.epoch_weights)
-    return (stage.name, repr(stage.optim), stage.chosen_by, groups, weights, views, stage.uses_unlabelled)
+    draws = [] if stage.draws == "items" else [stage.draws]  # no part of what earlier versions noted
+    return (stage.name, repr(stage.optim), stage.chosen_by, groups, weights, views, stage.uses_unlabelled, *draws)
 
 
 def _told(value: Any) -> str:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from promptlab.learners.base.stages import Batch
+from promptlab.learners.base.stages import Batch, Draws
 from promptlab.support.random_streams import stream
 from promptlab.training.pictures import Pictures
-from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_rounds
+from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_epoch, rows_of_rounds
 
 
 class EpochLoader(Protocol):
@@ -39,6 +39,7 @@ class FeatureLoader:
         seed: the run's seed.
         stage: the stage's name.
         unlabelled: features of images without labels: each batch gets as many, one round after the other.
+        draws: which views an epoch shows, see :class:`~promptlab.learners.base.stages.GradientStage`.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class FeatureLoader:
         stage: str,
         drop_last: bool = True,
         unlabelled: FeaturePool | None = None,
+        draws: Draws = "items",
     ) -> None:
         self._pool = features if isinstance(features, FeaturePool) else FeaturePool(features)
         self._labels, self._batch_size, self._drop_last = labels, batch_size, drop_last
         self._seed, self._stage, self._epoch = seed, stage, 0
-        self._unlabelled = unlabelled
+        self._unlabelled, self._draws = unlabelled, draws
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the 0-based epoch."""
@@ -66,11 +68,9 @@ class FeatureLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         generator = stream(self._seed, self._stage, self._epoch)
-        order = torch.randperm(len(self._labels), generator=generator)
-        views = self._pool.draw(generator)
         losses = loss_stream(self._seed, self._stage, self._epoch)
-        batches = batches_of(order, self._batch_size, self._drop_last)
-        for rows, others in zip(batches, self._others(batches), strict=False):
+        batches = rows_of_epoch(self._draws, self._pool, self._epoch, generator, self._batch_size, self._drop_last)
+        for (rows, views), others in zip(batches, self._others([rows for rows, _ in batches]), strict=False):
             yield Batch(self._pool.take(rows, views), self._labels[rows], losses, others)
 
     def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
@@ -79,7 +79,7 @@ class FeatureLoader:
             return repeat(None)
         views = self._unlabelled.draw(stream(self._seed, self._stage, self._epoch, "unlabelled"))
         chosen = _unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
-        return (self._unlabelled.take(rows, views) for rows in chosen)
+        return (self._unlabelled.take(rows, views[rows]) for rows in chosen)
 
 
 class ImageLoader:

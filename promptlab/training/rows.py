@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from promptlab.learners.base.stages import View
+from promptlab.learners.base.stages import Draws, View
 from promptlab.support.random_streams import stream
 
 
@@ -21,6 +21,29 @@ def count_of(items: int, batch_size: int, drop_last: bool = True) -> int:
     """How many batches :func:`batches_of` makes of so many items; asked in every step, so without making them."""
     full, rest = divmod(items, batch_size)
     return full if full and (drop_last or not rest) else full + 1
+
+
+def rows_of_epoch(
+    draws: Draws, pool: FeaturePool, epoch: int, generator: torch.Generator, batch_size: int, drop_last: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """The batches of an epoch: rows (B,) of each, and their views as :meth:`FeaturePool.take` reads them.
+
+    Args:
+        draws: see :class:`~promptlab.learners.base.stages.GradientStage`.
+        pool: N items.
+        epoch: 0-based.
+        generator: of the epoch.
+        batch_size: items per batch.
+        drop_last: whether an incomplete last batch is left out.
+    """
+    N, K = len(pool), pool.kept
+    if draws == "pool":
+        order = torch.randperm(N * K, generator=generator)
+        batches = batches_of(order, batch_size, drop_last)[: count_of(N, batch_size, drop_last)]
+        return [(rows // K, rows % K) for rows in batches]
+    order = torch.randperm(N, generator=generator)
+    views = torch.full((N,), (epoch + 1) % K) if draws == "views_in_turn" else pool.draw(generator)
+    return [(rows, views[rows]) for rows in batches_of(order, batch_size, drop_last)]
 
 
 def rows_of_rounds(start: int, count: int, items: int, seed: int, stage: str) -> Tensor:
@@ -72,8 +95,11 @@ class FeaturePool:
         plain = torch.full((N,), self._random)
         return torch.stack([plain if view == "plain" else next(distinct) for view in self._views], 1)  # (N, V)
 
+    @property
+    def kept(self) -> int:
+        """K, random views of each item; 1 under the evaluation transform."""
+        return self._random
+
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
-        """The shown features (B, D), or (B, V, D), of rows (B,)."""
-        if views.ndim == 1:
-            return self._features[rows, views[rows]]
-        return self._features[rows.unsqueeze(1), views[rows]]
+        """The shown features (B, D), or (B, V, D), of rows (B,) by their views (B,) or (B, V)."""
+        return self._features[rows if views.ndim == 1 else rows.unsqueeze(1), views]

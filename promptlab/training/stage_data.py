@@ -64,6 +64,9 @@ class StageData:
         if "random" in views and self.views == 0:
             raise ValueError(f"stage {stage.name!r} shows random views of images, and views=0 has none: give a number "
                              "of views, or views=online")  # fmt: skip
+        if isinstance(stage, GradientStage) and stage.draws != "items" and not self._cached:
+            raise ValueError(f"stage {stage.name!r} draws {stage.draws} of views that are kept: give a number of views, "
+                             "to a learner that reads features")  # fmt: skip
         if self._cached and any(callable(view) for view in views):
             raise ValueError(f"stage {stage.name!r} makes views of its own of the images: give views=online")
         by_loss = select == "val" and isinstance(stage, GradientStage) and stage.chosen_by == "loss"
@@ -82,7 +85,7 @@ class StageData:
             pool = self._pool(self.train, stage.views)
             unlabelled = None if others is None else self._pool(others, stage.views)
             labels = torch.from_numpy(self.train.labels).to(self.learner.clip.device)
-            return FeatureLoader(pool, labels, unlabelled=unlabelled, **common), None
+            return FeatureLoader(pool, labels, unlabelled=unlabelled, draws=stage.draws, **common), None
         images = self._images(self.train, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
         more = None if others is None else self._images(others, stage.views, own)

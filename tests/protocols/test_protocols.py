@@ -1,5 +1,8 @@
 """What trains and what is scored."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from promptlab.data.readers.split_file import read_coop_split
@@ -65,7 +68,7 @@ def test_classes_with_fewer_images_than_shots_are_noted(dataset):
 
 
 def test_bad_choices_are_named(dataset):
-    with pytest.raises(ValueError, match="few, full, none"):
+    with pytest.raises(ValueError, match="few, shots, full, none"):
         few_shot(dataset, shots=1, seed=1, val="some")
     with pytest.raises(ValueError, match="shots"):
         few_shot(dataset, shots=0, seed=1)
@@ -86,3 +89,18 @@ def test_base_and_new_of_the_benchmarks(folder, split, images, counts):
     dataset = read_coop_split(folder, root, folder=folder, split_file=split, image_folder=images)
     base, new = base_to_new(dataset, shots=16, seed=1).evaluations
     assert (len(base.class_names), len(new.class_names), len(base.items), len(new.items)) == counts
+
+
+def test_validation_of_as_many_images_as_train_and_other_papers_draws():
+    data = demo_dataset("demo_textures")
+    task = few_shot(data, shots=6, seed=1, val="shots")
+    assert np.bincount(task.val.labels).tolist() == [6] * len(data.class_names)
+    assert np.bincount(few_shot(data, shots=6, seed=1).val.labels).tolist() == [4] * len(data.class_names)
+    assert few_shot(data, shots=6, seed=1).train.content_ids() == task.train.content_ids()
+    for protocol in (few_shot, base_to_new):
+        first = protocol(data, shots=2, seed=1, rule="validation_first")
+        assert first.train.content_ids() != protocol(data, shots=2, seed=1).train.content_ids()
+        assert "draw: validation_first, not CoOp's" in first.notes
+    short = replace(data, train=data.train.take(range(0, len(data.train), 4)))
+    noted = " ".join(few_shot(short, shots=20, seed=1, rule="repeated").notes)
+    assert "are filled up with repetition" in noted

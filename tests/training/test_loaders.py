@@ -58,3 +58,37 @@ def test_seeds_depend_on_every_part():
     }
     assert len(seeds) == 6
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def drawn(draws, *, items=40, views=5, drop_last=True, number=0):
+    features = torch.arange(items * views, dtype=torch.float32).view(items, views, 1)
+    batches = FeatureLoader(
+        features, torch.arange(items), batch_size=16, seed=1, stage="s", draws=draws, drop_last=drop_last
+    )
+    batches.set_epoch(number)
+    shown = list(batches)
+    assert len(shown) == len(batches)
+    rows = torch.cat([batch.inputs[:, 0].long() for batch in shown])
+    assert torch.equal(rows // views, torch.cat([batch.labels for batch in shown]))
+    return [len(batch.labels) for batch in shown], rows // views, rows % views
+
+
+def test_a_pool_of_views_has_as_many_batches_as_the_items():
+    sizes, items, views = drawn("pool")
+    assert sizes == [16, 16]
+    assert len(set(zip(items.tolist(), views.tolist(), strict=True))) == 32  # each row once
+    assert len(items.unique()) < 32  # several views of an item
+    sizes, items, _ = drawn("pool", items=6)  # CLAP: one batch of more rows than there are items
+    assert sizes == [16]
+    assert len(items.unique()) <= 6
+    assert drawn("pool", items=2)[0] == [10]
+    assert not torch.equal(drawn("pool", number=0)[1], drawn("pool", number=1)[1])
+    assert drawn("pool", drop_last=False)[0] == [16, 16, 16]
+
+
+def test_views_in_turn_show_all_items_by_one_view():
+    for number, expected in ((0, 1), (3, 4), (4, 0)):
+        sizes, items, views = drawn("views_in_turn", number=number, drop_last=False)
+        assert sizes == [16, 16, 8]
+        assert torch.equal(items.sort().values, torch.arange(40))
+        assert views.unique().tolist() == [expected]

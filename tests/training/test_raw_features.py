@@ -78,6 +78,16 @@ def test_wrappers_hand_them_on_and_generated_features_are_refused(clip, data):
             SHIP.facts(toy.facts())
 
 
+def test_draws_of_kept_views_are_refused_where_none_are_kept_or_views_are_named(clip, data):
+    learner = Toy(clip, data.class_names, draws="pool")
+    with pytest.raises(ValueError, match="stage 'toy' draws pool of views that are kept: give a number of views"):
+        fit(learner, data.train.take(range(8)), views="online")
+    with pytest.raises(ValueError, match="draws='pool' says which views are shown, and so do its views"):
+        learner.stage(views=("random", "random"))
+    with pytest.raises(ValueError, match="draws='all', allowed are items, pool, views_in_turn"):
+        learner.stage(draws="all")
+
+
 def test_unit_features_are_what_others_get(clip, data):
     learner = seen_by(Toy)(clip, data.class_names)
     fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from PIL import Image
@@ -17,6 +17,9 @@ Augmentation = Callable[[Image.Image, torch.Generator], Tensor]
 """A picture to a view of it (3, H, W), drawn from the generator."""
 View = Literal["plain", "random"] | Augmentation
 """What a stage sees of an image: the evaluation transform's view, a random one, or one of the stage's own making."""
+
+Draws = Literal["items", "pool", "views_in_turn"]
+"""Which views of the items an epoch shows, of those that are kept."""
 
 
 class Batch(NamedTuple):
@@ -63,6 +66,10 @@ class GradientStage:
         views: the views of each image that a batch holds, e.g. ``("plain", "random")``; the run's own one if empty.
             Several random ones of one image differ.
         uses_unlabelled: whether its batches hold ``unlabelled`` images too.
+        draws: ``items``, each item once in an epoch, by one of its K kept views; ``pool``, rows of the pool of all
+            N * K views, so that a batch may hold several of one item, while the batches of an epoch are counted on
+            the N items, as CLAP has it; ``views_in_turn``, each item once, all by the same view, in epoch e (0-based)
+            view (e + 1) mod K, as ProLIP has it.
         scored: the learner whose accuracy ``chosen_by`` compares, if that isn't the one that is fitted.
 
     Raises:
@@ -88,6 +95,7 @@ class GradientStage:
     epoch_weights: Sequence[float] | None = None
     views: Sequence[View] = ()
     uses_unlabelled: bool = False
+    draws: Draws = "items"
     scored: nn.Module | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +107,12 @@ class GradientStage:
             raise ValueError(f"stage {self.name!r}: its groups must name parameters of its own, each once")
         if self.epoch_weights is not None:
             _check_weights(self.epoch_weights, self.optim, f"stage {self.name!r}")
+        if self.draws not in get_args(Draws):
+            raise ValueError(f"stage {self.name!r}: draws={self.draws!r}, allowed are {', '.join(get_args(Draws))}")
+        if self.draws != "items" and self.views:
+            raise ValueError(
+                f"stage {self.name!r}: draws={self.draws!r} says which views are shown, and so do its views"
+            )
         for view in self.views:
             if not (view in ("plain", "random") or callable(view)):
                 raise ValueError(f"stage {self.name!r}: views are 'plain', 'random' or functions, not {view!r}")
