@@ -8,10 +8,10 @@ several templates their mean), the logits are the backbone's of f and ``normalis
 - CLAP: cross-entropy ``+ mean_k alpha_k |p_k - t_k|^2``, where ``alpha_k`` is the mean, over all views of class k's
   training images, of the probability that zero-shot CLIP gives to k; computed once, before training.
 
-What is learned: p. Nothing is chosen on validation images, which is the paper's point.
-Where promptlab departs: fp32; an epoch shows one of the cached views of every image (``views=20`` is their number),
-where theirs takes as many rows out of the pool of all images' views; underscores in names are spaces. The released
-CLAP holds the multipliers fixed, so does this.
+What is learned: p. Nothing is chosen on validation images, which is the paper's point. A batch holds rows of the pool
+of all images' views (theirs are ``views=20``), and an epoch has as many batches as the images alone would give.
+Where promptlab departs: fp32; underscores in names are spaces. The released CLAP holds the multipliers fixed, where the
+paper derives them from an augmented Lagrangian; so does this.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ZSLP(ReadsTexts, TextSideLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the prototypes."""
-        return [GradientStage("prototypes", [self.prototypes], self.loss, self.optim)]
+        return [GradientStage("prototypes", [self.prototypes], self.loss, self.optim, draws="pool")]
 
 
 class CLAP(ZSLP):
