@@ -12,8 +12,10 @@ from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
 from .learners import CLAP as CLAP
 from .learners import GDA as GDA
+from .learners import IVLP as IVLP
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
+from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CoCoOp as CoCoOp
@@ -22,6 +24,7 @@ from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
 from .learners import LPPlusPlus as LPPlusPlus
 from .learners import MaPLe as MaPLe
+from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
 from .learners import TipAdapterF as TipAdapterF

@@ -13,11 +13,14 @@ from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
 from .gda import GDA as GDA
+from .ivlp import IVLP as IVLP
+from .ivlp import VPT as VPT
 from .kgcoop import KgCoOp as KgCoOp
 from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .mta import MTA as MTA
+from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
 from .taskres import TaskRes as TaskRes
 from .tip_adapter import TipAdapter as TipAdapter

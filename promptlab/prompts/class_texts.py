@@ -20,6 +20,7 @@ from promptlab.class_text.given_names import places_of as places_of
 from promptlab.class_text.given_names import warn_of_repeated as warn_of_repeated
 from promptlab.class_text.sentences import PromptSet as PromptSet
 from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
+from promptlab.class_text.sixty_templates import SIXTY_TEMPLATES as SIXTY_TEMPLATES
 from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
 from promptlab.class_text.templates import SELECT_TEMPLATES, check_template
 from promptlab.class_text.templates import Template as Template

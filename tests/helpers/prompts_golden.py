@@ -1,0 +1,90 @@
+"""The golden files of the prompt learners: a small CLIP, inputs, and what the authors' code computed."""
+
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from promptlab.clip.frozen import FrozenCLIP
+from tests.helpers.golden import read_golden
+from tests.helpers.models import freeze, rule_model, rule_tensor
+
+
+@dataclass(frozen=True)
+class PromptsGolden:
+    """One file, with its CLIP."""
+
+    clip: FrozenCLIP
+    names: list[str]
+    expected: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def salt(self):
+        return int(self.metadata["salt"])
+
+    @property
+    def labels(self):
+        return self.expected["labels"].long()
+
+    def drawn(self, name, shape, scale=None):
+        """A tensor by the rule of golden/README.md."""
+        return rule_tensor(name, shape, self.salt, scale)
+
+    def of(self, prefix):
+        """What belongs to one case, by name."""
+        start = f"{prefix}."
+        return {key.removeprefix(start): value for key, value in self.expected.items() if key.startswith(start)}
+
+
+def prompts_golden(name):
+    """Read ``NAME.safetensors`` and build its CLIP."""
+    tensors, metadata = read_golden(f"{name}.safetensors")
+    shapes = json.loads(metadata["clip"])
+    clip = freeze(
+        rule_model(
+            int(metadata["salt"]), embed_dim=shapes["embed_dim"], text_width=shapes["transformer_width"],
+            text_heads=shapes["transformer_heads"], text_layers=shapes["transformer_layers"],
+            vision_layers=shapes["vision_layers"],
+        ),
+        "golden",
+    )  # fmt: skip
+    return PromptsGolden(clip, json.loads(metadata["class_names"]), tensors, metadata)
+
+
+def hold(learner, theirs, batch, expected):
+    """Logits, loss, gradients and three steps of the published optimiser, against the authors' tensors.
+
+    Args:
+        learner: with the authors' parameters in place.
+        theirs: the authors' name of each parameter of the learner.
+        batch: inputs and labels.
+        expected: ``logits``, ``loss``, ``grad.NAME``, ``losses`` and ``after_3_steps.NAME``.
+    """
+    parameters = dict(learner.named_parameters())
+    assert theirs.keys() == parameters.keys()
+    torch.testing.assert_close(learner(batch.inputs), expected["logits"], atol=1e-4, rtol=0)
+    loss = learner.loss(batch)
+    torch.testing.assert_close(loss, expected["loss"], atol=1e-5, rtol=1e-5)
+    for (name, _), found in zip(parameters.items(), torch.autograd.grad(loss, parameters.values()), strict=True):
+        close(found, expected[f"grad.{theirs[name]}"], 1e-4)
+    (stage,) = learner.fit_plan()
+    optimiser, losses = stage.optim.build(stage.parameters), []
+    for group in optimiser.param_groups:
+        group["lr"] = stage.optim.lr
+    for _ in range(3):
+        optimiser.zero_grad()
+        loss = learner.loss(batch)
+        loss.backward()
+        losses.append(loss.detach())
+        optimiser.step()
+    if "losses" in expected:
+        torch.testing.assert_close(torch.stack(losses), expected["losses"], atol=1e-4, rtol=1e-5)
+    for name, parameter in parameters.items():
+        close(parameter.detach(), expected[f"after_3_steps.{theirs[name]}"], 1e-4)
+
+
+def close(found, expected, relative):
+    """To a share of the largest entry."""
+    torch.testing.assert_close(found, expected, atol=relative * float(expected.abs().max()), rtol=0)
