@@ -104,6 +104,7 @@ class ClassTexts:
     def _of_templates(self, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
         names = [name.replace("_", " ") for name in class_names]
         filled = [[template.replace("{}", name) for name in names] for template in templates]
+        self._clip.warn_of_unknown_words([text for texts in filled for text in texts])  # of all at once
         features = [self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled]
         return self._as_wanted(torch.stack(features).mean(0))
 

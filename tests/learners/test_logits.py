@@ -22,6 +22,7 @@ from promptlab.learners import (
     LinearProbe,
     LPPlusPlus,
     MaPLe,
+    ProLIP,
     PromptSRC,
     TaskRes,
     TipAdapter,
@@ -46,6 +47,7 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (ProLIP, {}),
     (IVLP, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
     (VPT, {"prompt_depth_vision": 1}),
     (PromptSRC, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
@@ -84,7 +86,8 @@ def batch_for(learner):
     labels = torch.tensor([0, 1, 2, 1])
     if learner.needs == "images":
         return Batch(pictures()[:4], labels)
-    features = torch.randn(4, learner.clip.dim, generator=torch.Generator().manual_seed(1))
+    width = learner.clip.dim if learner.reads == "projected" else learner.clip.pre_projection_width
+    features = torch.randn(4, width, generator=torch.Generator().manual_seed(1))
     return Batch(F.normalize(features, dim=-1), labels)
 
 
