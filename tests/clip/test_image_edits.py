@@ -66,6 +66,6 @@ def test_what_does_not_fit_is_named():
         clip_with().encode_image_tokens(pictures(), Inserted(vectors((1,), 2, 32)))
     with pytest.raises(UnsupportedBackboneError, match="mine can't take adapters in its image tower: it has Custom"):
         clip_with(qk_norm=True).encode_images(pictures(), adapters=adapters)
+    resnet = clip_with(layers=(1, 1, 1, 1), width=16, patch_size=None)
     with pytest.raises(UnsupportedBackboneError, match="mine can't take image prompts: its image tower is a Modified"):
-        resnet = clip_with(layers=(1, 1, 1, 1), width=16, patch_size=None)
         resnet.encode_images(pictures(), adapters=adapters)

@@ -41,7 +41,7 @@ def finish(
 
 
 def replace_context(x: Tensor, context: Tensor, count: int, share: float) -> Tensor:
-    """Positions 1..M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E), or by a share of it."""
+    """Positions 1..M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E), or a share of it."""
     grid = x.view(count, -1, x.shape[-1])
     M = context.shape[1]
     context = context.expand(count, -1, -1)
