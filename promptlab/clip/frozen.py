@@ -13,8 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promptlab.clip.adapters import Adapters
 from promptlab.clip.guards import require_promptable
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
+from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
 from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
@@ -204,6 +206,7 @@ class FrozenCLIP(CosineLogits):
         *,
         normalised: bool = True,
         kind: FeatureKind = "projected",
+        adapters: Adapters | None = None,
     ) -> Tensor:
         """Features of preprocessed images.
 
@@ -212,26 +215,51 @@ class FrozenCLIP(CosineLogits):
             prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
                 tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
             normalised: False for features of the length that the tower gives them.
-            kind: ``pre_projection`` for what :attr:`image_projection` makes features of; without prompts.
+            kind: ``pre_projection`` for what :attr:`image_projection` makes features of.
+            adapters: layer (0-based) to what its block gets added.
 
         Returns:
             (B, D), or (B, V) before the projection, fp32.
 
         Raises:
-            UnsupportedBackboneError: with prompts, if the image tower can't take any; before the projection, if it has
-                none of a vision transformer's kind.
-            ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes, or before the
-                projection.
+            UnsupportedBackboneError: with prompts or adapters, if the image tower can't take any; before the
+                projection, if it has none of a vision transformer's kind.
+            ValueError: for prompts without layer 0, for prompts and adapters of a layer that isn't there, or for
+                prompts of other shapes.
         """
-        if prompts and kind != "projected":
-            raise ValueError("image prompts and kind='pre_projection' don't go together")
-        self.model.eval()  # somebody may have called .train() on the model itself
-        images = images.to(self.device, _IMAGE_DTYPE[self.precision])
+        images = self._seen(images)
         if kind == "pre_projection":
-            features = self._projecting.before_projection(images)
+            features = self._projecting.before_projection(images, prompts, adapters)
+        elif prompts or adapters:
+            features = self.image_tower.encode(images, prompts, adapters)
         else:
-            features = self.image_tower.encode(images, prompts) if prompts else self.model.encode_image(images)
+            features = self.model.encode_image(images)
         return F.normalize(features.float(), dim=-1) if normalised else features.float()
+
+    def encode_image_tokens(
+        self, images: Tensor, inserted: Inserted, *, adapters: Adapters | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features of images with vectors behind the class token, and what these became.
+
+        Args:
+            images: (B, 3, H, W), on any device.
+            inserted: the vectors.
+            adapters: as of :meth:`encode_images`.
+
+        Returns:
+            Features (B, D), not normalised, and tokens (B, K, V) behind the last layer norm, not projected; both fp32.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower can't take any.
+            ValueError: if the vectors don't fit it.
+        """
+        tower = self.image_tower
+        pooled, tokens = tower.tokens(self._seen(images), inserted, adapters)
+        return tower.project(pooled).float(), tokens.float()
+
+    def _seen(self, images: Tensor) -> Tensor:
+        self.model.eval()  # somebody may have called .train() on the model itself
+        return images.to(self.device, _IMAGE_DTYPE[self.precision])
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str], *, normalised: bool = True) -> Tensor:
@@ -247,14 +275,22 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
         """
+        tails = self.text_tokens(texts)
+        plan = PairPlan.zip((1,), tails.lengths)
+        return self.text_tower.encode(self._sos_states, tails, plan, normalised=normalised)
+
+    def text_tokens(self, texts: Sequence[str]) -> Ragged:
+        """Token embeddings of whole texts behind SOS, EOT included.
+
+        Raises:
+            ValueError: if a text is longer than the context length.
+        """
         self.warn_of_unknown_words(texts)
         ids = [self._tokenize(text) for text in texts]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.context_length:
                 raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
-        tails = Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
-        plan = PairPlan.zip((1,), tails.lengths)
-        return self.text_tower.encode(self._sos_states, tails, plan, normalised=normalised)
+        return Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
 
     @cached_property
     def _sos_states(self) -> PrefixStates:

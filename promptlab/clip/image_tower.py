@@ -1,8 +1,9 @@
 """The image tower with prompt vectors among its tokens, as MaPLe has them.
 
 Prompts of layer 0 join the sequence behind the patch tokens, after the positional embedding and before the first layer
-norm, without positions of their own; before a later layer the last M tokens can be replaced by other vectors. All else
-is what open_clip's ``VisionTransformer`` computes, with its own modules.
+norm, without positions of their own; before a later layer the last M tokens can be replaced by other vectors. Others
+can join the sequence behind the class token from a later layer on, and blocks can be given adapters. All else is what
+open_clip's ``VisionTransformer`` computes, with its own modules.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from open_clip.transformer import Transformer, VisionTransformer
+from open_clip.transformer import ResidualAttentionBlock, Transformer, VisionTransformer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from promptlab.clip.adapters import Adapters, BlockAdapter, normed, require_layers, with_branch
 from promptlab.clip.guards import UnsupportedBackboneError
+from promptlab.clip.inserted import Inserted
 
 ImagePrompts = Mapping[int, Tensor]
 """Layer (0-based) to (M, V) vectors, V the tower's width; layer 0 is among them, and M is the same in all."""
@@ -36,6 +40,7 @@ class ImageTower:
 
     def __init__(self, model: nn.Module, name: str, unable: str = "can't take image prompts") -> None:
         self.visual: Any = model.visual
+        self.name = name
         reasons = list(_reasons(self.visual))
         if reasons:
             raise UnsupportedBackboneError(f"{name} {unable}: {'; '.join(reasons)}. {_INSTEAD}.")
@@ -62,37 +67,77 @@ class ImageTower:
         """Transformer layers."""
         return len(self.visual.transformer.resblocks)
 
-    def encode(self, images: Tensor, prompts: ImagePrompts) -> Tensor:
-        """Features of images with prompts among their tokens.
+    def encode(self, images: Tensor, prompts: ImagePrompts | None = None, adapters: Adapters | None = None) -> Tensor:
+        """Features of images with prompts among their tokens, or adapters in the blocks.
 
         Args:
             images: (B, 3, H, W), preprocessed, in the tower's dtype and on its device.
             prompts: see :data:`ImagePrompts`; cast to the dtype of the tokens.
+            adapters: what blocks get added.
 
         Returns:
             (B, D), not normalised.
 
         Raises:
+            UnsupportedBackboneError: with adapters, if a block isn't CLIP's own.
             ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes.
         """
-        self._check(prompts)
-        x = self._embed(images)  # (B, 1 + patches, V)
-        context = _per_image(prompts[0], x)
-        x = self.visual.ln_pre(torch.cat([x, context], dim=1))  # (B, 1 + patches + M, V)
-        for i, block in enumerate(self.visual.transformer.resblocks):
-            if i and i in prompts:
-                x = torch.cat([x[:, : -context.shape[1]], _per_image(prompts[i], x)], dim=1)
-            x = block(x)
-        pooled: Tensor = self.visual.ln_post(x[:, 0])  # (B, V), of the class token
+        return self.project(self.before_projection(images, prompts, adapters))
+
+    def before_projection(
+        self, images: Tensor, prompts: ImagePrompts | None = None, adapters: Adapters | None = None
+    ) -> Tensor:
+        """The class token (B, V) behind the last layer norm; arguments and errors are those of :meth:`encode`."""
+        if prompts:
+            self._check(prompts)
+        pooled: Tensor = self.visual.ln_post(self._run(images, prompts or {}, None, adapters or {})[:, 0])
+        return pooled
+
+    def tokens(self, images: Tensor, inserted: Inserted, adapters: Adapters | None = None) -> tuple[Tensor, Tensor]:
+        """The class token (B, V) and the tokens (B, K, V) that were inserted behind it, after the last layer norm.
+
+        Args:
+            images: as of :meth:`encode`.
+            inserted: what joins the sequence behind the class token.
+            adapters: what blocks get added.
+
+        Raises:
+            UnsupportedBackboneError: with adapters, if a block isn't CLIP's own.
+            ValueError: if the vectors don't fit the tower.
+        """
+        inserted.require(self.layers, self.width, "image")
+        x: Tensor = self.visual.ln_post(self._run(images, {}, inserted, adapters or {})[:, : 1 + inserted.count])
+        return x[:, 0], x[:, 1:]
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Features (B, D) of what stands before the projection (B, V)."""
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
 
-    def before_projection(self, images: Tensor) -> Tensor:
-        """The class token (B, V) of images (B, 3, H, W) behind the last layer norm, before the projection."""
-        x = self.visual.ln_pre(self._embed(images))
-        for block in self.visual.transformer.resblocks:
-            x = block(x)
-        pooled: Tensor = self.visual.ln_post(x[:, 0])
-        return pooled
+    def _run(self, images: Tensor, prompts: ImagePrompts, inserted: Inserted | None, adapters: Adapters) -> Tensor:
+        """Tokens (B, L, V) behind the last block."""
+        self._require_adaptable(adapters)
+        x = self._embed(images)  # (B, 1 + patches, V)
+        M = len(prompts[0]) if prompts else 0
+        if prompts:
+            x = torch.cat([x, _per_image(prompts[0], x)], dim=1)  # (B, 1 + patches + M, V)
+        x = self.visual.ln_pre(x)
+        for i, block in enumerate(self.visual.transformer.resblocks):
+            if i and i in prompts:
+                x = torch.cat([x[:, :-M], _per_image(prompts[i], x)], dim=1)
+            if inserted is not None and i in inserted.vectors:
+                x = _with_inserted(x, inserted, i)
+            x = adapted(block, x, adapters[i]) if i in adapters else block(x)
+        return x
+
+    def _require_adaptable(self, adapters: Adapters) -> None:
+        require_layers(adapters, self.layers, "image")
+        odd = [type(self.visual.transformer.resblocks[i]) for i in adapters]
+        odd = [kind for kind in odd if kind is not ResidualAttentionBlock]
+        if odd:
+            raise UnsupportedBackboneError(
+                f"{self.name} can't take adapters in its image tower: it has {odd[0].__name__}s, not CLIP's "
+                f"ResidualAttentionBlocks. {_INSTEAD}."
+            )
 
     def _embed(self, images: Tensor) -> Tensor:
         """Class token and patch tokens with their positions."""
@@ -121,6 +166,36 @@ class ImageTower:
 def _per_image(vectors: Tensor, tokens: Tensor) -> Tensor:
     """The same vectors (M, V) for each of the B images: (B, M, V)."""
     return vectors.to(tokens.dtype).expand(len(tokens), -1, -1)
+
+
+def _with_inserted(x: Tensor, inserted: Inserted, layer: int) -> Tensor:
+    """Tokens (B, L, V) with a layer's vectors behind the first."""
+    own = _per_image(inserted.vectors[layer], x)  # (B, K, V)
+    if layer == inserted.first:
+        return torch.cat([x[:, :1], own, x[:, 1:]], dim=1)
+    behind = 1 + inserted.count
+    if inserted.share != 1:
+        own = inserted.share * own + (1 - inserted.share) * x[:, 1:behind]
+    return torch.cat([x[:, :1], own, x[:, behind:]], dim=1)
+
+
+def adapted(block: Any, x: Tensor, adapter: BlockAdapter) -> Tensor:
+    """A block of CLIP's own on tokens (B, L, V), with what is added to it."""
+    x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter))
+    changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
+    return changed
+
+
+def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter) -> Tensor:
+    B, L, V = x.shape
+    products = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
+    branches = (adapter.q, adapter.k, adapter.v)
+    q, k, v = (
+        with_branch(product, branch, x).view(B, L, attention.num_heads, -1).transpose(1, 2)  # (B, H, L, V/H)
+        for product, branch in zip(products, branches, strict=True)
+    )
+    attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, L, V)
+    return with_branch(attention.out_proj(attended), adapter.o, attended)
 
 
 def _reasons(visual: Any) -> Iterator[str]:

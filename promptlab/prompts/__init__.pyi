@@ -2,3 +2,4 @@ from .class_prompts import ClassPrompts as ClassPrompts
 from .class_texts import ClassTexts as ClassTexts
 from .nearest import nearest_words as nearest_words
 from .starting_context import starting_context as starting_context
+from .written_prompts import WrittenPrompts as WrittenPrompts

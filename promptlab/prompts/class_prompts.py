@@ -49,6 +49,7 @@ class ClassPrompts:
         position: where the class name stands.
         csc: class-specific contexts, (C, M, E) instead of (M, E).
         words: fixed words that stand before every name.
+        ending: what stands behind every name, such as ``", a type of pet."``; a full stop, as CoOp has it, or nothing.
 
     Raises:
         ValueError: for an empty list of names, an unknown position, no context, or a prompt longer than the
@@ -71,6 +72,7 @@ class ClassPrompts:
         position: Position = "end",
         csc: bool = False,
         words: str = "",
+        ending: str = ".",
     ) -> None:
         self.class_names = checked_names(class_names)
         if not self.class_names:
@@ -82,7 +84,8 @@ class ClassPrompts:
         self.n_ctx, self.position, self.csc, self.words = n_ctx, position, csc, words
         self._clip, self._tower = clip, clip.text_tower
         self._sos = self._tower.embed([clip.sot_token])  # (1, E)
-        self._classes = [class_tokens(clip, name, words) for name in class_names]
+        self.ending = ending
+        self._classes = [class_tokens(clip, name, words, ending) for name in class_names]
         clip.warn_of_unknown_words([tokens.text for tokens in self._classes])
         for name, tokens in zip(class_names, self._classes, strict=True):
             length = 1 + n_ctx + len(tokens.name) + len(tokens.rest)
@@ -102,7 +105,8 @@ class ClassPrompts:
 
         Args:
             ctx: (M, E), or (C, M, E) if class-specific.
-            deep: layer (0-based) to context vectors (M, E) that replace it there; for contexts in front of the names.
+            deep: layer (0-based) to context vectors that replace it there, (M, E), or (C, M, E) where every class has
+                its own; for contexts in front of the names. What is shared runs once up to the first such layer.
             normalised: False for features of the length that the tower gives them.
 
         Raises:
@@ -110,8 +114,11 @@ class ClassPrompts:
         """
         if deep:
             self._require_in_front("contexts of deeper layers")
-        replaced = None if deep is None else {layer: vectors.unsqueeze(0) for layer, vectors in deep.items()}
-        return self._tower.encode(*self(ctx), deep=replaced, normalised=normalised)
+        prefixes, tails, plan = self(ctx)
+        replaced = {i: vectors if vectors.ndim == 3 else vectors.unsqueeze(0) for i, vectors in (deep or {}).items()}
+        if any(len(vectors) > 1 for vectors in replaced.values()):
+            plan = self._plan_per_class
+        return self._tower.encode(prefixes, tails, plan, deep=replaced, normalised=normalised)
 
     def encode_for_images(self, contexts: Tensor, *, queries: Tensor | None = None, normalised: bool = True) -> Tensor:
         """Text features where every image has a context of its own, or their similarities to the image's feature.
@@ -151,7 +158,7 @@ class ClassPrompts:
     def rebind(self, class_names: Sequence[str], template: str = "") -> ClassPrompts:
         """Prompts of the same layout for other names; ``template`` is not used."""
         return ClassPrompts(self._clip, class_names, n_ctx=self.n_ctx, position=self.position, csc=self.csc,
-                            words=self.words)  # fmt: skip
+                            words=self.words, ending=self.ending)  # fmt: skip
 
     def __call__(self, ctx: Tensor) -> tuple[Ragged | PrefixStates, Ragged, PairPlan]:
         """The arguments of :meth:`TextTower.encode` for these context vectors.
@@ -218,6 +225,11 @@ class ClassPrompts:
     def _require_in_front(self, contexts: str) -> None:
         if not self._shared_prefix or self.position != "end":
             raise ValueError(f"{contexts} stand in front of the class name, and are no class's own")
+
+    @cached_property
+    def _plan_per_class(self) -> PairPlan:
+        """Every class behind a prefix of its own, all of one length."""
+        return PairPlan.zip(self._prefix_lengths() * len(self.class_names), self._tails.lengths)
 
     @cached_property
     def _sos_states(self) -> PrefixStates:

@@ -22,7 +22,7 @@ class ClassTokens:
     Args:
         text: the class's words as they are read.
         name: (L, E) embeddings of the name, with the words before it.
-        rest: embeddings of all that follows the name: a full stop and EOT.
+        rest: embeddings of all that follows the name: its ending and EOT.
     """
 
     text: str
@@ -30,10 +30,10 @@ class ClassTokens:
     rest: Tensor
 
 
-def class_tokens(clip: FrozenCLIP, class_name: str, words: str = "") -> ClassTokens:
+def class_tokens(clip: FrozenCLIP, class_name: str, words: str = "", ending: str = ".") -> ClassTokens:
     """Token embeddings of a class; underscores are read as spaces, as CoOp does."""
     text = f"{words} {class_name}".strip().replace("_", " ")
-    name, sentence = clip.encode_words(text), clip.encode_words(f"{text}.")
+    name, sentence = clip.encode_words(text), clip.encode_words(f"{text}{ending}")
     embedded = clip.text_tower.embed([*sentence, clip.eot_token])
     return ClassTokens(text, embedded[: len(name)], embedded[len(name) :])
 

@@ -65,8 +65,8 @@ class StageData:
             raise ValueError(f"stage {stage.name!r} shows random views of images, and views=0 has none: give a number "
                              "of views, or views=online")  # fmt: skip
         if isinstance(stage, GradientStage) and stage.draws != "items" and not self._cached:
-            raise ValueError(f"stage {stage.name!r} draws {stage.draws} of views that are kept: give a number of views, "
-                             "to a learner that reads features")  # fmt: skip
+            raise ValueError(f"stage {stage.name!r} draws {stage.draws} of views that are kept: give a number of "
+                             "views, to a learner that reads features")  # fmt: skip
         if self._cached and any(callable(view) for view in views):
             raise ValueError(f"stage {stage.name!r} makes views of its own of the images: give views=online")
         by_loss = select == "val" and isinstance(stage, GradientStage) and stage.chosen_by == "loss"

@@ -148,12 +148,15 @@ def test_features_before_the_projection_are_projected_to_the_towers_own(variant)
     assert torch.equal(clip.encode_images(pictures()), F.normalize(raw, dim=-1))
 
 
-def test_a_projection_that_is_taken_away_is_a_copy_and_goes_with_no_prompts():
+def test_a_projection_that_is_given_is_a_copy():
     clip = clip_with()
     clip.image_projection.zero_()
     assert clip.image_projection.norm() > 0
-    with pytest.raises(ValueError, match="don't go together"):
-        clip.encode_images(pictures(), vectors((0,), 2), kind="pre_projection")
+    prompts = vectors((0,), 2)
+    before = clip.encode_images(pictures(), prompts, kind="pre_projection", normalised=False)
+    torch.testing.assert_close(
+        before @ clip.image_projection, clip.encode_images(pictures(), prompts, normalised=False)
+    )
     clip.model.visual.proj = None
     clip = freeze(clip.model, "mine")
     with pytest.raises(

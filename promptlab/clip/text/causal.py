@@ -22,8 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from promptlab.clip.adapters import Adapters, require_layers
 from promptlab.clip.text import memory
 from promptlab.clip.text.attention import activation, attend, attend_causally
+from promptlab.clip.text.block import finish, queries_keys_values, replace_context
+from promptlab.clip.text.edits import Edits
 from promptlab.clip.text.pairs import Block, Gather, PairPlan, gather
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
@@ -96,21 +99,28 @@ class CausalTower:
         Returns:
             Keys and values (T, 2E) of every layer; constant if nothing requires a gradient.
         """
-        chunk = _sequences(prefixes.lengths, self.device)
-        x = self._positioned(prefixes, chunk)
-        inverse = torch.empty_like(chunk.token_rows)
-        inverse[chunk.token_rows] = torch.arange(len(inverse), device=inverse.device)
-        keys_values = []
-        for i, block in enumerate(self.blocks):
-            if deep and i in deep:
-                x = _replace_context(x, deep[i].to(x.dtype), len(prefixes))
-            if i + 1 < len(self.blocks):
-                q, k, v = _qkv(block, x)
-                x = self._finish(i, x, attend_causally(q, k, v, chunk.blocks, self.heads))
-            else:
-                k, v = _qkv(block, x)[1:]
-            keys_values.append(torch.cat([k, v], dim=1)[inverse])
-        return PrefixStates(tuple(keys_values), prefixes.lengths)
+        edits = Edits(deep or {}, share=1.0, hidden=None, adapters={})
+        return self._prefix_states(prefixes, edits, max(len(prefixes), edits.most_prefixes))
+
+    @torch.no_grad()
+    def hidden_states(self, prefixes: Ragged, tails: Ragged, pairs: PairPlan, layer: int) -> tuple[Ragged, Ragged]:
+        """What stands before a layer: of the prefixes, and of the tail of each pair, in the order of the pairs.
+
+        Args:
+            prefixes: P prefixes as token embeddings.
+            tails: token embeddings.
+            pairs: the plan of N pairs.
+            layer: 0-based.
+        """
+        edits = Edits({}, share=1.0, hidden=None, adapters={})
+        x, keys_values = self._run_prefixes(prefixes, edits, len(prefixes), layer)
+        found: list[tuple[int, Tensor]] = []
+        for chunk in self._chunks(pairs, self.budget, trains=False):
+            hidden = self._run_blocks(keys_values, tails, chunk, edits)
+            lengths = [block.tail_length for block in chunk.blocks for _ in range(block.pairs)]
+            found += zip(chunk.outputs.tolist(), torch.split(hidden, lengths), strict=True)
+        of_pairs = [rows for _, rows in sorted(found, key=lambda pair: pair[0])]
+        return Ragged(x, prefixes.lengths), Ragged.pack(of_pairs)
 
     def encode(
         self,
@@ -121,6 +131,9 @@ class CausalTower:
         deep: DeepPrompts | None = None,
         queries: Tensor | None = None,
         normalised: bool = True,
+        share: float = 1.0,
+        start: int | None = None,
+        adapters: Adapters | None = None,
     ) -> Tensor:
         """Text features of prompts made of a prefix and a tail.
 
@@ -132,36 +145,47 @@ class CausalTower:
             queries: (P, D) normalised vectors, one per prefix. Given, features are turned into cosine similarities
                 chunk by chunk, so that (N, D) is never held.
             normalised: False for features of the length that the tower gives them; similarities are then dot products.
+            share: of ``deep`` vectors in what then stands in their places; the rest is what stood there.
+            start: the layer that is entered first, with prefixes and tails as hidden states before it, which
+                :meth:`hidden_states` gives; None for embeddings without positions.
+            adapters: what blocks get added. All that they touch is computed anew in every call; the memory budget
+                cuts chunks, but none is recomputed in the backward pass: a branch may draw random numbers.
 
         Returns:
             (N, D) features, or (N,) similarities, fp32.
 
         Raises:
-            ValueError: if a prompt is longer than the context length.
+            ValueError: if a prompt is longer than the context length, or prefixes that were worked on meet edits.
             MemoryError: if the budget is too small for a single pair; the message names the minimum.
         """
-        plan = pairs if isinstance(pairs, PairPlan) else PairPlan(pairs.cpu(), prefixes.lengths, tails.lengths)
+        edits = Edits(deep or {}, share, start, adapters or {})
+        require_layers(edits.adapters, len(self.blocks), "text")
+        count = max(len(prefixes.lengths), edits.most_prefixes)
+        lengths = prefixes.lengths * (count // len(prefixes.lengths))
+        plan = pairs if isinstance(pairs, PairPlan) else PairPlan(pairs.cpu(), lengths, tails.lengths)
         longest = max(block.prefix_length + block.tail_length for block in plan.blocks)
-        if longest > self.context_length:
+        if start is None and longest > self.context_length:
             raise ValueError(f"a prompt has {longest} tokens, more than the context length of {self.context_length}")
         read_out = _ReadOut(queries, normalised)
         if isinstance(prefixes, PrefixStates):
-            return self._encode_tails(prefixes, tails, plan, self.budget, read_out)
-        trains = torch.is_grad_enabled() and _any_gradient(prefixes.rows, tails.rows, *(deep or {}).values())
+            if edits.adapters or start is not None:
+                raise ValueError("prefixes that were worked on hold what blocks were then: give token embeddings")
+            return self._encode_tails(prefixes, tails, plan, self.budget, read_out, edits)
+        trains = edits.train(prefixes.rows, tails.rows)
         per_prefix = memory.prefix_bytes(self, max(prefixes.lengths), trains)
         memory.require_minimum(self.budget, per_prefix, self._largest_pair(plan, trains))
         most = int(self.budget * memory.PREFIX_SHARE) // per_prefix
-        if most >= len(prefixes):
-            states = self.prefix_states(prefixes, deep)
-            return self._encode_tails(states, tails, plan, self.budget - per_prefix * len(prefixes), read_out)
-        return self._encode_in_groups(prefixes, tails, plan, deep or {}, read_out, most, trains)
+        if most >= count:
+            states = self._prefix_states(prefixes, edits, count)
+            return self._encode_tails(states, tails, plan, self.budget - per_prefix * count, read_out, edits)
+        return self._encode_in_groups(prefixes, tails, plan, edits, read_out, most, trains)
 
     def _encode_in_groups(
         self,
         prefixes: Ragged,
         tails: Ragged,
         plan: PairPlan,
-        deep: DeepPrompts,
+        edits: Edits,
         read_out: _ReadOut,
         most: int,
         trains: bool,
@@ -171,42 +195,72 @@ class CausalTower:
         packed = torch.split(prefixes.rows, list(prefixes.lengths))
 
         def encode_group(start: int, stop: int, part: PairPlan) -> Tensor:
-            deep_here = {i: vectors if len(vectors) == 1 else vectors[start:stop] for i, vectors in deep.items()}
-            states = self.prefix_states(Ragged.pack(packed[start:stop]), deep_here)
-            return self._encode_tails(states, tails, part, budget, read_out.part(start, stop))
+            own = prefixes if len(prefixes) == 1 else Ragged.pack(packed[start:stop])
+            here = edits.part(start, stop)
+            states = self._prefix_states(own, here, stop - start)
+            return self._encode_tails(states, tails, part, budget, read_out.part(start, stop), here)
 
         answers, outputs = [], []
         for start, stop, part, here in plan.in_groups(most):
             group = partial(encode_group, start, stop, part)
-            answers.append(_recomputed(group) if trains else group())
+            answers.append(_recomputed(group) if trains and not edits.adapters else group())
             outputs.append(torch.from_numpy(here))
         return _reorder(answers, torch.cat(outputs).to(self.device))
 
     def _encode_tails(
-        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, read_out: _ReadOut
+        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, read_out: _ReadOut, edits: Edits
     ) -> Tensor:
-        trains = torch.is_grad_enabled() and _any_gradient(tails.rows, *states.tensors)
+        trains = edits.train(tails.rows, *states.tensors)
         chunks = self._chunks(plan, budget, trains)
         answers = []
         for chunk in chunks:
-            answer = partial(self._answer, states, tails, chunk, read_out)
-            answers.append(_recomputed(answer) if trains and len(chunks) > 1 else answer())
+            answer = partial(self._answer, states, tails, chunk, read_out, edits)
+            recompute = trains and len(chunks) > 1 and not edits.adapters
+            answers.append(_recomputed(answer) if recompute else answer())
         return _reorder(answers, torch.cat([chunk.outputs for chunk in chunks]))
 
-    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, read_out: _ReadOut) -> Tensor:
-        return read_out.of(self._run_tails(states.tensors, tails, chunk), chunk.prefixes)
+    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, read_out: _ReadOut, edits: Edits) -> Tensor:
+        return read_out.of(self._run_tails(states.tensors, tails, chunk, edits), chunk.prefixes)
 
-    def _run_tails(self, keys_values: Sequence[Tensor], tails: Ragged, chunk: Gather) -> Tensor:
-        """One chunk through all layers: (N, D)."""
-        x = self._positioned(tails, chunk)  # (T, E)
-        for i, (block, prefix) in enumerate(zip(self.blocks, keys_values, strict=True)):
+    def _prefix_states(self, prefixes: Ragged, edits: Edits, count: int) -> PrefixStates:
+        """Keys and values of ``count`` prefixes, which may be one up to a layer that replaces its context."""
+        _, keys_values = self._run_prefixes(prefixes, edits, count, len(self.blocks))
+        return PrefixStates(tuple(keys_values), prefixes.lengths * (count // len(prefixes)))
+
+    def _run_prefixes(self, prefixes: Ragged, edits: Edits, count: int, stop: int) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states (T, E) before layer ``stop``, and keys and values (T, 2E) of the layers below."""
+        lengths = prefixes.lengths
+        chunk, inverse = _sequences(lengths, self.device), _back(lengths, self.device)
+        x = self._positioned(prefixes, chunk, edits)
+        keys_values: list[Tensor] = []
+        for i in range(edits.start, stop):
+            vectors = edits.deep.get(i)
+            if vectors is not None:
+                if len(lengths) < len(vectors):  # from here on every prefix has its own context
+                    lengths = lengths * count
+                    x, keys_values = x.repeat(count, 1), [kv.repeat(count, 1) for kv in keys_values]
+                    chunk, inverse = _sequences(lengths, self.device), _back(lengths, self.device)
+                x = replace_context(x, vectors.to(x.dtype), len(lengths), edits.share)
+            q, k, v = queries_keys_values(self.blocks[i], x, edits.of_block(i))
+            keys_values.append(torch.cat([k, v], dim=1)[inverse])
             if i + 1 < len(self.blocks):
-                q, k, v = _qkv(block, x)
-            else:  # only EOT's answer is read
-                q, k, v = _qkv(block, x, queries=chunk.last)
-                x = x[chunk.last]
-            prefixes = [prefix[rows] for rows in chunk.prefix_rows]
-            x = self._finish(i, x, attend(q, k, v, prefixes, chunk.blocks, self.heads))
+                x = self._finish(i, x, attend_causally(q, k, v, chunk.blocks, self.heads), edits)
+        return x[inverse], keys_values
+
+    def _run_blocks(self, keys_values: Sequence[Tensor], tails: Ragged, chunk: Gather, edits: Edits) -> Tensor:
+        """One chunk through the layers that prefixes went through, but the last: (T, E)."""
+        x = self._positioned(tails, chunk, edits)
+        for i, prefix in enumerate(keys_values, edits.start):
+            if i + 1 < len(self.blocks):
+                q, k, v = queries_keys_values(self.blocks[i], x, edits.of_block(i))
+                x = self._finish(i, x, self._attend(q, k, v, prefix, chunk), edits)
+        return x
+
+    def _run_tails(self, keys_values: Sequence[Tensor], tails: Ragged, chunk: Gather, edits: Edits) -> Tensor:
+        """One chunk through all layers: (N, D); of the last layer only EOT's answer is read."""
+        x, last = self._run_blocks(keys_values, tails, chunk, edits), len(self.blocks) - 1
+        q, k, v = queries_keys_values(self.blocks[last], x, edits.of_block(last), queries=chunk.last)
+        x = self._finish(last, x[chunk.last], self._attend(q, k, v, keys_values[-1], chunk), edits)
         x = self.ln_final(x)
         if isinstance(self.projection, nn.Module):
             x = self.projection(x)
@@ -215,15 +269,15 @@ class CausalTower:
         features: Tensor = x.float()
         return features
 
-    def _positioned(self, sequences: Ragged, chunk: Gather) -> Tensor:
-        return (sequences.rows[chunk.token_rows] + self.positions[chunk.positions]).to(self.dtype)
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, prefix: Tensor, chunk: Gather) -> Tensor:
+        return attend(q, k, v, [prefix[rows] for rows in chunk.prefix_rows], chunk.blocks, self.heads)
 
-    def _finish(self, i: int, x: Tensor, attended: Tensor) -> Tensor:
-        """What follows attention in layer i."""
-        block = self.blocks[i]
-        x = _residual(x, block.ls_1(block.attn.out_proj(attended)))
-        hidden = self._activations[i](block.mlp[0](block.ln_2(x)))
-        return _residual(x, block.ls_2(block.mlp[2](hidden)))
+    def _positioned(self, sequences: Ragged, chunk: Gather, edits: Edits) -> Tensor:
+        rows = sequences.rows[chunk.token_rows]
+        return (rows if edits.hidden is not None else rows + self.positions[chunk.positions]).to(self.dtype)
+
+    def _finish(self, i: int, x: Tensor, attended: Tensor, edits: Edits) -> Tensor:
+        return finish(self.blocks[i], x, attended, edits.of_block(i), self._activations[i])
 
     def _chunks(self, plan: PairPlan, budget: int, trains: bool) -> list[Gather]:
         """The plan's chunks under a budget; kept with the plan."""
@@ -276,34 +330,13 @@ def _sequences(lengths: tuple[int, ...], device: torch.device) -> Gather:
     return gather(plan, plan.blocks, device)
 
 
-def _qkv(block: Any, x: Tensor, queries: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries (scaled), keys and values of packed tokens, each (T, E); queries of some rows alone if given."""
-    weight, bias = block.attn.in_proj_weight, block.attn.in_proj_bias
-    width = weight.shape[1]
-    scale = (width // block.attn.num_heads) ** -0.5
-    x = block.ln_1(x)
-    if queries is None:
-        q, k, v = torch.split(F.linear(x, weight, bias), width, dim=1)
-    else:
-        k, v = torch.split(F.linear(x, weight[width:], bias[width:]), width, dim=1)
-        q = F.linear(x[queries], weight[:width], bias[:width])
-    return q * scale, k, v
-
-
-def _replace_context(x: Tensor, context: Tensor, count: int) -> Tensor:
-    """Positions 1..M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E)."""
-    grid = x.view(count, -1, x.shape[-1])
-    context = context.expand(count, -1, -1)
-    return torch.cat([grid[:, :1], context, grid[:, 1 + context.shape[1] :]], dim=1).view_as(x)
-
-
-def _any_gradient(*tensors: Tensor) -> bool:
-    return any(tensor.requires_grad for tensor in tensors)
-
-
-def _residual(x: Tensor, change: Tensor) -> Tensor:
-    """Add, into ``change`` where autograd needs neither (under autocast the types differ)."""
-    return change.add_(x) if change.dtype == x.dtype else x + change
+@lru_cache(maxsize=64)
+def _back(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where :func:`_sequences` put each token."""
+    rows = _sequences(lengths, device).token_rows
+    inverse = torch.empty_like(rows)
+    inverse[rows] = torch.arange(len(rows), device=device)
+    return inverse
 
 
 def _recomputed(function: Callable[[], Tensor]) -> Tensor:

@@ -14,11 +14,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from promptlab.clip.adapters import Adapters
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 
 DeepPrompts = Mapping[int, Tensor]
-"""Before layer i (0-based), positions 1..M of every prefix are replaced by these (P or 1, M, E) vectors."""
+"""Before layer i (0-based), positions 1..M of every prefix are replaced by these (P or 1, M, E) vectors.
+
+With one prefix for all tails and P of them here, the prefix runs once up to the first such layer.
+"""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class TextTower(Protocol):
         deep: DeepPrompts | None = None,
         queries: Tensor | None = None,
         normalised: bool = True,
+        share: float = 1.0,
+        start: int | None = None,
+        adapters: Adapters | None = None,
     ) -> Tensor:
         """Text features of prompts made of a prefix and a tail.
 
@@ -105,8 +112,23 @@ class TextTower(Protocol):
             queries: (P, D) normalised vectors, one per prefix. Given, features are turned into cosine similarities
                 on the way, so that (N, D) is never held.
             normalised: False for features of the length that the tower gives them; similarities are then dot products.
+            share: of ``deep`` vectors in what then stands in their places; the rest is what stood there.
+            start: the layer that is entered first, with prefixes and tails as hidden states before it; None for
+                embeddings without positions.
+            adapters: what blocks get added; prefixes are then token embeddings, nothing that was worked on is used.
 
         Returns:
             (N, D) features, or (N,) similarities, fp32.
+        """
+        ...
+
+    def hidden_states(self, prefixes: Ragged, tails: Ragged, pairs: PairPlan, layer: int) -> tuple[Ragged, Ragged]:
+        """What stands before a layer, without gradient: of the prefixes, and of the tail of each pair.
+
+        Args:
+            prefixes: P prefixes as token embeddings.
+            tails: token embeddings.
+            pairs: the plan of N pairs.
+            layer: 0-based.
         """
         ...

@@ -1,0 +1,76 @@
+"""What a learner adds inside the blocks of a frozen tower, whose weights keep their bytes.
+
+A block's four attention products can get a branch beside them, its two layer norms other weights. Nothing of this is
+kept by a tower between two calls, so what changed in a step is what the next one computes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+Branch = Callable[[Tensor], Tensor]
+"""The input of a product, fp32 (..., W), to what is added to its output, (..., W)."""
+
+
+@dataclass(frozen=True)
+class BlockAdapter:
+    """What is added to one block.
+
+    Branches see the tokens of a text tower packed, (T, E), a prefix that several prompts share once, and those of an
+    image tower as (B, L, V).
+
+    Args:
+        q: beside the product that makes queries; its input is the first layer norm's output.
+        k: beside that of keys.
+        v: beside that of values.
+        o: beside the product that follows attention.
+        ln_1: weight and bias (W,) in place of those of the layer norm before attention.
+        ln_2: weight and bias (W,) in place of those of the layer norm before the MLP.
+
+    Example:
+        >>> import torch
+        >>> down, up = torch.nn.Linear(64, 2, bias=False), torch.nn.Linear(2, 64, bias=False)
+        >>> BlockAdapter(q=lambda x: up(down(x))).q(torch.zeros(5, 64)).shape
+        torch.Size([5, 64])
+    """
+
+    q: Branch | None = None
+    k: Branch | None = None
+    v: Branch | None = None
+    o: Branch | None = None
+    ln_1: tuple[Tensor, Tensor] | None = None
+    ln_2: tuple[Tensor, Tensor] | None = None
+
+
+Adapters = Mapping[int, BlockAdapter]
+"""Layer (0-based) to what is added there."""
+UNCHANGED = BlockAdapter()
+
+
+def require_layers(adapters: Adapters, layers: int, tower: str) -> None:
+    """Refuse adapters of layers that a tower hasn't got.
+
+    Raises:
+        ValueError: naming the layer.
+    """
+    beyond = [layer for layer in sorted(adapters) if not 0 <= layer < layers]
+    if beyond:
+        raise ValueError(f"adapters of layer {beyond[0]}: the {tower} tower has layers 0 to {layers - 1}")
+
+
+def with_branch(product: Tensor, branch: Branch | None, given: Tensor) -> Tensor:
+    """A product, and what a branch makes of the same input."""
+    return product if branch is None else product + branch(given.float()).to(product.dtype)
+
+
+def normed(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
+    """A layer norm's output, by its own weight and bias or by others."""
+    if own is None:
+        unchanged: Tensor = norm(x)
+        return unchanged
+    return F.layer_norm(x.float(), norm.normalized_shape, *own, norm.eps).to(x.dtype)
