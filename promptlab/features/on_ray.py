@@ -1,0 +1,282 @@
+"""Encoding on a Ray cluster: actors that each hold the backbone write shards; the one file that imports ray.
+
+A piece of work is a block of a Ray dataset, and becomes one shard. An actor writes it itself, whole or not at all, so a
+piece is done when its file is there: whoever repeats a piece, after a kill or beside another encoder, looks first.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptlab.data.items import ImageSource
+from promptlab.features.encode import ImageEncoder, Job, Unreadable, encode_jobs
+from promptlab.features.shard_files import write_shard
+from promptlab.features.shards import MARKER, find_rows, folder_of
+from promptlab.features.store import Collection
+from promptlab.features.transforms import TrainingTransform
+from promptlab.support.errors import DatasetError, PromptlabError, UsageError
+from promptlab.support.extras import extra
+from promptlab.support.words import first_line
+
+_MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
+_LOCAL = {"include_dashboard": False, "log_to_driver": False}
+
+
+class RayError(PromptlabError, RuntimeError):
+    """Encoding on Ray ended before all was done; what was written stays."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What actors do, wherever they are.
+
+    Args:
+        load: loads the backbone, on the device that actors have.
+        source: where the images are; its files are under the same paths on every machine.
+        transform: the evaluation transform, or a training transform to draw views from.
+        collections: V of the backbone and transform, by view.
+        root: the folder of all shards, which every machine sees.
+        batch_size: pictures per batch.
+        threads: of torch in each actor: with another number features may have other bits.
+    """
+
+    load: Callable[[], ImageEncoder]
+    source: ImageSource
+    transform: Callable[[Image.Image], Tensor] | TrainingTransform
+    collections: tuple[Collection, ...]
+    root: Path
+    batch_size: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The Ray that this process is connected to.
+
+    Args:
+        nodes: machines.
+        cpus: logical processors of all.
+        gpus: of all.
+    """
+
+    nodes: int
+    cpus: int
+    gpus: int
+
+    @property
+    def device(self) -> str:
+        """Where actors encode."""
+        return "cuda" if self.gpus else "cpu"
+
+    def actors(self, wanted: int | None, threads: int) -> int:
+        """How many actors to start: as many as asked for, or as have room.
+
+        Raises:
+            UsageError: if there is no room for as many.
+        """
+        room = self.gpus or self.cpus // threads
+        if (wanted or 1) > room:
+            raise UsageError(self._no_room(wanted or 1, threads, room))
+        return wanted or room
+
+    def _no_room(self, wanted: int, threads: int, room: int) -> str:
+        if self.gpus:
+            return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
+        return (
+            f"--actors {wanted}: each takes {threads} of the cluster's {self.cpus} processors, as many as torch uses here "
+            f"(with another number of threads features may have other bits), so there is room for {room}. For more, set "
+            "OMP_NUM_THREADS=1, and also where the features are used"
+        )
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster]:
+    """Be connected to Ray: to the cluster at an address, or one of this machine that ends with the block.
+
+    Args:
+        address: ``auto``, ``ray://HOST:PORT``, or None for ``RAY_ADDRESS`` or this machine alone.
+
+    Raises:
+        UsageError: if ray isn't installed.
+        RayError: if there is no such cluster.
+    """
+    # Under `uv run` Ray would build the environment anew on every worker; promptlab is installed where workers are.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    with extra("ray", "--ray"):
+        import ray
+        import ray.data
+    before = ray.is_initialized()
+    if not before:
+        is_local = address is None and "RAY_ADDRESS" not in os.environ
+        try:
+            ray.init(address=address, logging_level="WARNING", **(_LOCAL if is_local else {"log_to_driver": False}))
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise RayError(f"there is no Ray cluster at {address}: {first_line(error)}") from error
+    try:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        there = ray.cluster_resources()
+        yield Cluster(len(alive), int(there.get("CPU", 0)), int(there.get("GPU", 0)))
+    finally:
+        if not before:
+            ray.shutdown()
+
+
+def encode_on_ray(
+    plan: Plan, jobs: Sequence[Job], actors: int, *, gpus: bool, advance: Callable[[int], None]
+) -> tuple[int, int]:
+    """Encode into shards, on actors that Ray starts again when they are killed.
+
+    Args:
+        plan: how.
+        jobs: what to encode, each content once.
+        actors: how many.
+        gpus: whether each has a GPU.
+        advance: told of rows as they are written.
+
+    Returns:
+        How many rows were encoded, and the bytes of their shards.
+
+    Raises:
+        DatasetError: if images can't be read; those are named, and the others kept.
+        RayError: if actors can't do it.
+    """
+    import pyarrow as pa
+    import ray
+    from ray.exceptions import RayError as RaisedByRay
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars, context.print_on_execution_start = False, False
+    blocks = [pa.table(_columns(piece)) for piece in pieces_of(jobs, actors, plan.batch_size)]
+    room: dict[str, Any] = {"num_gpus": 1} if gpus else {"num_cpus": plan.threads}
+    done = ray.data.from_arrow(blocks).map_batches(
+        Encoder,
+        fn_constructor_args=(plan,),
+        batch_size=None,  # a block is a piece
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=actors),
+        max_restarts=-1,
+        max_task_retries=-1,
+        **room,
+    )
+    unreadable, rows, size = Unreadable(), 0, 0
+    try:
+        for piece in done.iter_rows():
+            rows, size = rows + piece["encoded"], size + piece["bytes"]
+            advance(piece["rows"])
+            for message in piece["unreadable"]:
+                unreadable.add(DatasetError(message))
+    except RaisedByRay as error:
+        raise RayError(f"encoding on Ray failed, what was written stays: {_cause(error)}") from error
+    unreadable.refuse()
+    return rows, size
+
+
+def pieces_of(jobs: Sequence[Job], actors: int, batch_size: int) -> list[list[Job]]:
+    """Jobs in the order of their contents, cut into the shards-to-be: whole batches, as far as that goes.
+
+    Small ones lose little to a kill, and large ones are few.
+
+    Args:
+        jobs: each content once.
+        actors: how many share them.
+        batch_size: pictures per batch.
+
+    Example:
+        >>> jobs = [Job(place, f"{place:032x}", (0,)) for place in range(1000)]
+        >>> [len(piece) for piece in pieces_of(jobs, 1, 64)][-2:]
+        [64, 40]
+    """
+    total = sum(len(job.views) for job in jobs)
+    most = min(_MOST_ROWS, total // (actors * _PIECES_PER_ACTOR))
+    most = max(batch_size, most - most % batch_size)
+    pieces: list[list[Job]] = [[]]
+    rows = 0
+    for job in sorted(jobs, key=lambda job: job.content):
+        if rows + len(job.views) > most and rows:
+            pieces.append([])
+            rows = 0
+        pieces[-1].append(job)
+        rows += len(job.views)
+    return pieces
+
+
+class Encoder:
+    """An actor: holds the backbone, and turns pieces into shards.
+
+    Args:
+        plan: what to do.
+
+    Raises:
+        RayError: if this machine sees another folder, or has other weights.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        torch.set_num_threads(plan.threads)
+        self.plan, self.clip = plan, plan.load()
+        wanted = plan.collections[0].backbone
+        if self.clip.fingerprint != wanted:
+            raise RayError(f"{platform.node()} loaded {self.clip.name} {self.clip.fingerprint}, not {wanted}: it has other "
+                           "weights, or another version of open_clip or torch")  # fmt: skip
+        if not (plan.root / MARKER).exists():
+            raise RayError(f"{platform.node()} doesn't see {plan.root} as this machine does: shards need a folder that "
+                           "every machine reads")  # fmt: skip
+
+    def __call__(self, block: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Encode what isn't there yet of a piece, and write it down."""
+        plan = self.plan
+        jobs = self._left(_jobs(block))
+        unreadable, rows = Unreadable(), []
+        try:
+            for encoded in encode_jobs(
+                self.clip, plan.source, jobs, plan.transform, unreadable, batch_size=plan.batch_size
+            ):
+                rows += encoded
+        except DatasetError:  # too many to go on with this piece: the messages say which
+            pass
+        size = 0
+        if rows:
+            path = write_shard(folder_of(plan.root, plan.collections[0]), plan.collections, rows)
+            size = path.stat().st_size
+        wanted = int(sum(len(views) for views in block["views"]))
+        return {"rows": [wanted], "encoded": [len(rows)], "bytes": [size], "unreadable": [unreadable.messages]}
+
+    def _left(self, jobs: Sequence[Job]) -> list[Job]:
+        """What another encoder, or this piece before a kill, has not written."""
+        contents = [job.content for job in jobs]
+        left = np.zeros((len(jobs), len(self.plan.collections)), dtype=np.bool_)
+        for place, job in enumerate(jobs):
+            left[place, list(job.views)] = True
+        for found in find_rows(self.plan.root, self.plan.collections, contents, left.copy()):
+            left[found.at] = False
+        kept = zip(jobs, left, strict=True)
+        return [Job(job.index, job.content, tuple(np.flatnonzero(row).tolist())) for job, row in kept if row.any()]
+
+
+def _columns(jobs: Sequence[Job]) -> dict[str, list[Any]]:
+    return {
+        "index": [job.index for job in jobs],
+        "content": [job.content for job in jobs],
+        "views": [list(job.views) for job in jobs],
+    }
+
+
+def _jobs(block: Mapping[str, Any]) -> list[Job]:
+    columns = (block[key].tolist() for key in ("index", "content", "views"))
+    return [Job(index, content, tuple(map(int, views))) for index, content, views in zip(*columns, strict=True)]
+
+
+def _cause(error: Exception) -> str:
+    """The last line of what an actor said: Ray's own message holds its whole traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
