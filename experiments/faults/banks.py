@@ -43,6 +43,7 @@ class SlowEncoder:
     """Features are a fixed projection of the pixels; a batch takes a set time."""
 
     name, fingerprint, dim, image_size = "slow", "f0", 8, 16
+    pre_projection_width = 8
     image_mean, image_std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     device = torch.device("cpu")
 
@@ -50,11 +51,12 @@ class SlowEncoder:
         self.seconds, self.encoded, self.preprocess = seconds, 0, ToTensor()
         self.weight = torch.randn(3 * 16 * 16, self.dim, generator=torch.Generator().manual_seed(0))
 
-    def encode_images(self, images: torch.Tensor) -> torch.Tensor:
+    def encode_images(self, images: torch.Tensor, *, normalised: bool = True, kind: str = "projected") -> torch.Tensor:
         """(B, 3, 16, 16) to (B, 8)."""
         time.sleep(self.seconds)
         self.encoded += int((images.flatten(1).abs().sum(1) > 0).sum())
-        return F.normalize(images.flatten(1) @ self.weight, dim=-1)
+        raw = images.flatten(1) @ self.weight
+        return F.normalize(raw, dim=-1) if normalised else raw
 
 
 def drawn(folder: Path) -> Items:

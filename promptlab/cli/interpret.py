@@ -139,15 +139,16 @@ def _method(learner: PromptLearner, name: str, option: str) -> Callable[..., Ten
 
 
 def _features(learner: PromptLearner, images: Sequence[str]) -> Tensor:
-    """(B, D) of pictures under the evaluation transform."""
+    """(B, D) of pictures under the evaluation transform, as the learner reads features."""
     import torch
 
     from promptlab.data.pictures.picture import open_picture
+    from promptlab.evaluation.test_time import encoded
     from promptlab.features.transforms import require_preprocess
 
     preprocess = require_preprocess(learner.clip)
     with torch.no_grad():
-        return learner.clip.encode_images(torch.stack([preprocess(open_picture(name)) for name in images]))
+        return encoded(learner, torch.stack([preprocess(open_picture(name)) for name in images]))
 
 
 def _vectors(found: Any) -> list[list[dict[str, Any]]]:

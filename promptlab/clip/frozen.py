@@ -21,6 +21,7 @@ from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates, TextTower
+from promptlab.data.amounts import FeatureKind as FeatureKind
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -176,35 +177,72 @@ class FrozenCLIP(CosineLogits):
         """Token embeddings (L, E) of a text without SOS and EOT, fp32, on the backbone's device."""
         return self.text_tower.embed(self.encode_words(text))
 
-    def encode_images(self, images: Tensor, prompts: ImagePrompts | None = None) -> Tensor:
+    @property
+    def image_projection(self) -> Tensor:
+        """(V, D) fp32, a copy: features before the projection times this are features.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower doesn't end in one, as a vision transformer does; here, for
+                :attr:`pre_projection_width` and in :meth:`encode_images`.
+        """
+        projection: Tensor = self._projecting.visual.proj
+        return projection.detach().float().clone()
+
+    @property
+    def pre_projection_width(self) -> int:
+        """V, width of an image feature before the projection."""
+        return self._projecting.width
+
+    @cached_property
+    def _projecting(self) -> ImageTower:
+        return ImageTower.with_projection(self.model, self.name)
+
+    def encode_images(
+        self,
+        images: Tensor,
+        prompts: ImagePrompts | None = None,
+        *,
+        normalised: bool = True,
+        kind: FeatureKind = "projected",
+    ) -> Tensor:
         """Features of preprocessed images.
 
         Args:
             images: (B, 3, H, W), on any device.
             prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
                 tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
+            normalised: False for features of the length that the tower gives them.
+            kind: ``pre_projection`` for what :attr:`image_projection` makes features of; without prompts.
 
         Returns:
-            (B, D) L2-normalised, fp32.
+            (B, D), or (B, V) before the projection, fp32.
 
         Raises:
-            UnsupportedBackboneError: with prompts, if the image tower can't take any.
-            ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes.
+            UnsupportedBackboneError: with prompts, if the image tower can't take any; before the projection, if it has
+                none of a vision transformer's kind.
+            ValueError: for prompts without layer 0, of a layer that isn't there, or of other shapes, or before the
+                projection.
         """
+        if prompts and kind != "projected":
+            raise ValueError("image prompts and kind='pre_projection' don't go together")
         self.model.eval()  # somebody may have called .train() on the model itself
         images = images.to(self.device, _IMAGE_DTYPE[self.precision])
-        features = self.image_tower.encode(images, prompts) if prompts else self.model.encode_image(images)
-        return F.normalize(features.float(), dim=-1)
+        if kind == "pre_projection":
+            features = self._projecting.before_projection(images)
+        else:
+            features = self.image_tower.encode(images, prompts) if prompts else self.model.encode_image(images)
+        return F.normalize(features.float(), dim=-1) if normalised else features.float()
 
     @torch.no_grad()
-    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+    def encode_texts(self, texts: Sequence[str], *, normalised: bool = True) -> Tensor:
         """Features of whole texts.
 
         Args:
             texts: N texts.
+            normalised: False for features of the length that the tower gives them.
 
         Returns:
-            (N, D) L2-normalised, fp32.
+            (N, D) fp32.
 
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
@@ -215,7 +253,8 @@ class FrozenCLIP(CosineLogits):
             if len(tokens) > self.context_length:
                 raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
         tails = Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
-        return self.text_tower.encode(self._sos_states, tails, PairPlan.zip((1,), tails.lengths))
+        plan = PairPlan.zip((1,), tails.lengths)
+        return self.text_tower.encode(self._sos_states, tails, plan, normalised=normalised)
 
     @cached_property
     def _sos_states(self) -> PrefixStates:

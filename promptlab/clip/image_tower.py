@@ -28,16 +28,29 @@ class ImageTower:
     Args:
         model: an open_clip model with its image tower under ``visual``.
         name: what messages call the model.
+        unable: what messages say it can't do.
 
     Raises:
         UnsupportedBackboneError: if prompts can't join the tower's tokens; with every reason, and what to use instead.
     """
 
-    def __init__(self, model: nn.Module, name: str) -> None:
+    def __init__(self, model: nn.Module, name: str, unable: str = "can't take image prompts") -> None:
         self.visual: Any = model.visual
         reasons = list(_reasons(self.visual))
         if reasons:
-            raise UnsupportedBackboneError(f"{name} can't take image prompts: {'; '.join(reasons)}. {_INSTEAD}.")
+            raise UnsupportedBackboneError(f"{name} {unable}: {'; '.join(reasons)}. {_INSTEAD}.")
+
+    @classmethod
+    def with_projection(cls, model: nn.Module, name: str) -> ImageTower:
+        """A tower that ends in a projection.
+
+        Raises:
+            UnsupportedBackboneError: if it ends otherwise.
+        """
+        tower = cls(model, name, "has no image feature before a projection")
+        if tower.visual.proj is None:
+            raise UnsupportedBackboneError(f"{name} has no image feature before a projection: its tower has none")
+        return tower
 
     @property
     def width(self) -> int:
@@ -72,6 +85,14 @@ class ImageTower:
             x = block(x)
         pooled: Tensor = self.visual.ln_post(x[:, 0])  # (B, V), of the class token
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
+
+    def before_projection(self, images: Tensor) -> Tensor:
+        """The class token (B, V) of images (B, 3, H, W) behind the last layer norm, before the projection."""
+        x = self.visual.ln_pre(self._embed(images))
+        for block in self.visual.transformer.resblocks:
+            x = block(x)
+        pooled: Tensor = self.visual.ln_post(x[:, 0])
+        return pooled
 
     def _embed(self, images: Tensor) -> Tensor:
         """Class token and patch tokens with their positions."""

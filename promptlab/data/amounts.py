@@ -14,6 +14,8 @@ Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
 KeptViews = Annotated[int, Interval(ge=0, le=10_000)]
 Views = KeptViews | Literal["online"]
 """Random views of each image; 0 for the evaluation transform, ``online`` for a fresh one in every step."""
+FeatureKind = Literal["projected", "pre_projection"]
+"""An image's feature in the joint space (D,), or what the image tower multiplies by its last matrix (V,)."""
 Share = Annotated[float, Interval(gt=0, le=1)]
 Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
 """How much of an image a random view shows."""

@@ -39,18 +39,21 @@ def views_of_picture(learner: PromptLearner, image: Image.Image) -> Tensor:
 
 
 def encoded(learner: PromptLearner, images: Tensor) -> Tensor:
-    """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each."""
-    return learner.clip.encode_images(images.flatten(0, -4)).reshape(*images.shape[:-3], -1)
+    """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each, of the kind that the learner reads."""
+    features = learner.clip.encode_images(images.flatten(0, -4), normalised=learner.normalised, kind=learner.reads)
+    return features.reshape(*images.shape[:-3], -1)
 
 
 def _features(learner: PromptLearner, items: Items, bank: FeatureBank) -> Tensor:
     """(N, D), or (N, K, D)."""
-    plain = bank.features(learner.clip, items)
+    kind, normalised = learner.reads, learner.normalised
+    plain = bank.features(learner.clip, items, kind=kind, normalised=normalised)
     if not learner.test_views:
         return plain
     if learner.test_views == 1:
         return plain.unsqueeze(1)
-    random = bank.features(learner.clip, items, views=learner.test_views - 1, crop_scale=learner.crop_scale)
+    views, scale = learner.test_views - 1, learner.crop_scale
+    random = bank.features(learner.clip, items, views=views, crop_scale=scale, kind=kind, normalised=normalised)
     return torch.cat([plain.unsqueeze(1), random], 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptlab.data.amounts import Count, KeptViews, Scale
+from promptlab.data.amounts import Count, FeatureKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
@@ -28,8 +29,10 @@ from promptlab.features.transforms import (
     training_transform,
 )
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
+from promptlab.support.errors import DatasetError
 from promptlab.support.progress import image_progress
 from promptlab.support.ranges import checked
+from promptlab.support.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ class FeatureBank:
         *,
         views: KeptViews = 0,
         crop_scale: Scale = (0.08, 1.0),
+        kind: FeatureKind = "projected",
+        normalised: bool = True,
         batch_size: Count = 64,
         progress: bool = True,
     ) -> Tensor:
@@ -80,19 +85,26 @@ class FeatureBank:
             items: N items; the same image may appear more than once.
             views: 0 for the evaluation transform, K for K random training views.
             crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
+            kind: ``pre_projection`` for what the image tower multiplies by its last matrix.
+            normalised: False for features of the length that the tower gives them. Rows that an earlier version kept
+                without it are encoded once more, and stay what they are.
             batch_size: pictures per batch; part of what makes features bit-equal on one machine.
             progress: whether to show a bar while encoding.
 
         Returns:
-            (N, D) float32 if ``views`` is 0, else (N, K, D); L2-normalised.
+            (N, D) float32 if ``views`` is 0, else (N, K, D); V in the place of D before the projection.
 
         Raises:
-            DatasetError: if images are missing or can't be read; those are named.
+            DatasetError: if images are missing or can't be read, those are named; or if a user's own features aren't
+                of the kind or have lost their lengths.
             ValueError: if an argument is out of range, or the backbone has no image transform.
             CacheError: if the database can't be used.
         """
         if isinstance(items.source, FeatureRows):
-            rows = items.source.take(items.indices, dim=clip.dim)  # (N, D)
+            if kind != "projected":
+                raise DatasetError(f"{items.source.name} holds features of the joint space, and {kind} is wanted: give "
+                                   "images")  # fmt: skip
+            rows = items.source.take(items.indices, dim=clip.dim, normalised=normalised)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)
         content_ids = items.content_ids()
         contents = list(dict.fromkeys(content_ids))
@@ -101,8 +113,10 @@ class FeatureBank:
             items=items,
             content_ids=content_ids,
             transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=collections_of(clip, views, crop_scale),
+            collections=collections_of(clip, views, crop_scale, kind),
             batch_size=batch_size,
+            kind=kind,
+            normalised=normalised,
         )
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
@@ -123,11 +137,18 @@ class FeatureBank:
             note_dataset(self.store, dataset, items.content_ids())
 
     def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
-        features, present = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)
-        if not present.all():
-            self._encode(work, contents, _Rows(features, present), progress)
+        rows = self._read(work, contents)
+        if not rows.present.all():
+            self._encode(work, contents, rows, progress)
         self.store.touch(work.collections)
-        return features
+        return rows.features if rows.norms is None else rows.features * rows.norms[..., None]
+
+    def _read(self, work: _Work, contents: Sequence[str]) -> _Rows:
+        features, whole = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)
+        if work.normalised:
+            return _Rows(features, whole, whole.copy())
+        norms = self.store.read_norms(work.collections, contents)  # (U, V)
+        return _Rows(features, whole, whole & ~np.isnan(norms), norms)
 
     def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, progress: bool) -> None:
         """Fill in the rows that are missing, piece by piece, and keep them; what another process has done is read.
@@ -140,18 +161,21 @@ class FeatureBank:
         left = np.flatnonzero(~rows.present.all(axis=1))
         pictures = len(left) * len(work.collections)
         log.info("encoding up to %d pictures with %s", pictures, work.clip.name)
+        without = int((rows.whole & ~rows.present).sum())
+        if without:
+            log.warning("%s kept without a length by an earlier version: encoded once more for it",
+                        counted(without, "feature was", "features were"))  # fmt: skip
         with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
             while len(left):
                 with shares.piece(left) as piece:
                     own = [contents[place] for place in piece.tolist()]
-                    found = rows.take(piece, *self.store.read_all(work.collections, own))
-                    advance(found)
+                    advance(rows.take(piece, self._read(work, own)))
                     jobs = work.jobs(own, rows.present[piece])
                     for encoded in encode_jobs(
-                        work.clip, work.items.source, jobs, work.transform, unreadable, batch_size=work.batch_size
-                    ):
-                        writer.add(encoded)
-                        rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded)
+                        work.clip, work.items.source, jobs, work.transform, unreadable,
+                        batch_size=work.batch_size, kind=work.kind,
+                    ):  # fmt: skip
+                        writer.add(encoded, rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded))
                         advance(len(encoded))
                     writer.flush()
                 left = np.setdiff1d(left, piece, assume_unique=True)
@@ -160,23 +184,40 @@ class FeatureBank:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What a call gathers: (U, V, D) features, and (U, V) whether each is there."""
+    """What a call gathers: (U, V, D) features, (U, V) whether each is there, and whether all of it that is wanted is.
+
+    With ``norms`` (U, V), NaN where unknown, lengths are wanted too.
+    """
 
     features: FloatArray
+    whole: BoolArray
     present: BoolArray
+    norms: FloatArray | None = None
 
-    def take(self, places: IntArray, features: FloatArray, present: BoolArray) -> int:
-        """Copy what was read to its places; returns how many rows were there."""
-        views = np.nonzero(present)
+    def take(self, places: IntArray, read: _Rows) -> int:
+        """Copy what was read to its places; returns how many rows were there with all that is wanted."""
+        views = np.nonzero(read.whole)
         at = places[views[0]], views[1]
-        self.features[at], self.present[at] = features[views], True
+        self.features[at], self.whole[at] = read.features[views], True
+        views = np.nonzero(read.present)
+        at = places[views[0]], views[1]
+        self.present[at] = True
+        if self.norms is not None and read.norms is not None:
+            self.norms[at] = read.norms[views]
         return len(views[0])
 
-    def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> None:
-        """Copy what was encoded to its places."""
+    def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> list[Row]:
+        """Copy what was encoded to its places; returns the rows that weren't there, those that were stay."""
+        fresh = []
         for row in encoded:
             at = place_of[row.content], row.view
-            self.features[at], self.present[at] = row.feature, True
+            if not self.whole[at]:
+                fresh.append(row)
+                self.features[at] = row.feature
+            if self.norms is not None:
+                self.norms[at] = row.norm
+            self.whole[at] = self.present[at] = True
+        return fresh
 
 
 @dataclass(frozen=True)
@@ -189,6 +230,8 @@ class _Work:
     transform: Callable[[Image.Image], Tensor] | TrainingTransform
     collections: tuple[Collection, ...]
     batch_size: int
+    kind: FeatureKind
+    normalised: bool
 
     @cached_property
     def indices(self) -> dict[str, int]:
@@ -208,17 +251,23 @@ class _Writer:
         self.store = store
         self.collections = collections
         self.rows: list[Row] = []
+        self.lengths: list[Row] = []
         self.written = time.monotonic()
 
-    def add(self, rows: Sequence[Row]) -> None:
-        self.rows.extend(rows)
+    def add(self, encoded: Sequence[Row], fresh: Sequence[Row]) -> None:
+        """Keep the lengths of all that was encoded, and the features of what is new."""
+        self.lengths.extend(encoded)
+        self.rows.extend(fresh)
         if time.monotonic() - self.written >= _COMMIT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        by_view: dict[int, list[tuple[str, FloatArray]]] = {}
+        rows: dict[Collection, list[tuple[str, FloatArray]]] = defaultdict(list)
+        norms: dict[Collection, list[tuple[str, float]]] = defaultdict(list)
         for row in self.rows:
-            by_view.setdefault(row.view, []).append((row.content, row.feature))
-        self.store.write_all({self.collections[view]: rows for view, rows in by_view.items()})
-        self.rows = []
+            rows[self.collections[row.view]].append((row.content, row.feature))
+        for row in self.lengths:
+            norms[self.collections[row.view]].append((row.content, row.norm))
+        self.store.write_all(rows, norms)
+        self.rows, self.lengths = [], []
         self.written = time.monotonic()

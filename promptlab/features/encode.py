@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
+from promptlab.data.amounts import FeatureKind
 from promptlab.data.items import ImageSource
 from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop
 from promptlab.support.arrays import FloatArray
@@ -43,13 +45,23 @@ class ImageEncoder(ImageSettings, Protocol):
         ...
 
     @property
+    def pre_projection_width(self) -> int:
+        """V, width of a feature before the projection."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where images are encoded."""
         ...
 
-    def encode_images(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, D), L2-normalised float32."""
+    def encode_images(self, images: Tensor, *, normalised: bool = True, kind: FeatureKind = "projected") -> Tensor:
+        """(B, 3, H, W) to (B, D), or (B, V) before the projection; L2-normalised or as they are; float32."""
         ...
+
+
+def feature_width(clip: ImageEncoder, kind: FeatureKind) -> int:
+    """Numbers of a feature: D, or V before the projection."""
+    return clip.dim if kind == "projected" else clip.pre_projection_width
 
 
 @dataclass(frozen=True)
@@ -69,11 +81,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Row:
-    """The feature of one view of one image: ``feature`` is (D,) float32."""
+    """The feature of one view of one image: ``feature`` is (D,) float32, L2-normalised, ``norm`` its length before."""
 
     content: str
     view: int
     feature: FloatArray
+    norm: float
 
 
 class Unreadable:
@@ -110,6 +123,7 @@ def encode_jobs(
     unreadable: Unreadable,
     *,
     batch_size: int,
+    kind: FeatureKind = "projected",
 ) -> Iterator[list[Row]]:
     """Encode images, decoding them in threads; for an accelerator, the next ones meanwhile.
 
@@ -123,6 +137,7 @@ def encode_jobs(
         transform: the evaluation transform, or a training transform to draw views from.
         unreadable: takes note of images that can't be decoded.
         batch_size: pictures per batch.
+        kind: which feature of an image.
 
     Yields:
         The rows of one batch.
@@ -134,23 +149,29 @@ def encode_jobs(
     for job, pictures in _pictures(source, jobs, transform, unreadable, ahead=ahead, overlap=overlap):
         waiting.extend((job.content, view, picture) for view, picture in zip(job.views, pictures, strict=True))
         while len(waiting) >= batch_size:
-            yield _encode_batch(clip, waiting[:batch_size], batch_size)
+            yield _encode_batch(clip, waiting[:batch_size], batch_size, kind)
             del waiting[:batch_size]
     if waiting:
-        yield _encode_batch(clip, waiting, batch_size)
+        yield _encode_batch(clip, waiting, batch_size, kind)
 
 
-def _encode_batch(clip: ImageEncoder, batch: list[tuple[str, int, Tensor]], batch_size: int) -> list[Row]:
+def _encode_batch(
+    clip: ImageEncoder, batch: list[tuple[str, int, Tensor]], batch_size: int, kind: FeatureKind
+) -> list[Row]:
     images = torch.zeros(batch_size, *batch[0][2].shape)
     torch.stack([picture for _, _, picture in batch], out=images[: len(batch)])
     with torch.inference_mode():
-        features = clip.encode_images(images.to(clip.device))[: len(batch)].float().cpu().numpy()  # (B, D)
-    if features.shape != (len(batch), clip.dim) or not np.isfinite(features).all():
+        raw = clip.encode_images(images.to(clip.device), normalised=False, kind=kind)[: len(batch)].float()
+        norms = raw.norm(dim=-1).cpu().tolist()
+        features = F.normalize(raw, dim=-1).cpu().numpy()  # (B, D)
+    width = feature_width(clip, kind)
+    if features.shape != (len(batch), width) or not np.isfinite(features).all():
         raise ValueError(
             f"{clip.name} gave features of shape {features.shape} for {len(batch)} images, or values that are not "
-            f"finite; expected finite values of shape {(len(batch), clip.dim)}. Try precision=fp32."
+            f"finite; expected finite values of shape {(len(batch), width)}. Try precision=fp32."
         )
-    return [Row(content, view, feature) for (content, view, _), feature in zip(batch, features, strict=True)]
+    rows = zip(batch, features, norms, strict=True)
+    return [Row(content, view, feature, norm) for (content, view, _), feature, norm in rows]
 
 
 def _pictures(

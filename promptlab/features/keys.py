@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from promptlab.features.encode import ImageEncoder
+from promptlab.data.amounts import FeatureKind
+from promptlab.features.encode import ImageEncoder, feature_width
 from promptlab.features.store import Collection
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 
 
 def collections_of(
-    clip: ImageEncoder, views: int = 0, crop_scale: tuple[float, float] = (0.08, 1.0)
+    clip: ImageEncoder,
+    views: int = 0,
+    crop_scale: tuple[float, float] = (0.08, 1.0),
+    kind: FeatureKind = "projected",
 ) -> tuple[Collection, ...]:
     """The collections that a backbone's features belong to.
 
@@ -16,12 +20,15 @@ def collections_of(
         clip: the backbone.
         views: 0 for the evaluation transform, K for K random training views.
         crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
+        kind: features before the projection have collections of their own.
 
     Returns:
         One collection if ``views`` is 0, else K.
     """
     device = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
-    if views == 0:
-        return (Collection(clip.fingerprint, clip.name, evaluation_transform_id(clip) + device, 0, clip.dim),)
-    transform = training_transform(clip, crop_scale).id + device
-    return tuple(Collection(clip.fingerprint, clip.name, transform, view, clip.dim) for view in range(views))
+    transform = training_transform(clip, crop_scale).id if views else evaluation_transform_id(clip)
+    of_kind = "" if kind == "projected" else f"+{kind}"
+    return tuple(
+        Collection(clip.fingerprint, clip.name, transform + of_kind + device, view, feature_width(clip, kind))
+        for view in range(max(views, 1))
+    )

@@ -15,9 +15,11 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from promptlab.features.norms import read_norms, write_norms
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.database import Database
 from promptlab.support.paths import cache_dir
@@ -40,7 +42,7 @@ class Collection:
         name: the backbone's name, for people.
         transform: id of the transform, with all its parameters.
         view: 0 for the evaluation transform, 0 to K-1 for random views.
-        dim: D, floats per feature.
+        dim: D, floats per feature; V of features before the projection.
     """
 
     backbone: str
@@ -99,6 +101,28 @@ class FeatureStore:
         self.database.reading(gather)
         return features, present
 
+    def read_norms(self, collections: Sequence[Collection], contents: Sequence[str]) -> FloatArray:
+        """Gather the lengths that features of distinct images had before they were L2-normalised.
+
+        Args:
+            collections: V collections.
+            contents: (N,) content ids, all different.
+
+        Returns:
+            (N, V) float32, NaN where the length isn't known, as of rows that earlier versions wrote.
+        """
+        norms = np.full((len(contents), len(collections)), np.nan, dtype=np.float32)
+
+        def gather(connection: sqlite3.Connection) -> None:
+            known = _look_up(connection, contents)  # (U, 2)
+            for view, row in enumerate(_find(connection, collection) for collection in collections):
+                if row is not None:
+                    norms[known[:, 0], view] = read_norms(connection, key_range(row[0])[0] + known[:, 1])
+
+        if contents:
+            self.database.reading(gather)
+        return norms
+
     def write(self, collection: Collection, rows: Iterable[tuple[str, FloatArray]]) -> None:
         """Add or replace features in one transaction.
 
@@ -108,11 +132,16 @@ class FeatureStore:
         """
         self.write_all({collection: rows})
 
-    def write_all(self, rows: Mapping[Collection, Iterable[tuple[str, FloatArray]]]) -> None:
+    def write_all(
+        self,
+        rows: Mapping[Collection, Iterable[tuple[str, FloatArray]]],
+        norms: Mapping[Collection, Sequence[tuple[str, float]]] = MappingProxyType({}),
+    ) -> None:
         """Add or replace features of several collections in one transaction.
 
         Args:
             rows: for each collection content id and (D,) float32 feature of each image.
+            norms: for each collection content id and length, of these rows or of rows that are there.
         """
         packed = {
             collection: [(content, row.astype("<f4", copy=False).tobytes()) for content, row in own]
@@ -123,8 +152,10 @@ class FeatureStore:
             for collection, own in packed.items():
                 if own:
                     _insert(connection, collection, own)
+            for collection, lengths in norms.items():
+                _insert_norms(connection, collection, lengths)
 
-        if any(packed.values()):
+        if any(packed.values()) or any(norms.values()):
             self.database.writing(insert)
 
     def touch(self, collections: Sequence[Collection]) -> None:
@@ -229,3 +260,15 @@ def _insert(connection: sqlite3.Connection, collection: Collection, rows: list[t
         "INSERT OR REPLACE INTO features VALUES (? + (SELECT id FROM contents WHERE hash = ?), ?, ?)",
         [(first_key, content, feature, row_checksum(collection, content, feature)) for content, feature in rows],
     )
+
+
+def _insert_norms(connection: sqlite3.Connection, collection: Collection, norms: Sequence[tuple[str, float]]) -> None:
+    """Of rows that a prune took meanwhile nothing is kept."""
+    found = _find(connection, collection)
+    if found is None or not norms:
+        return
+    length_of = dict(norms)
+    names = list(length_of)
+    first_key, _ = key_range(found[0])
+    pairs = _look_up(connection, names).tolist()
+    write_norms(connection, [(first_key + number, length_of[names[place]]) for place, number in pairs])

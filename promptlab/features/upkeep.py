@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
 from promptlab.features.datasets import forget_datasets
+from promptlab.features.norms import forget_norms
 from promptlab.features.store import Collection, FeatureStore, is_whole, key_range
 
 _DAY_SECONDS = 86400.0
@@ -149,12 +150,14 @@ def _delete(
         doomed = choose(_list(connection))
         for info in doomed:
             connection.execute("DELETE FROM features WHERE id BETWEEN ? AND ?", key_range(info.id))
+            forget_norms(connection, key_range(info.id))
             connection.execute("DELETE FROM collections WHERE id = ?", (info.id,))
         if forget_files:
             connection.execute("DELETE FROM files")
             connection.execute(f"DROP TABLE IF EXISTS {REMEMBERED_FILES}")
             connection.execute("DELETE FROM contents")
             forget_datasets(connection)
+            forget_norms(connection)
         return doomed
 
     doomed = store.database.writing(work)

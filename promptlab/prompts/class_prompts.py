@@ -97,12 +97,13 @@ class ClassPrompts:
         self._products: dict[int, PairPlan] = {}
         self._plan = PairPlan.zip(self._prefix_lengths(), self._tails.lengths)
 
-    def encode(self, ctx: Tensor, *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
-        """Text features (C, D), L2-normalised, with these context vectors.
+    def encode(self, ctx: Tensor, *, deep: Mapping[int, Tensor] | None = None, normalised: bool = True) -> Tensor:
+        """Text features (C, D) with these context vectors.
 
         Args:
             ctx: (M, E), or (C, M, E) if class-specific.
             deep: layer (0-based) to context vectors (M, E) that replace it there; for contexts in front of the names.
+            normalised: False for features of the length that the tower gives them.
 
         Raises:
             ValueError: for another shape, or deeper contexts of another layout.
@@ -110,35 +111,38 @@ class ClassPrompts:
         if deep:
             self._require_in_front("contexts of deeper layers")
         replaced = None if deep is None else {layer: vectors.unsqueeze(0) for layer, vectors in deep.items()}
-        return self._tower.encode(*self(ctx), deep=replaced)
+        return self._tower.encode(*self(ctx), deep=replaced, normalised=normalised)
 
-    def encode_for_images(self, contexts: Tensor, *, queries: Tensor | None = None) -> Tensor:
+    def encode_for_images(self, contexts: Tensor, *, queries: Tensor | None = None, normalised: bool = True) -> Tensor:
         """Text features where every image has a context of its own, or their similarities to the image's feature.
 
         Args:
             contexts: (B, M, E).
             queries: image features (B, D), L2-normalised. With them the features of B x C prompts are never all held.
 
+            normalised: as of :meth:`encode`; without it ``queries`` give dot products.
+
         Returns:
-            Features (B, C, D), L2-normalised; with ``queries`` cosine similarities (B, C).
+            Features (B, C, D); with ``queries`` cosine similarities (B, C).
 
         Raises:
             ValueError: as :meth:`for_images`.
         """
-        encoded = self._tower.encode(*self.for_images(contexts), queries=queries)
+        encoded = self._tower.encode(*self.for_images(contexts), queries=queries, normalised=normalised)
         return encoded.view(len(contexts), len(self.class_names), *encoded.shape[1:])
 
-    def encode_for_samples(self, contexts: Tensor, labels: Tensor) -> Tensor:
-        """Text features (B, D), L2-normalised, where every sample has a context and one class of its own.
+    def encode_for_samples(self, contexts: Tensor, labels: Tensor, *, normalised: bool = True) -> Tensor:
+        """Text features (B, D) where every sample has a context and one class of its own.
 
         Args:
             contexts: (B, M, E), in front of the class name.
             labels: (B,) classes.
+            normalised: as of :meth:`encode`.
 
         Raises:
             ValueError: as :meth:`for_samples`.
         """
-        return self._tower.encode(*self.for_samples(contexts, labels))
+        return self._tower.encode(*self.for_samples(contexts, labels), normalised=normalised)
 
     def select(self, class_indices: Sequence[int]) -> ClassPrompts:
         """The prompts of some of the classes."""

@@ -34,7 +34,7 @@ _AT_ONCE = 2048
 class ClassTexts:
     """The text features of C classes' hand-written texts.
 
-    ``features`` are (C, D), L2-normalised, fp32.
+    ``features`` are (C, D), fp32, L2-normalised unless they are to be as long as the tower makes them.
 
     Args:
         clip: the frozen backbone.
@@ -45,6 +45,7 @@ class ClassTexts:
             does on ImageNet.
         prompts: sentences about each class instead of any template: a JSON file of class name to list of sentences, or
             such a mapping. It may hold other classes too; those that are asked for later must be there.
+        normalised: False for features of the length that the tower gives them; of several texts their plain mean.
 
     Raises:
         ValueError: if a template has no ``{}``, a text is longer than the context length, or both ``templates`` and
@@ -68,11 +69,12 @@ class ClassTexts:
         template: str = DEFAULT_TEMPLATE,
         templates: Templates | None = None,
         prompts: PromptSet | None = None,
+        normalised: bool = True,
     ) -> None:
         refuse_misfits(ClassTexts, {"templates": templates})
         check_texts({"templates": templates, "prompts": prompts})
         class_names = checked_names(class_names)
-        self._clip, self._templates = clip, templates
+        self._clip, self._templates, self._normalised = clip, templates, normalised
         self._sentences = None if prompts is None else load_prompt_set(prompts)
         self.features = self._encode(class_names, template)
 
@@ -95,8 +97,25 @@ class ClassTexts:
 
     def _encode(self, class_names: Sequence[str], template: str) -> Tensor:
         if self._sentences is not None:
-            return _of_sentences(self._clip, read_prompt_set(self._sentences, class_names))
-        return _ensemble(self._clip, class_names, _chosen(template, self._templates))
+            return self._of_sentences(read_prompt_set(self._sentences, class_names))
+        return self._of_templates(class_names, _chosen(template, self._templates))
+
+    def _of_templates(self, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
+        names = [name.replace("_", " ") for name in class_names]
+        filled = [[template.replace("{}", name) for name in names] for template in templates]
+        features = [self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled]
+        return self._as_wanted(torch.stack(features).mean(0))
+
+    def _of_sentences(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+        flat = [sentence for of_class in sentences for sentence in of_class]
+        parts = [flat[start : start + _AT_ONCE] for start in range(0, len(flat), _AT_ONCE)]
+        features = torch.cat([self._clip.encode_texts(part, normalised=self._normalised) for part in parts])
+        by_class = torch.split_with_sizes(features, [len(of_class) for of_class in sentences])
+        return self._as_wanted(torch.stack([of_class.mean(0) for of_class in by_class]))
+
+    def _as_wanted(self, means: Tensor) -> Tensor:
+        """Means (C, D) of features, of length 1 again if those are."""
+        return F.normalize(means, dim=-1) if self._normalised else means
 
 
 def check_texts(arguments: Mapping[str, Any]) -> None:
@@ -123,18 +142,3 @@ def _chosen(template: str, templates: Templates | None) -> tuple[str, ...]:
         return tuple(templates)
     own = (check_template(template),) if templates == "select" else ()
     return tuple(dict.fromkeys((*SELECT_TEMPLATES, *own)))
-
-
-def _ensemble(clip: FrozenCLIP, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """Mean over templates of normalised features, normalised: (C, D)."""
-    names = [name.replace("_", " ") for name in class_names]
-    features = [clip.encode_texts([template.replace("{}", name) for name in names]) for template in templates]
-    return F.normalize(torch.stack(features).mean(0), dim=-1)
-
-
-def _of_sentences(clip: FrozenCLIP, sentences: Sequence[Sequence[str]]) -> Tensor:
-    """Mean over a class's sentences of normalised features, normalised: (C, D)."""
-    flat = [sentence for of_class in sentences for sentence in of_class]
-    chunks = [clip.encode_texts(flat[start : start + _AT_ONCE]) for start in range(0, len(flat), _AT_ONCE)]
-    by_class = torch.split_with_sizes(torch.cat(chunks), [len(of_class) for of_class in sentences])
-    return F.normalize(torch.stack([features.mean(0) for features in by_class]), dim=-1)

@@ -13,6 +13,7 @@ from promptlab.config.settings import Choice, as_choice
 from promptlab.config.trainer import telling
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
+from promptlab.features.given import contents_read
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
@@ -48,9 +49,9 @@ def fit_of(parts: Parts) -> Fit:
         class_names=parts.class_names,
         has_images=parts.has_images,
         template=task.template,
-        train_digest=_digest(_what_tells(parts)),
-        val_digest=None if parts.val is None else _digest(parts.val),
-        unlabelled_digest=None if parts.unlabelled is None else _digest(parts.unlabelled),
+        train_digest=_digest(_what_tells(parts), parts),
+        val_digest=None if parts.val is None else _digest(parts.val, parts),
+        unlabelled_digest=None if parts.unlabelled is None else _digest(parts.unlabelled, parts),
         views=parts.views,
         selection=settings.select,
         trainer=telling(settings.trainer),
@@ -73,7 +74,7 @@ def targets_of(parts: Parts, fit: Fit) -> tuple[Target, ...]:
     for evaluation in parts.task.evaluations:
         facts = EvalFacts(
             name=evaluation.name,
-            items_digest=_digest(evaluation.items),
+            items_digest=_digest(evaluation.items, parts),
             class_names=evaluation.class_names,
             template=evaluation.template,
             image_transform=transform,
@@ -126,8 +127,8 @@ def _inside(value: Any) -> Any:
     return value.as_node() if isinstance(value, Choice) else _plain(value)
 
 
-def _digest(items: Items) -> str:
-    return items_digest(items.content_ids(), items.labels)
+def _digest(items: Items, parts: Parts) -> str:
+    return items_digest(contents_read(items, parts.settings.learner_facts.normalised), items.labels)
 
 
 def _transforms(parts: Parts) -> tuple[str, ...]:

@@ -28,15 +28,18 @@ log = logging.getLogger(__name__)
 
 def encode_images(parts: Parts, bank: FeatureBank) -> None:
     """Fill the bank, so that training and scoring find every feature there."""
-    settings, task = parts.settings, parts.task
+    settings, task, learner = parts.settings, parts.task, parts.settings.learner_facts
     for dataset, items in [(e.dataset, e.items) for e in task.evaluations] + [(task.dataset, parts.train)]:
         bank.note(dataset, items)
     if parts.val is not None:
         bank.note(task.dataset, parts.val)
     for evaluation in task.evaluations:
-        bank.features(parts.clip, evaluation.items)
-    if settings.learner_facts.needs == "features" and parts.views != "online":
-        bank.features(parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale)
+        bank.features(parts.clip, evaluation.items, kind=learner.reads, normalised=learner.normalised)
+    if learner.needs == "features" and parts.views != "online":
+        bank.features(
+            parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale, kind=learner.reads,
+            normalised=learner.normalised,
+        )  # fmt: skip
     else:
         check_images(parts.train, decode=True)  # the bank has not read these: name bad ones before training starts
 

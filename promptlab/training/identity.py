@@ -14,6 +14,7 @@ from torch import Tensor
 
 from promptlab.config.trainer import telling
 from promptlab.data.items import Items
+from promptlab.features.given import contents_read
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.training.stage_data import StageData
@@ -87,7 +88,7 @@ def identity_of(
         shapes,
         (data.views, data.crop_scale, data.seed, select),
         sorted((name, _told(value)) for name, value in telling(trainer).items()),
-        [_items(items) for items in (data.train, data.val, data.unlabelled)],
+        [_items(items, learner.normalised) for items in (data.train, data.val, data.unlabelled)],
     )
     return Identity(hashlib.sha256(repr(facts).encode()).hexdigest(), shapes=shapes)
 
@@ -116,5 +117,5 @@ def _told(value: Any) -> str:
     return _ADDRESS.sub("", repr(value))
 
 
-def _items(items: Items | None) -> tuple[list[str], list[int]] | None:
-    return None if items is None else (items.content_ids(), items.labels.tolist())
+def _items(items: Items | None, normalised: bool) -> tuple[list[str], list[int]] | None:
+    return None if items is None else (contents_read(items, normalised), items.labels.tolist())

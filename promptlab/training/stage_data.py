@@ -164,8 +164,12 @@ class StageData:
         return features if features.ndim == 3 else features.unsqueeze(1)
 
     def _features(self, items: Items, views: int) -> Tensor:
-        clip = self.learner.clip
-        return self.bank.features(clip, items, views=views, crop_scale=self.crop_scale).to(clip.device)
+        learner = self.learner
+        features = self.bank.features(
+            learner.clip, items, views=views, crop_scale=self.crop_scale, kind=learner.reads,
+            normalised=learner.normalised,
+        )  # fmt: skip
+        return features.to(learner.clip.device)
 
     @staticmethod
     def _labels(items: Items, like: Tensor) -> Tensor:

@@ -114,3 +114,10 @@ def test_towers_without_prompts_are_refused():
     model.text_pool_type = "last"
     with pytest.raises(UnsupportedBackboneError, match="mine can't take prompt vectors"):
         FrozenCLIP(model, None, None, "mine")
+
+
+def test_raw_features_of_texts_and_images(clip):
+    texts = ["a photo of a dog.", "two words", "x"]
+    raw = clip.encode_texts(texts, normalised=False)
+    torch.testing.assert_close(raw, clip.model.encode_text(clip.tokenizer(texts)), atol=1e-5, rtol=1e-5)
+    assert torch.equal(clip.encode_texts(texts), F.normalize(raw, dim=-1))

@@ -101,6 +101,11 @@ def test_other_towers_are_refused_by_name(options, reason):
             getattr(clip, asked)
     with pytest.raises(UnsupportedBackboneError, match=message):
         clip.encode_images(pictures(), vectors((0,), 2))
+    message = f"mine has no image feature before a projection: .*{reason}"
+    for asked in (lambda: clip.pre_projection_width, lambda: clip.image_projection,
+                  lambda: clip.encode_images(pictures(), kind="pre_projection")):  # fmt: skip
+        with pytest.raises(UnsupportedBackboneError, match=message):
+            asked()
 
 
 def test_timm_and_rebuilt_towers_are_refused():
@@ -130,3 +135,28 @@ def test_timm_and_rebuilt_towers_are_refused():
 def test_wrong_prompts_are_named(prompts, message):
     with pytest.raises(ValueError, match=message):
         clip_with().encode_images(pictures(), prompts)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: next(iter(variant), "plain"))
+def test_features_before_the_projection_are_projected_to_the_towers_own(variant):
+    clip = clip_with(**variant)
+    before = clip.encode_images(pictures(), kind="pre_projection", normalised=False)
+    assert before.shape == (len(pictures()), clip.pre_projection_width)
+    raw = clip.encode_images(pictures(), normalised=False)
+    torch.testing.assert_close(before @ clip.image_projection, raw, atol=1e-5, rtol=1e-5)
+    assert torch.equal(raw, clip.model.encode_image(pictures()))
+    assert torch.equal(clip.encode_images(pictures()), F.normalize(raw, dim=-1))
+
+
+def test_a_projection_that_is_taken_away_is_a_copy_and_goes_with_no_prompts():
+    clip = clip_with()
+    clip.image_projection.zero_()
+    assert clip.image_projection.norm() > 0
+    with pytest.raises(ValueError, match="don't go together"):
+        clip.encode_images(pictures(), vectors((0,), 2), kind="pre_projection")
+    clip.model.visual.proj = None
+    clip = freeze(clip.model, "mine")
+    with pytest.raises(
+        UnsupportedBackboneError, match="mine has no image feature before a projection: its tower has n"
+    ):
+        _ = clip.image_projection

@@ -207,9 +207,9 @@ def test_verify_counts_damaged_rows(tmp_path):
 
 def test_whoever_clears_the_cache_takes_nothing_from_a_call_at_work(tmp_path):
     class Cleared(FakeClip):
-        def encode_images(self, images):
+        def encode_images(self, images, **form):
             clear()
-            return super().encode_images(images)
+            return super().encode_images(images, **form)
 
     clip, items = Cleared(), picture_items(tmp_path, 80)
     features = FeatureBank().features(clip, items, batch_size=4, progress=False)

@@ -33,11 +33,12 @@ class FakeClip:
         self.shapes = []
         self.encoded = 0
 
-    def encode_images(self, images):
+    def encode_images(self, images, *, normalised=True, kind="projected"):
         time.sleep(self.seconds)
         self.shapes.append(tuple(images.shape))
         self.encoded += int((images.flatten(1).abs().sum(1) > 0).sum())  # blanks are padding
-        return F.normalize(images.flatten(1) @ self.weight, dim=-1)
+        raw = images.flatten(1) @ self.weight
+        return F.normalize(raw, dim=-1) if normalised else raw
 
     def expected(self, items):
         pictures = torch.stack([self.preprocess(items.source.open(int(index))) for index in items.indices])

@@ -74,8 +74,8 @@ def rule_tensor(name, shape, salt, scale=None):
     return torch.from_numpy((draw + layer_norm).astype(np.float32))
 
 
-def full_encode(model, embeddings, eot):
-    """CLIP's text encoding of (N, 77, E) token embeddings, read at positions eot (N,): normalised (N, D)."""
+def full_encode(model, embeddings, eot, *, normalised=True):
+    """CLIP's text encoding of (N, 77, E) token embeddings, read at positions eot (N,): (N, D)."""
     text = getattr(model, "text", model)
     x = embeddings + text.positional_embedding
     x = text.transformer(x, attn_mask=text.attn_mask)
@@ -84,7 +84,7 @@ def full_encode(model, embeddings, eot):
         x = text.text_projection(x)
     elif text.text_projection is not None:
         x = x @ text.text_projection
-    return F.normalize(x, dim=-1)
+    return F.normalize(x, dim=-1) if normalised else x
 
 
 def full_prompts(clip, class_names, ctx, position="end"):

@@ -150,6 +150,28 @@ class Together(Toy):
         return logits - logits.mean(0)
 
 
+class ReadsLengths(Toy):
+    """Reads features as the image tower gives them."""
+
+    scale, normalised = 0.1, False
+
+
+class BeforeProjection(Toy):
+    """Trains the image projection, as ProLIP does."""
+
+    scale, normalised, reads = 1.0, False, "pre_projection"
+
+    def __init__(self, clip, class_names, **more):
+        super().__init__(clip, class_names, **more)
+        self.projection = nn.Parameter(clip.image_projection)
+
+    def forward(self, inputs):
+        return super().forward(F.normalize(inputs @ self.projection, dim=-1))
+
+    def stage(self, **changes):
+        return GradientStage("toy", list(self.parameters()), self.loss, self.optim, **changes)
+
+
 class Corrected(Wrapper):
     """A wrapper: the inner learner's logits plus a bias per class, learned after it."""
 

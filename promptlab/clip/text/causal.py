@@ -13,6 +13,7 @@ The result equals the full encoding to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -119,6 +120,7 @@ class CausalTower:
         *,
         deep: DeepPrompts | None = None,
         queries: Tensor | None = None,
+        normalised: bool = True,
     ) -> Tensor:
         """Text features of prompts made of a prefix and a tail.
 
@@ -129,9 +131,10 @@ class CausalTower:
             deep: see :data:`DeepPrompts`.
             queries: (P, D) normalised vectors, one per prefix. Given, features are turned into cosine similarities
                 chunk by chunk, so that (N, D) is never held.
+            normalised: False for features of the length that the tower gives them; similarities are then dot products.
 
         Returns:
-            (N, D) L2-normalised features, or (N,) similarities, fp32.
+            (N, D) features, or (N,) similarities, fp32.
 
         Raises:
             ValueError: if a prompt is longer than the context length.
@@ -141,16 +144,17 @@ class CausalTower:
         longest = max(block.prefix_length + block.tail_length for block in plan.blocks)
         if longest > self.context_length:
             raise ValueError(f"a prompt has {longest} tokens, more than the context length of {self.context_length}")
+        read_out = _ReadOut(queries, normalised)
         if isinstance(prefixes, PrefixStates):
-            return self._encode_tails(prefixes, tails, plan, self.budget, queries)
+            return self._encode_tails(prefixes, tails, plan, self.budget, read_out)
         trains = torch.is_grad_enabled() and _any_gradient(prefixes.rows, tails.rows, *(deep or {}).values())
         per_prefix = memory.prefix_bytes(self, max(prefixes.lengths), trains)
         memory.require_minimum(self.budget, per_prefix, self._largest_pair(plan, trains))
         most = int(self.budget * memory.PREFIX_SHARE) // per_prefix
         if most >= len(prefixes):
             states = self.prefix_states(prefixes, deep)
-            return self._encode_tails(states, tails, plan, self.budget - per_prefix * len(prefixes), queries)
-        return self._encode_in_groups(prefixes, tails, plan, deep or {}, queries, most, trains)
+            return self._encode_tails(states, tails, plan, self.budget - per_prefix * len(prefixes), read_out)
+        return self._encode_in_groups(prefixes, tails, plan, deep or {}, read_out, most, trains)
 
     def _encode_in_groups(
         self,
@@ -158,7 +162,7 @@ class CausalTower:
         tails: Ragged,
         plan: PairPlan,
         deep: DeepPrompts,
-        queries: Tensor | None,
+        read_out: _ReadOut,
         most: int,
         trains: bool,
     ) -> Tensor:
@@ -169,7 +173,7 @@ class CausalTower:
         def encode_group(start: int, stop: int, part: PairPlan) -> Tensor:
             deep_here = {i: vectors if len(vectors) == 1 else vectors[start:stop] for i, vectors in deep.items()}
             states = self.prefix_states(Ragged.pack(packed[start:stop]), deep_here)
-            return self._encode_tails(states, tails, part, budget, None if queries is None else queries[start:stop])
+            return self._encode_tails(states, tails, part, budget, read_out.part(start, stop))
 
         answers, outputs = [], []
         for start, stop, part, here in plan.in_groups(most):
@@ -179,19 +183,18 @@ class CausalTower:
         return _reorder(answers, torch.cat(outputs).to(self.device))
 
     def _encode_tails(
-        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, queries: Tensor | None
+        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, read_out: _ReadOut
     ) -> Tensor:
         trains = torch.is_grad_enabled() and _any_gradient(tails.rows, *states.tensors)
         chunks = self._chunks(plan, budget, trains)
         answers = []
         for chunk in chunks:
-            answer = partial(self._answer, states, tails, chunk, queries)
+            answer = partial(self._answer, states, tails, chunk, read_out)
             answers.append(_recomputed(answer) if trains and len(chunks) > 1 else answer())
         return _reorder(answers, torch.cat([chunk.outputs for chunk in chunks]))
 
-    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, queries: Tensor | None) -> Tensor:
-        features = self._run_tails(states.tensors, tails, chunk)
-        return features if queries is None else (features * queries[chunk.prefixes]).sum(-1)
+    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, read_out: _ReadOut) -> Tensor:
+        return read_out.of(self._run_tails(states.tensors, tails, chunk), chunk.prefixes)
 
     def _run_tails(self, keys_values: Sequence[Tensor], tails: Ragged, chunk: Gather) -> Tensor:
         """One chunk through all layers: (N, D)."""
@@ -209,7 +212,8 @@ class CausalTower:
             x = self.projection(x)
         elif self.projection is not None:
             x = x @ self.projection
-        return F.normalize(x.float(), dim=-1)
+        features: Tensor = x.float()
+        return features
 
     def _positioned(self, sequences: Ragged, chunk: Gather) -> Tensor:
         return (sequences.rows[chunk.token_rows] + self.positions[chunk.positions]).to(self.dtype)
@@ -245,6 +249,24 @@ class CausalTower:
 
     def _largest_pair(self, plan: PairPlan, trains: bool) -> int:
         return max(memory.pair_bytes(self, block.prefix_length, block.tail_length, trains) for block in plan.blocks)
+
+
+@dataclass(frozen=True)
+class _ReadOut:
+    """What is answered of features: themselves, or with queries (P, D) their similarities to these."""
+
+    queries: Tensor | None
+    normalised: bool
+
+    def part(self, start: int, stop: int) -> _ReadOut:
+        """The same for some of the prefixes."""
+        return _ReadOut(None if self.queries is None else self.queries[start:stop], self.normalised)
+
+    def of(self, features: Tensor, prefixes: Tensor) -> Tensor:
+        """The answer of features (N, D) whose prefixes are these (N,)."""
+        if self.normalised:
+            features = F.normalize(features, dim=-1)
+        return features if self.queries is None else (features * self.queries[prefixes]).sum(-1)
 
 
 @lru_cache(maxsize=64)

@@ -93,6 +93,7 @@ class TextTower(Protocol):
         *,
         deep: DeepPrompts | None = None,
         queries: Tensor | None = None,
+        normalised: bool = True,
     ) -> Tensor:
         """Text features of prompts made of a prefix and a tail.
 
@@ -103,8 +104,9 @@ class TextTower(Protocol):
             deep: see :data:`DeepPrompts`.
             queries: (P, D) normalised vectors, one per prefix. Given, features are turned into cosine similarities
                 on the way, so that (N, D) is never held.
+            normalised: False for features of the length that the tower gives them; similarities are then dot products.
 
         Returns:
-            (N, D) L2-normalised features, or (N,) similarities, fp32.
+            (N, D) features, or (N,) similarities, fp32.
         """
         ...

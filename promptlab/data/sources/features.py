@@ -14,6 +14,9 @@ from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.words import counted
 
+_UNIT = 1e-3
+"""How far from 1 the lengths of features are that somebody normalised, in fp16 too."""
+
 
 class FeatureRows:
     """An ``ImageSource`` without images: rows of features that somebody else computed.
@@ -44,6 +47,7 @@ class FeatureRows:
                 f"{name}: {counted(len(bad), 'row is', 'rows are')} zero or not finite, the first is row {int(bad[0])}"
             )
         self.features: Tensor = torch.from_numpy(rows / norms)
+        self.norms: Tensor = torch.from_numpy(norms)  # (N, 1)
         self.name = name
 
     def __len__(self) -> int:
@@ -64,26 +68,44 @@ class FeatureRows:
         return f"{self.name}[{index}]"
 
     def content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
-        """Hashes of the rows' bytes."""
-        rows = self.features.numpy()
+        """Hashes of the normalised rows' bytes."""
+        return self._hashes(self.features, indices)
+
+    def raw_content_ids(self, indices: Sequence[int] | IntArray) -> list[str]:
+        """Hashes of the rows' bytes, lengths among them."""
+        return self._hashes(torch.cat([self.features, self.norms], 1), indices)
+
+    @staticmethod
+    def _hashes(features: Tensor, indices: Sequence[int] | IntArray) -> list[str]:
+        rows = features.numpy()
         return [content_id(rows[index].tobytes()) for index in np.asarray(indices, dtype=np.int64).tolist()]
 
-    def take(self, indices: IntArray, *, dim: int) -> Tensor:
+    def take(self, indices: IntArray, *, dim: int, normalised: bool = True) -> Tensor:
         """Rows by index.
 
         Args:
             indices: (N,) rows.
             dim: D of the backbone that the features meet.
+            normalised: False for rows as long as they were given.
 
         Returns:
-            (N, D) L2-normalised float32.
+            (N, D) float32.
 
         Raises:
-            DatasetError: if the features are of another width.
+            DatasetError: if the features are of another width, or their lengths are wanted and they were given
+                L2-normalised.
         """
         if self.features.shape[1] != dim:
             raise DatasetError(
                 f"{self.name} holds features of width {self.features.shape[1]}, but the backbone's joint space has "
                 f"{dim}: they were computed with another backbone. Choose that one (backbone=...)."
             )
-        return self.features[torch.from_numpy(indices)]
+        rows = torch.from_numpy(indices)
+        if normalised:
+            return self.features[rows]
+        if bool(((self.norms - 1).abs() < _UNIT).all()):
+            raise DatasetError(
+                f"{self.name} holds L2-normalised features, and this learner reads their lengths too (normalised = "
+                "False): write them as the image tower gives them, or give images"
+            )
+        return self.features[rows] * self.norms[rows]

@@ -268,7 +268,7 @@ class LearnerContract:
         return short_fit(self.make().train(), self.batch()).eval()
 
     def batch(self) -> Batch:
-        """Six items: features (6, D) or images (6, 3, H, W), whichever the learner needs.
+        """Six items: features (6, D) or (6, V), or images (6, 3, H, W), whichever the learner needs and reads.
 
         A learner that ``uses_new_names`` gets items of the first three classes alone, as its ``has_images`` says.
         """
@@ -277,8 +277,11 @@ class LearnerContract:
         losses = torch.Generator().manual_seed(0)
         if self.learner.needs == "images":
             return Batch(torch.randn(6, 3, clip.image_size, clip.image_size, generator=generator), labels, losses)
-        features = torch.randn(6, clip.dim, generator=generator)
-        return Batch(torch.nn.functional.normalize(features, dim=-1), labels, losses)
+        width = clip.dim if self.learner.reads == "projected" else clip.pre_projection_width
+        features = torch.nn.functional.normalize(torch.randn(6, width, generator=generator), dim=-1)
+        if not self.learner.normalised:
+            features = features * torch.linspace(5, 15, 6).unsqueeze(1)
+        return Batch(features, labels, losses)
 
 
 def require_same(saved: Saved, found: Tensor | str) -> None:

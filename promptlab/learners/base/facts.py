@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptlab.clip.frozen import FeatureKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerFacts:
@@ -12,6 +14,8 @@ class LearnerFacts:
 
     Args:
         needs: what ``forward`` gets.
+        reads: which features of an image it gets.
+        normalised: whether those are L2-normalised.
         crop_scale: smallest and largest share of an image in the paper's random views.
         chooser: name of the class that chooses something on the validation images, None if nothing does.
         uses_new_names: whether training uses the names of classes without images.
@@ -28,12 +32,16 @@ class LearnerFacts:
     chooser: str | None
     uses_new_names: bool
     uses_unlabelled: bool
+    reads: FeatureKind = "projected"
+    normalised: bool = True
 
     @classmethod
     def of(cls, kind: Any) -> LearnerFacts:
         """What a learner's class says of itself."""
         return cls(
             needs=kind.needs,
+            reads=kind.reads,
+            normalised=kind.normalised,
             crop_scale=kind.crop_scale,
             chooser=kind.__name__ if kind.searches else None,
             uses_new_names=kind.uses_new_names,

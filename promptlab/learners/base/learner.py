@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.frozen import FeatureKind, FrozenCLIP
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
@@ -85,7 +85,11 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """
 
     needs: Literal["features", "images"] = "features"
-    """What ``forward`` gets; of a learner around another one, as of the next two, see :meth:`facts`."""
+    """What ``forward`` gets; of a learner around another one, as of the next four, see :meth:`facts`."""
+    reads: FeatureKind = "projected"
+    """Which features it gets: of the joint space (B, D), or what ``clip.image_projection`` makes those of, (B, V)."""
+    normalised: bool = True
+    """Whether features, as it gets them, are L2-normalised; False: as long as the image tower makes them."""
     crop_scale: tuple[float, float] = (0.08, 1.0)
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
     searches: bool = False
@@ -125,7 +129,7 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (B, C) of features (B, D) or images (B, 3, H, W)."""
+        """Logits (B, C) of features (B, D) or images (B, 3, H, W), as the learner ``needs`` and ``reads`` them."""
 
     def loss(self, batch: Batch) -> Tensor:
         """What the paper minimises; cross-entropy unless overridden."""

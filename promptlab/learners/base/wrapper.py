@@ -25,9 +25,9 @@ INNER = "inner."
 class Wrapper(PromptLearner):
     """Fits any learner, then itself; a subclass says what it adds by ``forward`` and :meth:`own_stages`.
 
-    ``needs``, ``crop_scale``, ``open_vocabulary`` and ``test_views`` are the inner learner's, ``searches``,
-    ``uses_new_names`` and ``uses_unlabelled`` are true if they are of either. A method that trains both at once
-    overrides ``fit_plan``. What the subclass has for each class it names in ``per_class``.
+    ``needs``, ``reads``, ``normalised``, ``crop_scale``, ``open_vocabulary`` and ``test_views`` are the inner
+    learner's, ``searches``, ``uses_new_names`` and ``uses_unlabelled`` are true if they are of either. A method that
+    trains both at once overrides ``fit_plan``. What the subclass has for each class it names in ``per_class``.
 
     Args:
         clip: the frozen backbone.
@@ -76,6 +76,7 @@ class Wrapper(PromptLearner):
                              "test images by more than its forward")  # fmt: skip
         facts = self.facts(_facts_of(self.inner))
         self.needs, self.crop_scale, self.searches = facts.needs, facts.crop_scale, facts.chooser is not None
+        self.reads, self.normalised = facts.reads, facts.normalised
         self.uses_unlabelled = facts.uses_unlabelled
         self.open_vocabulary, self.test_views = self.inner.open_vocabulary, self.inner.test_views
 

@@ -98,8 +98,7 @@ class SHIP(PromptLearner):
         read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
         if read:  # a saved SHIP holds what the inner learner's files held
             self.arguments = {**self.arguments, "inner": partial(inner, **read)}
-        if self.inner.needs != "features":
-            raise ValueError(f"SHIP makes features, but {type(self.inner).__name__} needs images")
+        _require_unit_features(type(self.inner).__name__, self.inner)
         self.open_vocabulary = self.inner.open_vocabulary
         self.template, self.n_synth = template, n_synth
         self.generator_optim = generator_optim or Optim(
@@ -117,10 +116,11 @@ class SHIP(PromptLearner):
         """Its own, with what the inner learner adds.
 
         Raises:
-            ValueError: if the inner learner needs images: there are none of classes that have only a name.
+            ValueError: if the inner learner needs images, of which there are none of classes that have only a name, or
+                other features than SHIP makes.
         """
-        if inner is not None and inner.needs != "features":
-            raise ValueError(f"{cls.__name__} makes features, but the learner inside it needs images")
+        if inner is not None:
+            _require_unit_features("the learner inside it", inner)
         return super().facts(inner)
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
@@ -231,6 +231,15 @@ class SHIP(PromptLearner):
 
     def _label_only(self, device: torch.device) -> Tensor:
         return torch.tensor([i for i, has in enumerate(self.has_images) if not has], device=device)
+
+
+def _require_unit_features(name: str, inner: LearnerFacts | PromptLearner) -> None:
+    """Refuse a learner that reads what SHIP's generators don't make."""
+    if inner.needs != "features":
+        raise ValueError(f"SHIP makes features, but {name} needs images")
+    if inner.reads != "projected" or not inner.normalised:
+        what = "features before the projection" if inner.reads != "projected" else "features with their lengths"
+        raise ValueError(f"SHIP makes L2-normalised features, but {name} reads {what}")
 
 
 def _checked(has_images: Sequence[bool], class_names: Sequence[str]) -> tuple[bool, ...]:

@@ -250,3 +250,31 @@ def test_gradient_reaches_the_prefix_once(quick_clip):
     handle.remove()
     tails = sum(len(clip.tokenizer.encode(f"{name}.")) + 1 for name in names)
     assert sum(seen) == 1 + M + tails
+
+
+def test_raw_features_are_those_of_the_plain_encoding(clip):
+    names = class_names(9)
+    for position, csc in (("end", False), ("middle", True), ("front", False)):
+        ctx = context(clip, names, 4, csc)
+        exact = ClassPrompts(clip, names, n_ctx=4, position=position, csc=csc).encode(ctx, normalised=False)
+        plain = full_encode(clip.model, *full_prompts(clip, names, ctx, position), normalised=False)
+        torch.testing.assert_close(exact, plain, atol=1e-5, rtol=1e-5)
+        assert (plain.norm(dim=-1) - 1).abs().max() > 0.1
+        (exact_grad,) = torch.autograd.grad((exact * weights_like(exact)).sum(), ctx)
+        (plain_grad,) = torch.autograd.grad((plain * weights_like(plain)).sum(), ctx)
+        assert (exact_grad - plain_grad).norm() <= 1e-4 * plain_grad.norm()
+
+
+def test_raw_features_in_groups_and_of_images_and_samples(quick_clip):
+    names, cut = class_names(5), tiny_clip(text_memory_mb=1)
+    contexts = 0.5 * torch.randn(7, 4, quick_clip.width, generator=torch.Generator().manual_seed(3))
+    whole = ClassPrompts(quick_clip, names, n_ctx=4).encode_for_images(contexts, normalised=False)  # (B, C, D)
+    parts = ClassPrompts(cut, names, n_ctx=4).encode_for_images(contexts, normalised=False)
+    torch.testing.assert_close(whole, parts, atol=1e-5, rtol=1e-5)
+    queries = F.normalize(torch.randn(7, quick_clip.dim, generator=torch.Generator().manual_seed(4)), dim=-1)
+    dots = ClassPrompts(cut, names, n_ctx=4).encode_for_images(contexts, queries=queries, normalised=False)
+    torch.testing.assert_close(dots, torch.einsum("bcd,bd->bc", whole, queries), atol=1e-5, rtol=1e-5)
+    samples = ClassPrompts(quick_clip, names, n_ctx=4).encode_for_samples(
+        contexts, torch.tensor([4, 0, 1, 1, 2, 3, 0]), normalised=False
+    )
+    torch.testing.assert_close(samples, whole[torch.arange(7), [4, 0, 1, 1, 2, 3, 0]], atol=1e-5, rtol=1e-5)

@@ -8,7 +8,7 @@ from tests.helpers import toys
 TESTS = [name for name in dir(LearnerContract) if name.startswith("test_") and "new_process" not in name]
 TOYS = (
     toys.EditsGradients, toys.Averages, toys.TwoGroups, toys.WeakAndStrong, toys.UsesUnlabelled, toys.MeanOfViews,
-    toys.Adapts, toys.Together,
+    toys.Adapts, toys.Together, toys.ReadsLengths, toys.BeforeProjection,
 )  # fmt: skip
 
 
