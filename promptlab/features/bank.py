@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.keys import collections_of
+from promptlab.features.shards import Found, find_rows, shards_dir
 from promptlab.features.shares import Shares
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.transforms import (
@@ -36,7 +38,10 @@ from promptlab.support.words import counted
 
 log = logging.getLogger(__name__)
 
+BATCH_SIZE = 64
+"""Pictures per batch: the bits of features depend on it."""
 _COMMIT_SECONDS = 0.5
+_CHUNK_IMAGES = 4096
 
 
 class FeatureBank:
@@ -73,7 +78,7 @@ class FeatureBank:
         crop_scale: Scale = (0.08, 1.0),
         kind: FeatureKind = "projected",
         normalised: bool = True,
-        batch_size: Count = 64,
+        batch_size: Count = BATCH_SIZE,
         progress: bool = True,
     ) -> Tensor:
         """Features of items, in their order; what the bank has not seen is encoded first, and kept.
@@ -106,18 +111,8 @@ class FeatureBank:
                                    "images")  # fmt: skip
             rows = items.source.take(items.indices, dim=clip.dim, normalised=normalised)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)
-        content_ids = items.content_ids()
-        contents = list(dict.fromkeys(content_ids))
-        work = _Work(
-            clip=clip,
-            items=items,
-            content_ids=content_ids,
-            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=collections_of(clip, views, crop_scale, kind),
-            batch_size=batch_size,
-            kind=kind,
-            normalised=normalised,
-        )
+        work = _Work.of(clip, items, views, crop_scale, kind, normalised, batch_size)
+        content_ids, contents = work.content_ids, work.contents
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
         if len(contents) < len(content_ids):
@@ -136,21 +131,81 @@ class FeatureBank:
         if not isinstance(items.source, FeatureRows) and len(items):
             note_dataset(self.store, dataset, items.content_ids())
 
+    def lacking(
+        self, collections: Sequence[Collection], contents: Sequence[str], *, normalised: bool = True
+    ) -> BoolArray:
+        """Which features would have to be encoded.
+
+        Args:
+            collections: V of one backbone and transform, by view.
+            contents: (U,) content ids, all different.
+            normalised: False where the features' lengths are wanted, too.
+
+        Returns:
+            (U, V), True for what is neither in the database nor in shards.
+        """
+        found = [
+            self._read(collections, contents[start : start + _CHUNK_IMAGES], normalised).present
+            for start in range(0, len(contents), _CHUNK_IMAGES)
+        ]
+        return ~np.concatenate([np.zeros((0, len(collections)), np.bool_), *found])
+
+    def fill(
+        self,
+        clip: ImageEncoder,
+        items: Items,
+        *,
+        views: KeptViews = 0,
+        crop_scale: Scale = (0.08, 1.0),
+        kind: FeatureKind = "projected",
+        normalised: bool = True,
+        batch_size: Count = BATCH_SIZE,
+        advance: Callable[[int], object] = lambda done: None,
+    ) -> None:
+        """Encode and keep what :meth:`features` would, in as little memory for many images as for few.
+
+        Args:
+            clip: as for :meth:`features`, and likewise the others.
+            items: N items.
+            views: K, or 0.
+            crop_scale: of random views.
+            kind: of features.
+            normalised: whether lengths don't matter.
+            batch_size: pictures per batch.
+            advance: told how many features were encoded, or found, of those that were not there.
+
+        Raises:
+            DatasetError: if images are missing or can't be read; those are named.
+        """
+        for start in range(0, len(items), _CHUNK_IMAGES):
+            part = items.take(range(start, min(start + _CHUNK_IMAGES, len(items))))
+            work = _Work.of(clip, part, views, crop_scale, kind, normalised, batch_size)
+            rows = self._read(work.collections, work.contents, normalised)
+            if not rows.present.all():
+                self._encode(work, work.contents, rows, advance)
+
     def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
-        rows = self._read(work, contents)
+        rows = self._read(work.collections, contents, work.normalised)
         if not rows.present.all():
-            self._encode(work, contents, rows, progress)
+            missing = int((~rows.present).any(axis=1).sum()) * len(work.collections)
+            with image_progress(f"encoding with {work.clip.name}", missing, progress) as advance:
+                self._encode(work, contents, rows, advance)
         self.store.touch(work.collections)
         return rows.features if rows.norms is None else rows.features * rows.norms[..., None]
 
-    def _read(self, work: _Work, contents: Sequence[str]) -> _Rows:
-        features, whole = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)
-        if work.normalised:
-            return _Rows(features, whole, whole.copy())
-        norms = self.store.read_norms(work.collections, contents)  # (U, V)
-        return _Rows(features, whole, whole & ~np.isnan(norms), norms)
+    def _read(self, collections: Sequence[Collection], contents: Sequence[str], normalised: bool) -> _Rows:
+        """What the database has, and of the rest what shards have."""
+        features, whole = self.store.read_all(collections, contents)  # (U, V, D), (U, V)
+        if normalised:
+            rows = _Rows(features, whole, whole.copy())
+        else:
+            norms = self.store.read_norms(collections, contents)  # (U, V)
+            rows = _Rows(features, whole, whole & ~np.isnan(norms), norms)
+        for found in find_rows(shards_dir(), collections, contents, ~rows.present):
+            rows.take_found(found)
+        return rows
 
-    def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, progress: bool) -> None:
+    def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, advance: Callable[[int], object]) -> None:
         """Fill in the rows that are missing, piece by piece, and keep them; what another process has done is read.
 
         Rows are taken as they are made, not read back: whoever clears the cache meanwhile takes nothing from them.
@@ -165,20 +220,19 @@ class FeatureBank:
         if without:
             log.warning("%s kept without a length by an earlier version: encoded once more for it",
                         counted(without, "feature was", "features were"))  # fmt: skip
-        with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
-            while len(left):
-                with shares.piece(left) as piece:
-                    own = [contents[place] for place in piece.tolist()]
-                    advance(rows.take(piece, self._read(work, own)))
-                    jobs = work.jobs(own, rows.present[piece])
-                    for encoded in encode_jobs(
-                        work.clip, work.items.source, jobs, work.transform, unreadable,
-                        batch_size=work.batch_size, kind=work.kind,
-                    ):  # fmt: skip
-                        writer.add(encoded, rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded))
-                        advance(len(encoded))
-                    writer.flush()
-                left = np.setdiff1d(left, piece, assume_unique=True)
+        while len(left):
+            with shares.piece(left) as piece:
+                own = [contents[place] for place in piece.tolist()]
+                advance(rows.take(piece, self._read(work.collections, own, work.normalised)))
+                jobs = work.jobs(own, rows.present[piece])
+                for encoded in encode_jobs(
+                    work.clip, work.items.source, jobs, work.transform, unreadable,
+                    batch_size=work.batch_size, kind=work.kind,
+                ):  # fmt: skip
+                    writer.add(encoded, rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded))
+                    advance(len(encoded))
+                writer.flush()
+            left = np.setdiff1d(left, piece, assume_unique=True)
         unreadable.refuse()
 
 
@@ -206,6 +260,14 @@ class _Rows:
             self.norms[at] = read.norms[views]
         return len(views[0])
 
+    def take_found(self, found: Found) -> None:
+        """Copy what a shard has; a feature that is here stays, and gets its length alone."""
+        at, new = found.at, ~self.whole[found.at]
+        self.features[at[0][new], at[1][new]] = found.features[new]
+        self.whole[at] = self.present[at] = True
+        if self.norms is not None:
+            self.norms[at] = found.norms
+
     def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> list[Row]:
         """Copy what was encoded to its places; returns the rows that weren't there, those that were stay."""
         fresh = []
@@ -232,6 +294,34 @@ class _Work:
     batch_size: int
     kind: FeatureKind
     normalised: bool
+
+    @classmethod
+    def of(
+        cls,
+        clip: ImageEncoder,
+        items: Items,
+        views: int,
+        crop_scale: tuple[float, float],
+        kind: FeatureKind,
+        normalised: bool,
+        batch_size: int,
+    ) -> Self:
+        """What :meth:`FeatureBank.features` is asked for."""
+        return cls(
+            clip=clip,
+            items=items,
+            content_ids=items.content_ids(),
+            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
+            collections=collections_of(clip, views, crop_scale, kind),
+            batch_size=batch_size,
+            kind=kind,
+            normalised=normalised,
+        )
+
+    @cached_property
+    def contents(self) -> list[str]:
+        """(U,) content ids, each once."""
+        return list(dict.fromkeys(self.content_ids))
 
     @cached_property
     def indices(self) -> dict[str, int]:

@@ -6,8 +6,10 @@ piece is done when its file is there: whoever repeats a piece, after a kill or b
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,22 +21,40 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from promptlab.data.amounts import FeatureKind
 from promptlab.data.items import ImageSource
-from promptlab.features.encode import ImageEncoder, Job, Unreadable, encode_jobs
+from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.shard_files import write_shard
 from promptlab.features.shards import MARKER, find_rows, folder_of
 from promptlab.features.store import Collection
 from promptlab.features.transforms import TrainingTransform
+from promptlab.support.arrays import BoolArray
 from promptlab.support.errors import DatasetError, PromptlabError, UsageError
 from promptlab.support.extras import extra
 from promptlab.support.words import first_line
 
 _MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
-_LOCAL = {"include_dashboard": False, "log_to_driver": False}
 
 
 class RayError(PromptlabError, RuntimeError):
     """Encoding on Ray ended before all was done; what was written stays."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images that are encoded in one way.
+
+    Args:
+        source: where they are; files are under the same paths on every machine.
+        transform: the evaluation transform, or a training transform to draw views from.
+        collections: V of the backbone and transform, by view.
+        kind: which feature of an image.
+    """
+
+    source: ImageSource
+    transform: Callable[[Image.Image], Tensor] | TrainingTransform
+    collections: tuple[Collection, ...]
+    kind: FeatureKind
 
 
 @dataclass(frozen=True)
@@ -43,18 +63,16 @@ class Plan:
 
     Args:
         load: loads the backbone, on the device that actors have.
-        source: where the images are; its files are under the same paths on every machine.
-        transform: the evaluation transform, or a training transform to draw views from.
-        collections: V of the backbone and transform, by view.
+        backbone: its fingerprint.
+        parts: what is encoded, with that backbone.
         root: the folder of all shards, which every machine sees.
         batch_size: pictures per batch.
         threads: of torch in each actor: with another number features may have other bits.
     """
 
     load: Callable[[], ImageEncoder]
-    source: ImageSource
-    transform: Callable[[Image.Image], Tensor] | TrainingTransform
-    collections: tuple[Collection, ...]
+    backbone: str
+    parts: tuple[Part, ...]
     root: Path
     batch_size: int
     threads: int
@@ -94,9 +112,9 @@ class Cluster:
         if self.gpus:
             return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
         return (
-            f"--actors {wanted}: each takes {threads} of the cluster's {self.cpus} processors, as many as torch uses here "
-            f"(with another number of threads features may have other bits), so there is room for {room}. For more, set "
-            "OMP_NUM_THREADS=1, and also where the features are used"
+            f"--actors {wanted}: there is room for {room}, as each takes {threads} of the cluster's {self.cpus} processors:"
+            " as many threads as torch has here, because another number may give other bits. With OMP_NUM_THREADS=1, here "
+            "and wherever else features are encoded, there is room for more"
         )
 
 
@@ -118,9 +136,9 @@ def connected(address: str | None) -> Iterator[Cluster]:
         import ray.data
     before = ray.is_initialized()
     if not before:
-        is_local = address is None and "RAY_ADDRESS" not in os.environ
+        dashboard = None if address or "RAY_ADDRESS" in os.environ else False  # for a cluster of this process's own
         try:
-            ray.init(address=address, logging_level="WARNING", **(_LOCAL if is_local else {"log_to_driver": False}))
+            ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RayError(f"there is no Ray cluster at {address}: {first_line(error)}") from error
     try:
@@ -133,19 +151,19 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
 
 def encode_on_ray(
-    plan: Plan, jobs: Sequence[Job], actors: int, *, gpus: bool, advance: Callable[[int], None]
-) -> tuple[int, int]:
+    plan: Plan, jobs: Sequence[Sequence[Job]], actors: int, *, gpus: bool, advance: Callable[[int], object]
+) -> int:
     """Encode into shards, on actors that Ray starts again when they are killed.
 
     Args:
         plan: how.
-        jobs: what to encode, each content once.
+        jobs: for each part of the plan what to encode, each content once.
         actors: how many.
         gpus: whether each has a GPU.
         advance: told of rows as they are written.
 
     Returns:
-        How many rows were encoded, and the bytes of their shards.
+        How many rows were encoded; others have been written by somebody else meanwhile.
 
     Raises:
         DatasetError: if images can't be read; those are named, and the others kept.
@@ -157,7 +175,11 @@ def encode_on_ray(
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars, context.print_on_execution_start = False, False
-    blocks = [pa.table(_columns(piece)) for piece in pieces_of(jobs, actors, plan.batch_size)]
+    total = sum(len(job.views) for own in jobs for job in own)
+    size = rows_of_a_piece(total, actors, plan.batch_size)
+    pieces = [(part, piece) for part, own in enumerate(jobs) for piece in pieces_of(own, size)]
+    first = random.Random(os.getpid()).randrange(len(pieces))  # two encoders of the same begin at different pieces
+    blocks = [pa.table(_columns(part, piece)) for part, piece in pieces[first:] + pieces[:first]]
     room: dict[str, Any] = {"num_gpus": 1} if gpus else {"num_cpus": plan.threads}
     done = ray.data.from_arrow(blocks).map_batches(
         Encoder,
@@ -169,45 +191,54 @@ def encode_on_ray(
         max_task_retries=-1,
         **room,
     )
-    unreadable, rows, size = Unreadable(), 0, 0
+    unreadable, encoded = Unreadable(), 0
     try:
         for piece in done.iter_rows():
-            rows, size = rows + piece["encoded"], size + piece["bytes"]
+            encoded += piece["encoded"]
             advance(piece["rows"])
             for message in piece["unreadable"]:
                 unreadable.add(DatasetError(message))
     except RaisedByRay as error:
         raise RayError(f"encoding on Ray failed, what was written stays: {_cause(error)}") from error
     unreadable.refuse()
-    return rows, size
+    return encoded
 
 
-def pieces_of(jobs: Sequence[Job], actors: int, batch_size: int) -> list[list[Job]]:
-    """Jobs in the order of their contents, cut into the shards-to-be: whole batches, as far as that goes.
-
-    Small ones lose little to a kill, and large ones are few.
+def rows_of_a_piece(total: int, actors: int, batch_size: int) -> int:
+    """How many rows a shard gets: whole batches; so few that a kill costs little, so many that files are few.
 
     Args:
-        jobs: each content once.
+        total: rows in all.
         actors: how many share them.
         batch_size: pictures per batch.
 
     Example:
-        >>> jobs = [Job(place, f"{place:032x}", (0,)) for place in range(1000)]
-        >>> [len(piece) for piece in pieces_of(jobs, 1, 64)][-2:]
-        [64, 40]
+        >>> rows_of_a_piece(8100, 2, 64), rows_of_a_piece(14_200_000, 8, 64)
+        (192, 4096)
     """
-    total = sum(len(job.views) for job in jobs)
     most = min(_MOST_ROWS, total // (actors * _PIECES_PER_ACTOR))
-    most = max(batch_size, most - most % batch_size)
-    pieces: list[list[Job]] = [[]]
-    rows = 0
+    return max(batch_size, most - most % batch_size)
+
+
+def pieces_of(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """Jobs in the order of their contents, cut into the shards-to-be.
+
+    Args:
+        jobs: each content once.
+        size: rows of a piece, at least one job's.
+
+    Example:
+        >>> [len(piece) for piece in pieces_of([Job(place, f"{place:032x}", (0, 1)) for place in range(10)], 8)]
+        [4, 4, 2]
+    """
+    pieces: list[list[Job]] = []
+    room = 0
     for job in sorted(jobs, key=lambda job: job.content):
-        if rows + len(job.views) > most and rows:
+        if not pieces or room < len(job.views):
             pieces.append([])
-            rows = 0
+            room = size
         pieces[-1].append(job)
-        rows += len(job.views)
+        room -= len(job.views)
     return pieces
 
 
@@ -224,47 +255,66 @@ class Encoder:
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(plan.threads)
         self.plan, self.clip = plan, plan.load()
-        wanted = plan.collections[0].backbone
+        wanted = plan.backbone
         if self.clip.fingerprint != wanted:
-            raise RayError(f"{platform.node()} loaded {self.clip.name} {self.clip.fingerprint}, not {wanted}: it has other "
-                           "weights, or another version of open_clip or torch")  # fmt: skip
+            raise RayError(f"{platform.node()} loaded {self.clip.name} {self.clip.fingerprint}, not {wanted}: it has "
+                           "other weights, or another version of open_clip or torch")  # fmt: skip
         if not (plan.root / MARKER).exists():
             raise RayError(f"{platform.node()} doesn't see {plan.root} as this machine does: shards need a folder that "
                            "every machine reads")  # fmt: skip
 
     def __call__(self, block: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Encode what isn't there yet of a piece, and write it down."""
-        plan = self.plan
-        jobs = self._left(_jobs(block))
-        unreadable, rows = Unreadable(), []
+        plan, part = self.plan, self.plan.parts[int(block["part"][0])]
+        jobs = _jobs(block)
+        unreadable, rows = Unreadable(), list[Row]()
         try:
             for encoded in encode_jobs(
-                self.clip, plan.source, jobs, plan.transform, unreadable, batch_size=plan.batch_size
+                self.clip,
+                part.source,
+                self._left(part, jobs),
+                part.transform,
+                unreadable,
+                batch_size=plan.batch_size,
+                kind=part.kind,
             ):
                 rows += encoded
-        except DatasetError:  # too many to go on with this piece: the messages say which
-            pass
-        size = 0
+        except DatasetError:
+            if not unreadable.messages:
+                raise  # else there are too many to go on with this piece, and the messages say which
         if rows:
-            path = write_shard(folder_of(plan.root, plan.collections[0]), plan.collections, rows)
-            size = path.stat().st_size
-        wanted = int(sum(len(views) for views in block["views"]))
-        return {"rows": [wanted], "encoded": [len(rows)], "bytes": [size], "unreadable": [unreadable.messages]}
+            write_shard(folder_of(plan.root, part.collections[0]), part.collections, rows)
+        wanted = sum(len(job.views) for job in jobs)
+        return {"rows": [wanted], "encoded": [len(rows)], "unreadable": [unreadable.messages]}
 
-    def _left(self, jobs: Sequence[Job]) -> list[Job]:
+    def _left(self, part: Part, jobs: Sequence[Job]) -> list[Job]:
         """What another encoder, or this piece before a kill, has not written."""
-        contents = [job.content for job in jobs]
-        left = np.zeros((len(jobs), len(self.plan.collections)), dtype=np.bool_)
+        left = np.zeros((len(jobs), len(part.collections)), dtype=np.bool_)
         for place, job in enumerate(jobs):
             left[place, list(job.views)] = True
-        for found in find_rows(self.plan.root, self.plan.collections, contents, left.copy()):
+        for found in find_rows(self.plan.root, part.collections, [job.content for job in jobs], left.copy()):
             left[found.at] = False
-        kept = zip(jobs, left, strict=True)
-        return [Job(job.index, job.content, tuple(np.flatnonzero(row).tolist())) for job, row in kept if row.any()]
+        return jobs_of([(job.index, job.content) for job in jobs], left)
 
 
-def _columns(jobs: Sequence[Job]) -> dict[str, list[Any]]:
+def jobs_of(images: Sequence[tuple[int, str]], wanted: BoolArray) -> list[Job]:
+    """Jobs of those images of which something is wanted.
+
+    Args:
+        images: position in the source and content id of each.
+        wanted: (U, V), which views.
+
+    Example:
+        >>> jobs_of([(7, "aa"), (8, "bb")], np.array([[False, False], [False, True]]))
+        [Job(index=8, content='bb', views=(1,))]
+    """
+    left = zip(images, wanted, strict=True)
+    return [Job(index, content, tuple(np.flatnonzero(row).tolist())) for (index, content), row in left if row.any()]
+
+
+def _columns(part: int, jobs: Sequence[Job]) -> dict[str, list[Any]]:
     return {
+        "part": [part] * len(jobs),
         "index": [job.index for job in jobs],
         "content": [job.content for job in jobs],
         "views": [list(job.views) for job in jobs],

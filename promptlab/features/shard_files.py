@@ -60,7 +60,7 @@ class ShardName:
 
 
 def keys_of(contents: Sequence[str], views: IntArray) -> Any:
-    """Keys of rows as fixed-width byte strings, which sort as contents and then views do.
+    r"""Keys of rows as fixed-width byte strings, which sort as contents and then views do.
 
     Args:
         contents: (N,) content ids.
@@ -68,7 +68,7 @@ def keys_of(contents: Sequence[str], views: IntArray) -> Any:
 
     Example:
         >>> keys_of(["ab" * 16], np.array([3]))[0][-2:]
-        b'\\x00\\x03'
+        b'\x00\x03'
     """
     keys = np.zeros((len(contents), _KEY_BYTES), dtype=np.uint8)
     keys[:, :ID_DIGITS] = np.array(contents, dtype=f"S{ID_DIGITS}").view(np.uint8).reshape(-1, ID_DIGITS)

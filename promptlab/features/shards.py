@@ -7,6 +7,7 @@ new ones are seen at once. Files are never changed. What is damaged is named and
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from promptlab.features.shard_files import PREFIX, Shard, ShardName, keys_of
 from promptlab.features.store import Collection
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.checksums import DamageError
+from promptlab.support.errors import UsageError
+from promptlab.support.files import write_text_atomic
 from promptlab.support.paths import cache_dir
 from promptlab.support.words import counted
 
@@ -30,10 +33,33 @@ FOLDER_VARIABLE = "PROMPTLAB_SHARDS"
 MARKER = "promptlab-shards.json"
 """Lies in a folder of shards: who doesn't see it sees another folder."""
 
+
 def shards_dir() -> Path:
     """The folder of shards: ``PROMPTLAB_SHARDS``, or ``shards`` in the cache folder; it need not exist."""
     chosen = os.environ.get(FOLDER_VARIABLE)
     return Path(chosen).expanduser().absolute() if chosen else cache_dir() / "shards"
+
+
+def require_shared(nodes: int) -> None:
+    """Refuse to write shards from several machines into a folder that nobody said all of them see.
+
+    Args:
+        nodes: how many machines write.
+
+    Raises:
+        UsageError: with what to set.
+    """
+    if nodes > 1 and not os.environ.get(FOLDER_VARIABLE):
+        raise UsageError(
+            f"{nodes} machines write shards: set {FOLDER_VARIABLE} to a folder that all of them see, here and where "
+            "runs read them"
+        )
+
+
+def mark(root: Path) -> None:
+    """Make a folder of shards, with what tells that it is the same one on another machine."""
+    if not (root / MARKER).exists():
+        write_text_atomic(root / MARKER, json.dumps({"about": "image features of promptlab, kept in shards"}) + "\n")
 
 
 def folder_of(root: Path, collection: Collection) -> Path:
@@ -102,9 +128,7 @@ def listed(folder: Path) -> dict[str, ShardName]:
     return {name: said for name, said in parsed.items() if said is not None}
 
 
-def _rows_of(
-    path: Path, collections: Sequence[Collection], keys: Any, at: tuple[IntArray, IntArray]
-) -> Found | None:
+def _rows_of(path: Path, collections: Sequence[Collection], keys: Any, at: tuple[IntArray, IntArray]) -> Found | None:
     """Those of sorted ``keys`` (M,) that a shard holds and that are whole."""
     try:
         shard = Shard(path)

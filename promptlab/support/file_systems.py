@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
-_SHARED = frozenset(
-    "9p acfs afs afpfs beegfs ceph cifs coda gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs panfs pvfs2 "
-    "smb3 smbfs virtiofs webdav wekafs".split()
+_SHARED = re.compile(
+    "9p|acfs|afs|afpfs|beegfs|ceph|cifs|coda|gfs2|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|panfs|pvfs2|smb3|smbfs|"
+    r"virtiofs|webdav|wekafs|fuse\.(?!fuse-overlayfs|bindfs|gocryptfs|encfs|mergerfs|ntfs-3g).*"
 )
-_LOCAL_FUSE = frozenset("fuse.fuse-overlayfs fuse.bindfs fuse.gocryptfs fuse.encfs fuse.mergerfs fuse.ntfs-3g".split())
+"""Kinds that machines share; of those in user space all but what is known to lie on a disk."""
 Mount = tuple[str, str]
 """Where something is mounted, and its kind."""
 
@@ -49,8 +49,7 @@ def kind_among(mounted: Iterable[Mount], path: str) -> str | None:
     for point, candidate in mounted:
         if len(point) >= longest and Path(path).is_relative_to(point):
             kind, longest = candidate, len(point)
-    is_fuse = kind.startswith("fuse.") and kind not in _LOCAL_FUSE
-    return kind if kind in _SHARED or is_fuse else None
+    return kind if _SHARED.fullmatch(kind) else None
 
 
 def mounts() -> list[Mount]:
