@@ -33,6 +33,12 @@ from promptlab.support.errors import DatasetError, PromptlabError, UsageError
 from promptlab.support.extras import extra
 from promptlab.support.words import first_line
 
+_QUIET = {
+    # Under `uv run` Ray would build the environment anew on every worker; promptlab is installed where workers are.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # It warns of every restartable actor that has arguments.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 _MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
 
 
@@ -112,9 +118,9 @@ class Cluster:
         if self.gpus:
             return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
         return (
-            f"--actors {wanted}: there is room for {room}: of the cluster's {self.cpus} processors each takes {threads}, "
-            "for as many threads as torch has here, because another number may give other bits. With OMP_NUM_THREADS=1, "
-            "here and wherever else features are encoded, there is room for more"
+            f"--actors {wanted}: there is room for {room}: of the cluster's {self.cpus} processors each takes {threads},"
+            " for as many threads as torch has here, because another number may give other bits. With OMP_NUM_THREADS=1,"
+            " here and wherever else features are encoded, there is room for more"
         )
 
 
@@ -129,8 +135,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
         UsageError: if ray isn't installed.
         RayError: if there is no such cluster.
     """
-    # Under `uv run` Ray would build the environment anew on every worker; promptlab is installed where workers are.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
     with extra("ray", "--ray"):
         import ray
         import ray.data
@@ -138,7 +144,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     if not before:
         dashboard = None if address or "RAY_ADDRESS" in os.environ else False  # for a cluster of this process's own
         try:
-            ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.WARNING)
+            ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise RayError(f"there is no Ray cluster at {address}: {first_line(error)}") from error
     try:
@@ -173,6 +179,7 @@ def encode_on_ray(
     import ray
     from ray.exceptions import RayError as RaisedByRay
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars, context.print_on_execution_start = False, False
     total = sum(len(job.views) for own in jobs for job in own)
@@ -186,9 +193,7 @@ def encode_on_ray(
         fn_constructor_args=(plan,),
         batch_size=None,  # a block is a piece
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        max_restarts=-1,
-        max_task_retries=-1,
+        compute=ray.data.ActorPoolStrategy(size=actors),  # which starts killed actors again, and repeats their pieces
         **room,
     )
     unreadable, encoded = Unreadable(), 0
