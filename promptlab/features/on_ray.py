@@ -118,9 +118,9 @@ class Cluster:
         if self.gpus:
             return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
         return (
-            f"--actors {wanted}: there is room for {room}: of the cluster's {self.cpus} processors each takes {threads},"
-            " for as many threads as torch has here, because another number may give other bits. With OMP_NUM_THREADS=1,"
-            " here and wherever else features are encoded, there is room for more"
+            f"--actors {wanted}: there is room for {room}, as each takes {threads} of {self.cpus} processors: as many as "
+            "torch has threads here, because another number may give other bits. With OMP_NUM_THREADS=1, here and wherever "
+            "else features are encoded, there is room for more"
         )
 
 

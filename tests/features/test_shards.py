@@ -18,7 +18,7 @@ from tests.helpers.fakes import FakeClip, picture_items
 D = 8
 
 
-@pytest.fixture()
+@pytest.fixture
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "shared"))
     return tmp_path / "shared"
