@@ -82,9 +82,9 @@ class Trial:
         found = []
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        found.append(int(entry.name))
+                is_actor = entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(b"ray::MapWorker")
+                if is_actor and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
             except OSError:
                 continue
         return found

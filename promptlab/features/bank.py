@@ -22,7 +22,7 @@ from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.keys import collections_of
-from promptlab.features.shards import Found, find_rows, shards_dir
+from promptlab.features.shards import Found, find_rows, shards_dir, warn_of_shared_disk
 from promptlab.features.shares import Shares
 from promptlab.features.store import Collection, FeatureStore
 from promptlab.features.transforms import (
@@ -62,6 +62,7 @@ class FeatureBank:
 
     def __init__(self, path: Path | None = None) -> None:
         self.store = FeatureStore(path)
+        warn_of_shared_disk(self.store.path.parent)
 
     @property
     def path(self) -> Path:

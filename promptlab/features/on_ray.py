@@ -119,8 +119,8 @@ class Cluster:
             return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
         return (
             f"--actors {wanted}: there is room for {room}, as each takes {threads} of {self.cpus} processors, as many "
-            "as torch has threads here, because another number may give other bits. With OMP_NUM_THREADS=1, here and where "
-            "else features are encoded, there is room for more"
+            "as torch has threads here, because another number may give other bits. With OMP_NUM_THREADS=1, here and "
+            "where else features are encoded, there is room for more"
         )
 
 

@@ -23,6 +23,7 @@ from promptlab.features.store import Collection
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.checksums import DamageError
 from promptlab.support.errors import UsageError
+from promptlab.support.file_systems import shared_kind
 from promptlab.support.files import write_text_atomic
 from promptlab.support.paths import cache_dir
 from promptlab.support.words import counted
@@ -53,6 +54,20 @@ def require_shared(nodes: int) -> None:
         raise UsageError(
             f"{nodes} machines write shards: set {FOLDER_VARIABLE} to a folder that all of them see, here and where "
             "runs read them"
+        )
+
+
+@cache
+def warn_of_shared_disk(folder: Path) -> None:
+    """Say once if the database's folder is on a file system that machines share: SQLite can't be trusted there."""
+    kind = shared_kind(folder)
+    if kind is not None:
+        log.warning(
+            "the feature cache %s is on a network file system (%s), where several machines may damage its database: set "
+            "PROMPTLAB_CACHE to a folder on a local disk. What many machines share belongs into shards (promptlab encode "
+            "--ray)",
+            folder,
+            kind,
         )
 
 
@@ -139,7 +154,7 @@ def _rows_of(path: Path, collections: Sequence[Collection], keys: Any, at: tuple
     except FileNotFoundError:  # cleared between the listing and now
         return None
     except (DamageError, OSError, ValueError) as error:
-        _say_once(f"the shard {path} is passed over ({error}): what is needed of it is encoded again")
+        _say_once(f"the shard {path} is passed over ({error}): what is needed of it is encoded again; delete it")
         return None
     whole = [
         place

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptlab.features import FeatureBank
+from promptlab.features import FeatureBank, shards
 from promptlab.features.encode import Row
 from promptlab.features.keys import collections_of
 from promptlab.features.shard_files import Shard, ShardName, check_shard, write_shard
@@ -231,3 +231,13 @@ def test_a_length_that_the_database_lacks_comes_from_a_shard(tmp_path, root):
 def test_without_a_word_shards_lie_in_the_cache_folder(own_cache, monkeypatch):
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     assert shards_dir() == own_cache / "shards"
+
+
+def test_a_cache_on_a_network_file_system_is_said_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(shards, "shared_kind", lambda folder: "nfs4")
+    for _ in range(2):
+        FeatureBank(tmp_path / "cache" / "features.sqlite")
+    (said,) = caplog.messages
+    assert f"{tmp_path / 'cache'} is on a network file system (nfs4)" in said
+    assert "PROMPTLAB_CACHE" in said
+    assert "promptlab encode --ray" in said
