@@ -8,11 +8,18 @@ from typing import Any
 from torch import Tensor
 
 from promptlab import FrozenCLIP, load_clip
+from promptlab.clip.frozen import Precision
 
 
-def load_counting(**arguments: Any) -> FrozenCLIP:
+def load_counting(
+    name: str,
+    pretrained: str | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    text_memory_mb: int | None = None,
+) -> FrozenCLIP:
     """``load_clip``, counted; blanks that fill a batch up are no pictures."""
-    clip = load_clip(**arguments)
+    clip = load_clip(name, pretrained, precision=precision, device=device, text_memory_mb=text_memory_mb)
     encode = clip.encode_images
 
     def counted(images: Tensor, **options: Any) -> Tensor:

@@ -63,9 +63,9 @@ def warn_of_shared_disk(folder: Path) -> None:
     kind = shared_kind(folder)
     if kind is not None:
         log.warning(
-            "the feature cache %s is on a network file system (%s), where several machines may damage its database: set "
-            "PROMPTLAB_CACHE to a folder on a local disk. What many machines share belongs into shards (promptlab encode "
-            "--ray)",
+            "the feature cache %s is on a network file system (%s), where several machines may damage its database: "
+            "set PROMPTLAB_CACHE to a folder on a local disk. What many machines share belongs into shards: see "
+            "promptlab encode --help",
             folder,
             kind,
         )
