@@ -31,13 +31,15 @@ from promptlab.features.transforms import TrainingTransform
 from promptlab.support.arrays import BoolArray
 from promptlab.support.errors import DatasetError, PromptlabError, UsageError
 from promptlab.support.extras import extra
-from promptlab.support.words import first_line
+from promptlab.support.words import counted, first_line
 
-_QUIET = {
+ENVIRONMENT = {
     # Under `uv run` Ray would build the environment anew on every worker; promptlab is installed where workers are.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # It warns of every restartable actor that has arguments.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Half a minute, its own, is short on a busy machine.
+    "RAY_raylet_start_wait_time_s": "180",
 }
 _MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
 
@@ -116,7 +118,7 @@ class Cluster:
 
     def _no_room(self, wanted: int, threads: int, room: int) -> str:
         if self.gpus:
-            return f"--actors {wanted}: the cluster has {self.gpus} GPUs, and each actor takes one"
+            return f"--actors {wanted}: the cluster has {counted(self.gpus, 'GPU')}, and each actor takes one"
         return (
             f"--actors {wanted}: there is room for {room}, as each takes {threads} of {self.cpus} processors, as many "
             "as torch has threads here, because another number may give other bits. With OMP_NUM_THREADS=1, here and "
@@ -135,7 +137,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
         UsageError: if ray isn't installed.
         RayError: if there is no such cluster.
     """
-    for key, value in _QUIET.items():
+    for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     with extra("ray", "--ray"):
         import ray
@@ -145,8 +147,9 @@ def connected(address: str | None) -> Iterator[Cluster]:
         dashboard = None if address or "RAY_ADDRESS" in os.environ else False  # for a cluster of this process's own
         try:
             ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise RayError(f"there is no Ray cluster at {address}: {first_line(error)}") from error
+        except Exception as error:  # Ray raises that kind itself
+            where = "Ray can't be started here" if dashboard is False else "Ray can't be reached"
+            raise RayError(f"{where}: {first_line(error)}") from error
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]
         there = ray.cluster_resources()
