@@ -38,8 +38,6 @@ ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # It warns of every restartable actor that has arguments.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    # Half a minute, its own, is short on a busy machine.
-    "RAY_raylet_start_wait_time_s": "180",
 }
 _MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
 
