@@ -46,7 +46,7 @@ class Trial:
             "PROMPTLAB_CACHE": str(folder / "cache"),
             "PROMPTLAB_SHARDS": str(self.shards),
             "ENCODED_LOG": str(self.log),
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}",
             "OMP_NUM_THREADS": "1",
         }
 
@@ -59,9 +59,8 @@ class Trial:
     def run(self, *words: str) -> float:
         """The same, to its end; returns its seconds."""
         began = time.monotonic()
-        status = self.start(*words).wait()
-        if status:
-            raise SystemExit(f"{words}: {status}; see {self.folder / 'output.txt'}")
+        if self.start(*words).wait():
+            raise SystemExit(f"{words} failed: see {self.folder / 'output.txt'}")
         return time.monotonic() - began
 
     def written(self) -> int:

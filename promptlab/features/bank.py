@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from promptlab.data.amounts import Count, FeatureKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
-from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
-from promptlab.features.keys import collections_of
-from promptlab.features.shards import Found, find_rows, shards_dir, warn_of_shared_disk
+from promptlab.features.encode import ImageEncoder, Unreadable, encode_jobs
+from promptlab.features.gathering import Rows, Work, Writer
+from promptlab.features.shards import find_rows, shards_dir, warn_of_shared_disk
 from promptlab.features.shares import Shares
 from promptlab.features.store import Collection, FeatureStore
-from promptlab.features.transforms import (
-    TrainingTransform,
-    require_preprocess,
-    training_transform,
-)
-from promptlab.support.arrays import BoolArray, FloatArray, IntArray
+from promptlab.support.arrays import BoolArray, FloatArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.progress import image_progress
 from promptlab.support.ranges import checked
@@ -40,7 +29,6 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
 """Pictures per batch: the bits of features depend on it."""
-_COMMIT_SECONDS = 0.5
 _CHUNK_IMAGES = 4096
 
 
@@ -112,7 +100,7 @@ class FeatureBank:
                                    "images")  # fmt: skip
             rows = items.source.take(items.indices, dim=clip.dim, normalised=normalised)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)
-        work = _Work.of(clip, items, views, crop_scale, kind, normalised, batch_size)
+        work = Work.of(clip, items, views, crop_scale, kind, normalised, batch_size)
         content_ids, contents = work.content_ids, work.contents
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
@@ -180,12 +168,12 @@ class FeatureBank:
         """
         for start in range(0, len(items), _CHUNK_IMAGES):
             part = items.take(range(start, min(start + _CHUNK_IMAGES, len(items))))
-            work = _Work.of(clip, part, views, crop_scale, kind, normalised, batch_size)
+            work = Work.of(clip, part, views, crop_scale, kind, normalised, batch_size)
             rows = self._read(work.collections, work.contents, normalised)
             if not rows.present.all():
                 self._encode(work, work.contents, rows, advance)
 
-    def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
+    def _gather_or_encode(self, work: Work, contents: Sequence[str], progress: bool) -> FloatArray:
         rows = self._read(work.collections, contents, work.normalised)
         if not rows.present.all():
             missing = int((~rows.present).any(axis=1).sum()) * len(work.collections)
@@ -194,25 +182,25 @@ class FeatureBank:
         self.store.touch(work.collections)
         return rows.features if rows.norms is None else rows.features * rows.norms[..., None]
 
-    def _read(self, collections: Sequence[Collection], contents: Sequence[str], normalised: bool) -> _Rows:
+    def _read(self, collections: Sequence[Collection], contents: Sequence[str], normalised: bool) -> Rows:
         """What the database has, and of the rest what shards have."""
         features, whole = self.store.read_all(collections, contents)  # (U, V, D), (U, V)
         if normalised:
-            rows = _Rows(features, whole, whole.copy())
+            rows = Rows(features, whole, whole.copy())
         else:
             norms = self.store.read_norms(collections, contents)  # (U, V)
-            rows = _Rows(features, whole, whole & ~np.isnan(norms), norms)
+            rows = Rows(features, whole, whole & ~np.isnan(norms), norms)
         for found in find_rows(shards_dir(), collections, contents, ~rows.present):
             rows.take_found(found)
         return rows
 
-    def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, advance: Callable[[int], object]) -> None:
+    def _encode(self, work: Work, contents: Sequence[str], rows: Rows, advance: Callable[[int], object]) -> None:
         """Fill in the rows that are missing, piece by piece, and keep them; what another process has done is read.
 
         Rows are taken as they are made, not read back: whoever clears the cache meanwhile takes nothing from them.
         """
         unreadable = Unreadable()
-        writer = _Writer(self.store, work.collections)
+        writer = Writer(self.store, work.collections)
         shares = Shares(self.path, work.collections, contents, work.batch_size)
         left = np.flatnonzero(~rows.present.all(axis=1))
         pictures = len(left) * len(work.collections)
@@ -235,130 +223,3 @@ class FeatureBank:
                 writer.flush()
             left = np.setdiff1d(left, piece, assume_unique=True)
         unreadable.refuse()
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What a call gathers: (U, V, D) features, (U, V) whether each is there, and whether all of it that is wanted is.
-
-    With ``norms`` (U, V), NaN where unknown, lengths are wanted too.
-    """
-
-    features: FloatArray
-    whole: BoolArray
-    present: BoolArray
-    norms: FloatArray | None = None
-
-    def take(self, places: IntArray, read: _Rows) -> int:
-        """Copy what was read to its places; returns how many rows were there with all that is wanted."""
-        views = np.nonzero(read.whole)
-        at = places[views[0]], views[1]
-        self.features[at], self.whole[at] = read.features[views], True
-        views = np.nonzero(read.present)
-        at = places[views[0]], views[1]
-        self.present[at] = True
-        if self.norms is not None and read.norms is not None:
-            self.norms[at] = read.norms[views]
-        return len(views[0])
-
-    def take_found(self, found: Found) -> None:
-        """Copy what a shard has; a feature that is here stays, and gets its length alone."""
-        at, new = found.at, ~self.whole[found.at]
-        self.features[at[0][new], at[1][new]] = found.features[new]
-        self.whole[at] = self.present[at] = True
-        if self.norms is not None:
-            self.norms[at] = found.norms
-
-    def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> list[Row]:
-        """Copy what was encoded to its places; returns the rows that weren't there, those that were stay."""
-        fresh = []
-        for row in encoded:
-            at = place_of[row.content], row.view
-            if not self.whole[at]:
-                fresh.append(row)
-                self.features[at] = row.feature
-            if self.norms is not None:
-                self.norms[at] = row.norm
-            self.whole[at] = self.present[at] = True
-        return fresh
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One call's images and how they are encoded."""
-
-    clip: ImageEncoder
-    items: Items
-    content_ids: Sequence[str]
-    transform: Callable[[Image.Image], Tensor] | TrainingTransform
-    collections: tuple[Collection, ...]
-    batch_size: int
-    kind: FeatureKind
-    normalised: bool
-
-    @classmethod
-    def of(
-        cls,
-        clip: ImageEncoder,
-        items: Items,
-        views: int,
-        crop_scale: tuple[float, float],
-        kind: FeatureKind,
-        normalised: bool,
-        batch_size: int,
-    ) -> Self:
-        """What :meth:`FeatureBank.features` is asked for."""
-        return cls(
-            clip=clip,
-            items=items,
-            content_ids=items.content_ids(),
-            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=collections_of(clip, views, crop_scale, kind),
-            batch_size=batch_size,
-            kind=kind,
-            normalised=normalised,
-        )
-
-    @cached_property
-    def contents(self) -> list[str]:
-        """(U,) content ids, each once."""
-        return list(dict.fromkeys(self.content_ids))
-
-    @cached_property
-    def indices(self) -> dict[str, int]:
-        """Where the source has each image: at its first item."""
-        return dict(zip(reversed(self.content_ids), self.items.indices[::-1].tolist(), strict=True))
-
-    def jobs(self, contents: Sequence[str], present: BoolArray) -> list[Job]:
-        """What is left to do of some images: ``present`` is (U, V)."""
-        left = ((content, np.flatnonzero(~row).tolist()) for content, row in zip(contents, present, strict=True))
-        return [Job(self.indices[content], content, tuple(views)) for content, views in left if views]
-
-
-class _Writer:
-    """Commits rows every half second: little is lost to a kill, and the disk is spared."""
-
-    def __init__(self, store: FeatureStore, collections: Sequence[Collection]) -> None:
-        self.store = store
-        self.collections = collections
-        self.rows: list[Row] = []
-        self.lengths: list[Row] = []
-        self.written = time.monotonic()
-
-    def add(self, encoded: Sequence[Row], fresh: Sequence[Row]) -> None:
-        """Keep the lengths of all that was encoded, and the features of what is new."""
-        self.lengths.extend(encoded)
-        self.rows.extend(fresh)
-        if time.monotonic() - self.written >= _COMMIT_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        rows: dict[Collection, list[tuple[str, FloatArray]]] = defaultdict(list)
-        norms: dict[Collection, list[tuple[str, float]]] = defaultdict(list)
-        for row in self.rows:
-            rows[self.collections[row.view]].append((row.content, row.feature))
-        for row in self.lengths:
-            norms[self.collections[row.view]].append((row.content, row.norm))
-        self.store.write_all(rows, norms)
-        self.rows, self.lengths = [], []
-        self.written = time.monotonic()

@@ -15,10 +15,11 @@ from promptlab.config.settings import Choice, Settings
 from promptlab.data.amounts import FeatureKind
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.features import FeatureRows
+from promptlab.features.actors import Part, Plan, jobs_of
 from promptlab.features.bank import BATCH_SIZE, FeatureBank
 from promptlab.features.encode import Job
 from promptlab.features.keys import collections_of
-from promptlab.features.on_ray import Cluster, Part, Plan, encode_on_ray, jobs_of
+from promptlab.features.on_ray import Cluster, encode_on_ray
 from promptlab.features.shards import mark
 from promptlab.features.store import Collection
 from promptlab.features.transforms import require_preprocess, training_transform
@@ -167,7 +168,7 @@ def fill_on_ray(
     Raises:
         UsageError: if there is no room for so many actors.
         DatasetError: if images can't be read; those are named, and the others kept.
-        RayError: if actors can't do it.
+        ActorError: if actors can't do it.
     """
     threads = torch.get_num_threads()
     count, encoded = cluster.actors(actors, threads), 0

@@ -6,18 +6,9 @@ import numpy as np
 import pytest
 
 from promptlab.features import FeatureBank
+from promptlab.features.actors import ActorError, Encoder, Part, Plan, jobs_of
 from promptlab.features.keys import collections_of
-from promptlab.features.on_ray import (
-    ENVIRONMENT,
-    Cluster,
-    Encoder,
-    Part,
-    Plan,
-    RayError,
-    connected,
-    encode_on_ray,
-    jobs_of,
-)
+from promptlab.features.on_ray import ENVIRONMENT, Cluster, connected, encode_on_ray
 from promptlab.features.shards import FOLDER_VARIABLE, folder_of, listed, mark
 from promptlab.features.transforms import training_transform
 from promptlab.support.errors import UsageError
@@ -91,9 +82,9 @@ def test_unreadable_images_are_told_and_the_others_kept(tmp_path, root):
 
 def test_an_actor_with_other_weights_or_another_folder_is_refused(tmp_path, root):
     items = picture_items(tmp_path / "pictures", 1)
-    with pytest.raises(RayError, match="loaded fake f1, not f0"):
+    with pytest.raises(ActorError, match="loaded fake f1, not f0"):
         Encoder(plan_of(root, items, load=partial(FakeClip, "f1")))
-    with pytest.raises(RayError, match="doesn't see"):
+    with pytest.raises(ActorError, match="doesn't see"):
         Encoder(plan_of(tmp_path / "elsewhere", items))
 
 
