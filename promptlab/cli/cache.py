@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from promptlab.features.datasets import DatasetFeatures
+    from promptlab.features.shard_upkeep import ShardGroup
 
 SUMMARY = "the features kept on this machine"
 USAGE = "cache list|prune|clear"
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     pruning = verbs.add_parser("prune", help="drop what was used longest ago")
     pruning.add_argument("--older-than-days", type=_amount, help="drop features unused for that many days")
     pruning.add_argument("--keep-mb", type=_amount, help="drop the longest unused until this size is left")
-    verbs.add_parser("clear", help="drop everything")
+    clearing = verbs.add_parser("clear", help="drop everything of this machine")
+    clearing.add_argument("--shards", action="store_true", help="and the shards, which other machines may read")
     options = parser.parse_args(arguments)
     from promptlab.features.upkeep import clear, prune
     from promptlab.runs.baseline import kept_scores
@@ -51,7 +53,20 @@ def main(arguments: Sequence[str]) -> int:
             path.unlink(missing_ok=True)
     features = counted(sum(row.count for row in dropped), "feature")
     say(f"dropped {features} of {counted(len(dropped), 'collection')}")
+    if options.verb == "clear":
+        _clear_shards(drop=options.shards)
     return 0
+
+
+def _clear_shards(*, drop: bool) -> None:
+    from promptlab.features.shard_upkeep import clear_shards, list_shards
+    from promptlab.features.shards import shards_dir
+    from promptlab.support.console import say
+
+    rows = clear_shards() if drop else sum(group.rows for group in list_shards())
+    if rows:
+        what = f"{counted(rows, 'feature')} in shards in {shards_dir()}"
+        say(f"dropped {what}" if drop else f"{what} stay: --shards drops them, too")
 
 
 def _amount(text: str) -> float:
@@ -63,16 +78,19 @@ def _amount(text: str) -> float:
 
 def _list(*, as_json: bool) -> None:
     from promptlab.features.datasets import list_datasets
+    from promptlab.features.shard_upkeep import list_shards
+    from promptlab.features.shards import shards_dir
     from promptlab.features.upkeep import list_collections
     from promptlab.runs.baseline import kept_scores
     from promptlab.support.console import console, say
 
-    found, scores = list_datasets(), len(kept_scores())
+    found, scores, shards = list_datasets(), len(kept_scores()), list_shards()
     if as_json:
         rows = [asdict(row) for row in found.rows]
         collections = [asdict(info) for info in list_collections()]
         shown = {"folder": str(cache_dir()), **asdict(found), "rows": rows, "collections": collections}
         shown["zero_shot_scores"] = scores
+        shown["shards"] = {"folder": str(shards_dir()), "groups": [asdict(group) for group in shards]}
         say(json.dumps(shown, indent=1))
         return
     say(str(cache_dir()) if found.rows else f"nothing is kept in {cache_dir()}")
@@ -86,6 +104,21 @@ def _list(*, as_json: bool) -> None:
         say("unknown: kept by an earlier version, or for Python code that named no dataset")
     if scores:
         say(f"and zero-shot scores of {counted(scores, 'evaluation')}")
+    if shards:
+        say(f"{'shards' if found.rows else 'but shards'} in {shards_dir()}")
+        console().print(_shards_table(shards))
+
+
+def _shards_table(groups: Sequence[ShardGroup]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("backbone", "transform", "shards", "features", "MB"):
+        table.add_column(column, justify="left" if column in ("backbone", "transform") else "right", overflow="fold")
+    for group in groups:
+        numbers = (f"{group.shards:,}", f"{group.rows:,}", _megabytes(group.bytes))
+        table.add_row(f"{group.name} {group.backbone}", group.transform, *numbers)
+    return table
 
 
 def _table(rows: Sequence[DatasetFeatures]) -> Table:

@@ -19,7 +19,7 @@ SUMMARY = "whether results, saved learners and the cache are whole"
 USAGE = "verify [DIR ...]"
 _ADVICE = {
     "damaged": "a damaged result stays until its command is run with force=true; cards, states and caches are made "
-    "again by the next run that needs them",
+    "again by the next run that needs them; a damaged shard is passed over, delete it",
     "newer": "newer files need a newer promptlab",
 }
 

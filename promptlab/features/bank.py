@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from promptlab.data.amounts import Count, FeatureKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
-from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
-from promptlab.features.keys import collections_of
+from promptlab.features.encode import ImageEncoder, Unreadable, encode_jobs
+from promptlab.features.gathering import Rows, Work, Writer
+from promptlab.features.shards import find_rows, shards_dir, warn_of_shared_disk
 from promptlab.features.shares import Shares
 from promptlab.features.store import Collection, FeatureStore
-from promptlab.features.transforms import (
-    TrainingTransform,
-    require_preprocess,
-    training_transform,
-)
-from promptlab.support.arrays import BoolArray, FloatArray, IntArray
+from promptlab.support.arrays import BoolArray, FloatArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.progress import image_progress
 from promptlab.support.ranges import checked
@@ -36,7 +27,9 @@ from promptlab.support.words import counted
 
 log = logging.getLogger(__name__)
 
-_COMMIT_SECONDS = 0.5
+BATCH_SIZE = 64
+"""Pictures per batch: the bits of features depend on it."""
+_CHUNK_IMAGES = 4096
 
 
 class FeatureBank:
@@ -57,6 +50,7 @@ class FeatureBank:
 
     def __init__(self, path: Path | None = None) -> None:
         self.store = FeatureStore(path)
+        warn_of_shared_disk(self.store.path.parent)
 
     @property
     def path(self) -> Path:
@@ -73,7 +67,7 @@ class FeatureBank:
         crop_scale: Scale = (0.08, 1.0),
         kind: FeatureKind = "projected",
         normalised: bool = True,
-        batch_size: Count = 64,
+        batch_size: Count = BATCH_SIZE,
         progress: bool = True,
     ) -> Tensor:
         """Features of items, in their order; what the bank has not seen is encoded first, and kept.
@@ -106,18 +100,8 @@ class FeatureBank:
                                    "images")  # fmt: skip
             rows = items.source.take(items.indices, dim=clip.dim, normalised=normalised)  # (N, D)
             return rows if views == 0 else rows[:, None].expand(-1, views, -1)
-        content_ids = items.content_ids()
-        contents = list(dict.fromkeys(content_ids))
-        work = _Work(
-            clip=clip,
-            items=items,
-            content_ids=content_ids,
-            transform=training_transform(clip, crop_scale) if views else require_preprocess(clip),
-            collections=collections_of(clip, views, crop_scale, kind),
-            batch_size=batch_size,
-            kind=kind,
-            normalised=normalised,
-        )
+        work = Work.of(clip, items, views, crop_scale, kind, normalised, batch_size)
+        content_ids, contents = work.content_ids, work.contents
         distinct = self._gather_or_encode(work, contents, progress)  # (U, max(K, 1), D)
         gathered = distinct
         if len(contents) < len(content_ids):
@@ -136,27 +120,87 @@ class FeatureBank:
         if not isinstance(items.source, FeatureRows) and len(items):
             note_dataset(self.store, dataset, items.content_ids())
 
-    def _gather_or_encode(self, work: _Work, contents: Sequence[str], progress: bool) -> FloatArray:
-        rows = self._read(work, contents)
+    def lacking(
+        self, collections: Sequence[Collection], contents: Sequence[str], *, normalised: bool = True
+    ) -> BoolArray:
+        """Which features would have to be encoded.
+
+        Args:
+            collections: V of one backbone and transform, by view.
+            contents: (U,) content ids, all different.
+            normalised: False where the features' lengths are wanted, too.
+
+        Returns:
+            (U, V), True for what is neither in the database nor in shards.
+        """
+        found = [
+            self._read(collections, contents[start : start + _CHUNK_IMAGES], normalised).present
+            for start in range(0, len(contents), _CHUNK_IMAGES)
+        ]
+        return ~np.concatenate([np.zeros((0, len(collections)), np.bool_), *found])
+
+    def fill(
+        self,
+        clip: ImageEncoder,
+        items: Items,
+        *,
+        views: KeptViews = 0,
+        crop_scale: Scale = (0.08, 1.0),
+        kind: FeatureKind = "projected",
+        normalised: bool = True,
+        batch_size: Count = BATCH_SIZE,
+        advance: Callable[[int], object] = lambda done: None,
+    ) -> None:
+        """Encode and keep what :meth:`features` would, in as little memory for many images as for few.
+
+        Args:
+            clip: as for :meth:`features`, and likewise the others.
+            items: N items.
+            views: K, or 0.
+            crop_scale: of random views.
+            kind: of features.
+            normalised: whether lengths don't matter.
+            batch_size: pictures per batch.
+            advance: told how many features were encoded, or found, of those that were not there.
+
+        Raises:
+            DatasetError: if images are missing or can't be read; those are named.
+        """
+        for start in range(0, len(items), _CHUNK_IMAGES):
+            part = items.take(range(start, min(start + _CHUNK_IMAGES, len(items))))
+            work = Work.of(clip, part, views, crop_scale, kind, normalised, batch_size)
+            rows = self._read(work.collections, work.contents, normalised)
+            if not rows.present.all():
+                self._encode(work, work.contents, rows, advance)
+
+    def _gather_or_encode(self, work: Work, contents: Sequence[str], progress: bool) -> FloatArray:
+        rows = self._read(work.collections, contents, work.normalised)
         if not rows.present.all():
-            self._encode(work, contents, rows, progress)
+            missing = int((~rows.present).any(axis=1).sum()) * len(work.collections)
+            with image_progress(f"encoding with {work.clip.name}", missing, progress) as advance:
+                self._encode(work, contents, rows, advance)
         self.store.touch(work.collections)
         return rows.features if rows.norms is None else rows.features * rows.norms[..., None]
 
-    def _read(self, work: _Work, contents: Sequence[str]) -> _Rows:
-        features, whole = self.store.read_all(work.collections, contents)  # (U, V, D), (U, V)
-        if work.normalised:
-            return _Rows(features, whole, whole.copy())
-        norms = self.store.read_norms(work.collections, contents)  # (U, V)
-        return _Rows(features, whole, whole & ~np.isnan(norms), norms)
+    def _read(self, collections: Sequence[Collection], contents: Sequence[str], normalised: bool) -> Rows:
+        """What the database has, and of the rest what shards have."""
+        features, whole = self.store.read_all(collections, contents)  # (U, V, D), (U, V)
+        if normalised:
+            rows = Rows(features, whole, whole.copy())
+        else:
+            norms = self.store.read_norms(collections, contents)  # (U, V)
+            rows = Rows(features, whole, whole & ~np.isnan(norms), norms)
+        for found in find_rows(shards_dir(), collections, contents, ~rows.present):
+            rows.take_found(found)
+        return rows
 
-    def _encode(self, work: _Work, contents: Sequence[str], rows: _Rows, progress: bool) -> None:
+    def _encode(self, work: Work, contents: Sequence[str], rows: Rows, advance: Callable[[int], object]) -> None:
         """Fill in the rows that are missing, piece by piece, and keep them; what another process has done is read.
 
         Rows are taken as they are made, not read back: whoever clears the cache meanwhile takes nothing from them.
         """
         unreadable = Unreadable()
-        writer = _Writer(self.store, work.collections)
+        writer = Writer(self.store, work.collections)
         shares = Shares(self.path, work.collections, contents, work.batch_size)
         left = np.flatnonzero(~rows.present.all(axis=1))
         pictures = len(left) * len(work.collections)
@@ -165,109 +209,17 @@ class FeatureBank:
         if without:
             log.warning("%s kept without a length by an earlier version: encoded once more for it",
                         counted(without, "feature was", "features were"))  # fmt: skip
-        with image_progress(f"encoding with {work.clip.name}", pictures, progress) as advance:
-            while len(left):
-                with shares.piece(left) as piece:
-                    own = [contents[place] for place in piece.tolist()]
-                    advance(rows.take(piece, self._read(work, own)))
-                    jobs = work.jobs(own, rows.present[piece])
-                    for encoded in encode_jobs(
-                        work.clip, work.items.source, jobs, work.transform, unreadable,
-                        batch_size=work.batch_size, kind=work.kind,
-                    ):  # fmt: skip
-                        writer.add(encoded, rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded))
-                        advance(len(encoded))
-                    writer.flush()
-                left = np.setdiff1d(left, piece, assume_unique=True)
+        while len(left):
+            with shares.piece(left) as piece:
+                own = [contents[place] for place in piece.tolist()]
+                advance(rows.take(piece, self._read(work.collections, own, work.normalised)))
+                jobs = work.jobs(own, rows.present[piece])
+                for encoded in encode_jobs(
+                    work.clip, work.items.source, jobs, work.transform, unreadable,
+                    batch_size=work.batch_size, kind=work.kind,
+                ):  # fmt: skip
+                    writer.add(encoded, rows.add(dict(zip(own, piece.tolist(), strict=True)), encoded))
+                    advance(len(encoded))
+                writer.flush()
+            left = np.setdiff1d(left, piece, assume_unique=True)
         unreadable.refuse()
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What a call gathers: (U, V, D) features, (U, V) whether each is there, and whether all of it that is wanted is.
-
-    With ``norms`` (U, V), NaN where unknown, lengths are wanted too.
-    """
-
-    features: FloatArray
-    whole: BoolArray
-    present: BoolArray
-    norms: FloatArray | None = None
-
-    def take(self, places: IntArray, read: _Rows) -> int:
-        """Copy what was read to its places; returns how many rows were there with all that is wanted."""
-        views = np.nonzero(read.whole)
-        at = places[views[0]], views[1]
-        self.features[at], self.whole[at] = read.features[views], True
-        views = np.nonzero(read.present)
-        at = places[views[0]], views[1]
-        self.present[at] = True
-        if self.norms is not None and read.norms is not None:
-            self.norms[at] = read.norms[views]
-        return len(views[0])
-
-    def add(self, place_of: Mapping[str, int], encoded: Sequence[Row]) -> list[Row]:
-        """Copy what was encoded to its places; returns the rows that weren't there, those that were stay."""
-        fresh = []
-        for row in encoded:
-            at = place_of[row.content], row.view
-            if not self.whole[at]:
-                fresh.append(row)
-                self.features[at] = row.feature
-            if self.norms is not None:
-                self.norms[at] = row.norm
-            self.whole[at] = self.present[at] = True
-        return fresh
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One call's images and how they are encoded."""
-
-    clip: ImageEncoder
-    items: Items
-    content_ids: Sequence[str]
-    transform: Callable[[Image.Image], Tensor] | TrainingTransform
-    collections: tuple[Collection, ...]
-    batch_size: int
-    kind: FeatureKind
-    normalised: bool
-
-    @cached_property
-    def indices(self) -> dict[str, int]:
-        """Where the source has each image: at its first item."""
-        return dict(zip(reversed(self.content_ids), self.items.indices[::-1].tolist(), strict=True))
-
-    def jobs(self, contents: Sequence[str], present: BoolArray) -> list[Job]:
-        """What is left to do of some images: ``present`` is (U, V)."""
-        left = ((content, np.flatnonzero(~row).tolist()) for content, row in zip(contents, present, strict=True))
-        return [Job(self.indices[content], content, tuple(views)) for content, views in left if views]
-
-
-class _Writer:
-    """Commits rows every half second: little is lost to a kill, and the disk is spared."""
-
-    def __init__(self, store: FeatureStore, collections: Sequence[Collection]) -> None:
-        self.store = store
-        self.collections = collections
-        self.rows: list[Row] = []
-        self.lengths: list[Row] = []
-        self.written = time.monotonic()
-
-    def add(self, encoded: Sequence[Row], fresh: Sequence[Row]) -> None:
-        """Keep the lengths of all that was encoded, and the features of what is new."""
-        self.lengths.extend(encoded)
-        self.rows.extend(fresh)
-        if time.monotonic() - self.written >= _COMMIT_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        rows: dict[Collection, list[tuple[str, FloatArray]]] = defaultdict(list)
-        norms: dict[Collection, list[tuple[str, float]]] = defaultdict(list)
-        for row in self.rows:
-            rows[self.collections[row.view]].append((row.content, row.feature))
-        for row in self.lengths:
-            norms[self.collections[row.view]].append((row.content, row.norm))
-        self.store.write_all(rows, norms)
-        self.rows, self.lengths = [], []
-        self.written = time.monotonic()

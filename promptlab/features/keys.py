@@ -13,6 +13,7 @@ def collections_of(
     views: int = 0,
     crop_scale: tuple[float, float] = (0.08, 1.0),
     kind: FeatureKind = "projected",
+    device: str | None = None,
 ) -> tuple[Collection, ...]:
     """The collections that a backbone's features belong to.
 
@@ -21,14 +22,16 @@ def collections_of(
         views: 0 for the evaluation transform, K for K random training views.
         crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
         kind: features before the projection have collections of their own.
+        device: the kind of device that encodes, such as ``cuda``; the backbone's own if None.
 
     Returns:
         One collection if ``views`` is 0, else K.
     """
-    device = "" if clip.device.type == "cpu" else f"@{clip.device.type}"  # other devices give other bits
+    where = device or clip.device.type
+    of_device = "" if where == "cpu" else f"@{where}"  # other devices give other bits
     transform = training_transform(clip, crop_scale).id if views else evaluation_transform_id(clip)
     of_kind = "" if kind == "projected" else f"+{kind}"
     return tuple(
-        Collection(clip.fingerprint, clip.name, transform + of_kind + device, view, feature_width(clip, kind))
+        Collection(clip.fingerprint, clip.name, transform + of_kind + of_device, view, feature_width(clip, kind))
         for view in range(max(views, 1))
     )

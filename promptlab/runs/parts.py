@@ -71,7 +71,7 @@ def open_parts(settings: Settings) -> Parts:
         DatasetError: if the images can't be used as they are.
     """
     dataset = session.dataset(settings.dataset)
-    targets = _targets(settings)
+    targets = open_targets(settings)
     task = _task(settings, dataset, targets)
     given = isinstance(dataset.train.source, FeatureRows)
     if given and settings.views == "online":
@@ -96,7 +96,7 @@ def open_parts(settings: Settings) -> Parts:
     )
 
 
-def _targets(settings: Settings) -> tuple[Dataset, ...]:
+def open_targets(settings: Settings) -> tuple[Dataset, ...]:
     """The datasets that are scored besides, whole where nobody but a draw says what is tested."""
     opened = (session.dataset(target) for target in settings.targets or ())
     return tuple(with_test(target, "all") if target.drawn else target for target in opened)

@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
+from promptlab.features.shard_files import check_shard
 from promptlab.features.upkeep import damaged_rows
 from promptlab.results.document import NewerResultError, Result, ResultError
 from promptlab.results.kept_scores import read_metrics
@@ -150,6 +151,7 @@ _KINDS = (
     _Kind("predictions", "*/predictions-*.safetensors", _predictions),
     _Kind("state of a fit", f"*/{RESUME_NAME}", _resume),
     _Kind("zero-shot scores", "zero_shot/*.json", _kept_scores),
+    _Kind("shard of features", f"*/{'[0-9a-f]' * 16}-{'[0-9a-f]' * 16}-*.safetensors", check_shard),
     _Kind("feature cache", "*/features.sqlite", _cache),
 )
 

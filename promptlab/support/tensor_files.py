@@ -15,7 +15,8 @@ from typing import Any
 
 from promptlab.support.checksums import CHECKSUM, DamageError
 
-_KEY = "promptlab"
+METADATA_KEY = "promptlab"
+"""Of promptlab's metadata in a header."""
 _DIGITS = 64
 _ZEROS = "0" * _DIGITS
 _MARK = b'\\"checksum\\": \\"'  # as it stands in the header: JSON inside a JSON string
@@ -50,7 +51,7 @@ def pack(
         >>> check(pack(save, {"ctx": np.zeros(2)}, {"of": "coop"}))
         Header(metadata={'of': 'coop'}, sealed=True)
     """
-    data = save(dict(tensors), {_KEY: json.dumps({**metadata, CHECKSUM: _ZEROS})})
+    data = save(dict(tensors), {METADATA_KEY: json.dumps({**metadata, CHECKSUM: _ZEROS})})
     start = data.index(_MARK) + len(_MARK)
     return data[:start] + hashlib.sha256(data).hexdigest().encode() + data[start + _DIGITS :]
 
@@ -76,7 +77,7 @@ def _metadata(data: bytes) -> dict[str, Any] | None:
         found = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
         if found is None:
             return None
-        own = json.loads(found[_KEY]) if _KEY in found else {}
+        own = json.loads(found[METADATA_KEY]) if METADATA_KEY in found else {}
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise DamageError(f"its header can't be read ({error}): it is damaged, or no safetensors file") from error
     if not isinstance(own, dict):

@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 import promptlab
 from promptlab.bench.reference import PlainPrompts
-from promptlab.features import bank as feature_bank
-from promptlab.features import encode
+from promptlab.features import encode, gathering
 from promptlab.features.bank import FeatureBank
 from promptlab.learners import SHIP, Batch, CoCoOp, CoOp
 from promptlab.learners.base.optim import Optim
@@ -181,7 +180,7 @@ def test_views_are_read_and_written_together(tmp_path, monkeypatch):
         monkeypatch.setattr(
             Database, kind, lambda self, work, kind=kind, method=method: used.append(kind) or method(self, work)
         )
-    monkeypatch.setattr(feature_bank, "_COMMIT_SECONDS", 60.0)
+    monkeypatch.setattr(gathering, "_COMMIT_SECONDS", 60.0)
     first = bank.features(clip, items, views=5, progress=False)
     assert used.count("writing") == 1
     used.clear()

@@ -1,5 +1,7 @@
 """A backbone that is quick and easy to see through, and pictures to give it."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -59,3 +61,21 @@ def write_pictures(folder: Path, n: int, *, seed: int = 0, size: tuple[int, int]
 def picture_items(folder: Path, n: int, **kwargs) -> Items:
     names = write_pictures(folder, n, **kwargs)
     return Items(FileImages(folder, names), np.arange(n), np.arange(n) % 2)
+
+
+class DyingClip(FakeClip):
+    """Kills its own process in its second batch, once: a file says that it has; counts in another."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def encode_images(self, images, **options):
+        before = self.encoded
+        features = super().encode_images(images, **options)
+        with (self.folder / "encoded.log").open("a") as log:
+            log.write(f"{self.encoded - before}\n")
+        if len(self.shapes) == 2 and not (self.folder / "died").exists():
+            (self.folder / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return features
