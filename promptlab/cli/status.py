@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         say(json.dumps(described(found[0]) if len(found) == 1 else [described(one) for one in found], indent=1))
     else:
-        console().print(*map(status_view, found), sep="\n\n")
+        console().print(*map(status_view, found), sep="\n\n", crop=False)
     return 0
 
 

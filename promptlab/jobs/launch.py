@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.logging import RichHandler
 
-from promptlab.config.compose import composed, resolved
+from promptlab.config.compose import composed, composed_all, resolved
 from promptlab.config.explain import explain
 from promptlab.config.groups import taken_by
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
@@ -103,7 +103,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     _require_known_keys(overrides, folders)
-    every = [composed(choice, folders) for choice in lists_of(overrides, sweeps=sweeps)]
+    every = composed_all(lists_of(overrides, sweeps=sweeps), folders)
     configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
         check_keys(_plain(cfg), folders)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from promptlab.support.at_work import is_alive, own_sign
 from promptlab.support.files import write_text_atomic
 from promptlab.support.json_texts import read_json_text
 
@@ -21,6 +22,17 @@ def notes_folder(sweep: Path) -> Path:
 def sign_path(sweep: Path, number: int) -> Path:
     """The sign of a run at work."""
     return sweep / _FOLDER / f"{number}.at_work"
+
+
+def parent_sign(sweep: Path) -> Path:
+    """The sign of this process, where it goes through the sweep's runs."""
+    sign = own_sign()
+    return sweep / f"{sign.machine}-{sign.process}.at_work"
+
+
+def parents(sweep: Path) -> int:
+    """How many processes go through the sweep's runs now."""
+    return sum(map(is_alive, sweep.glob("*.at_work")))
 
 
 def write_note(sweep: Path, number: int, note: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from promptlab.config.check import check
-from promptlab.config.compose import composed
+from promptlab.config.compose import composed_all
 from promptlab.config.keys import without_untaken
 from promptlab.config.overrides import choices_of, varying
 from promptlab.config.quoting import as_typed
@@ -48,7 +48,7 @@ def plan(
     own = [word for word in overrides if not _is_hydras(word)]
     given = any(word.startswith("hydra/sweeper") for word in overrides)
     runs = [] if given else [list(words) for words in itertools.product(*choices_of(own))]
-    composed_runs = [composed(words, folders) for words in runs]
+    composed_runs = list(composed_all(runs, folders))
     documents = [check(without_untaken(cfg, optional), folders).as_document() for cfg in composed_runs]
     planned = tuple(
         Planned(

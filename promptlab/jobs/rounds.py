@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -20,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.jobs.grid import Grid, read_grid
 from promptlab.jobs.lines import say_failed
-from promptlab.jobs.notes import noted, sign_path, stamp, write_note
+from promptlab.jobs.notes import noted, parent_sign, sign_path, stamp, write_note
 from promptlab.jobs.status import look
-from promptlab.support.at_work import is_alive, read_sign
+from promptlab.support.at_work import at_work, is_alive, read_sign
 from promptlab.support.console import say
 from promptlab.support.errors import PromptlabError
 from promptlab.support.words import counted
@@ -30,6 +31,8 @@ from promptlab.support.words import counted
 log = logging.getLogger(__name__)
 TOGETHER = 2
 """How often a run is tried beside others that its process may have taken along."""
+IN_VAIN = 2
+"""How often in a row processes may be killed before any of them has begun a run."""
 KILLED = "the process that computed it was killed, perhaps for want of memory"
 Launch = Callable[[Sequence[int], bool], None]
 """To be called with the numbers of runs, and whether they wait for what is at work elsewhere."""
@@ -53,8 +56,9 @@ def work_through(config: DictConfig, launcher: Launcher) -> None:
         for returned in launcher.launch(jobs, initial_job_idx=0):
             _ = returned.return_value  # raises what was no run's own affair
 
-    left = left_of(folder)
-    Rounds(folder, grid, launch, as_json=bool(config.hydra.callbacks.workers.as_json)).go(left)
+    rounds = Rounds(folder, grid, launch, as_json=bool(config.hydra.callbacks.workers.as_json))
+    with at_work(parent_sign(folder)):
+        rounds.go(left_of(folder))
 
 
 def left_of(folder: Path) -> list[int]:
@@ -76,6 +80,7 @@ class Rounds:
         self.folder, self.grid, self.launch, self.as_json = folder, grid, launch, as_json
         self._killed: Counter[int] = Counter()
         self._before: dict[int, int] = {}
+        self._in_vain = 0
 
     def go(self, left: Sequence[int]) -> None:
         """Go on until every one of the runs has ended, whoever computed it.
@@ -102,7 +107,8 @@ class Rounds:
             raise
         except Exception as error:  # whatever a launcher makes of a process that is gone
             flying = [number for number in batch if self._was_lost(number, began)]
-            if not flying and self._ended(batch) == before:
+            self._in_vain = 0 if flying or self._ended(batch) != before else self._in_vain + 1
+            if self._in_vain > (IN_VAIN if isinstance(error, BrokenExecutor) else 0):
                 raise
             log.debug("the launcher gave up", exc_info=error)
             self._count(flying, alone=len(batch) == 1)

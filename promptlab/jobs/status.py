@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from promptlab.jobs.alike import Durations, Kind, seconds_left
 from promptlab.jobs.found import Finder, Found
 from promptlab.jobs.grid import Grid, Planned, read_grid
-from promptlab.jobs.notes import noted, read_note, sign_path
+from promptlab.jobs.notes import noted, parents, read_note, sign_path
 from promptlab.results.store import RESULT_NAME
 from promptlab.support.at_work import Sign, is_alive, read_sign
 
@@ -56,12 +56,14 @@ class SweepStatus:
         grid: what was asked for.
         runs: by job number.
         seconds_left: until all are done, None where nobody can tell.
+        parents: how many processes go through its runs now.
     """
 
     folder: Path
     grid: Grid
     runs: tuple[RunStatus, ...]
     seconds_left: float | None
+    parents: int
 
     @property
     def counts(self) -> dict[State, int]:
@@ -98,7 +100,8 @@ class Looker:
         found = self._finder.look()
         runs = tuple(self._run(number, planned, found) for number, planned in self._planned())
         durations = Durations((done.kind, done.seconds) for done in found.by_folder.values())
-        return SweepStatus(folder=self.folder, grid=self.grid, runs=runs, seconds_left=_seconds_left(runs, durations))
+        left, by = _seconds_left(runs, durations), parents(self.folder)
+        return SweepStatus(folder=self.folder, grid=self.grid, runs=runs, seconds_left=left, parents=by)
 
     def _planned(self) -> Sequence[tuple[int, Planned | None]]:
         """The runs of the grid, or those that have ended where there is none."""

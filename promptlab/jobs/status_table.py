@@ -23,13 +23,14 @@ _STYLES: dict[State, str] = {"done": "green", "running": "cyan", "failed": "red"
                              "missing": "dim"}  # fmt: skip
 
 
-def status_view(status: SweepStatus) -> RenderableType:
-    """What ``promptlab status`` shows of a sweep."""
-    parts: list[RenderableType] = [Text(f"{status.folder}: {_progress(status)}", overflow="fold"), _table(status)]
+def status_view(status: SweepStatus) -> Group:
+    """What ``promptlab status`` shows of a sweep: lines that aren't broken, and its table."""
+    parts: list[RenderableType] = [_text(f"{status.folder}: {_progress(status)}"), _table(status)]
     for state in ("running", "failed", "interrupted"):
-        lines = [_line(status, run) for run in status.of(state)]
-        parts += [Text(line, style=_STYLES[state], overflow="fold") for line in shortened(lines, LINES)]
-    return Group(*parts, *map(Text, _advice(status)))
+        parts += [
+            _text(line, _STYLES[state]) for line in shortened([_line(status, r) for r in status.of(state)], LINES)
+        ]
+    return Group(*parts, *map(_text, _advice(status)))
 
 
 def described(status: SweepStatus) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def described(status: SweepStatus) -> dict[str, Any]:
         "created": grid.created,
         "counts": status.counts,
         "seconds_left": status.seconds_left,
+        "processes": status.parents,
         "runs": [_plain(run) for run in status.runs],
     }
 
@@ -101,12 +103,16 @@ def _line(status: SweepStatus, run: RunStatus) -> str:
     return f"{name}, which process {sign.process} of {sign.host} began {time.strftime('%F %T', _local(sign.since))}"
 
 
+def _text(line: str, style: str = "") -> Text:
+    return Text(line, style=style, no_wrap=True, overflow="ignore")
+
+
 def _local(seconds: float) -> time.struct_time:
     return time.localtime(seconds)
 
 
 def _advice(status: SweepStatus) -> list[str]:
     """How to go on, where nobody works on what is left."""
-    if status.of("running") or len(status.of("done")) == len(status.runs):
+    if status.parents or status.of("running") or len(status.of("done")) == len(status.runs):
         return []
     return [f"{shlex.join(['promptlab', 'sweep', 'resume', str(status.folder)])} goes on with what is not done"]
