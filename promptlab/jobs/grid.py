@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptlab.jobs.alike import Kind
 from promptlab.support.at_work import Sign
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import UsageError
 from promptlab.support.files import write_text_atomic
 from promptlab.support.json_texts import read_json_text
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
@@ -17,7 +17,7 @@ from promptlab.support.typed_json import PlainError, from_plain, render, to_plai
 GRID_NAME = "grid.json"
 
 
-class GridError(PromptlabError, ValueError):
+class GridError(UsageError):
     """A grid that isn't there or can't be read; the message names the folder and says what to do."""
 
 

@@ -25,7 +25,7 @@ _STYLES: dict[State, str] = {"done": "green", "running": "cyan", "failed": "red"
 
 def status_view(status: SweepStatus) -> Group:
     """What ``promptlab status`` shows of a sweep: lines that aren't broken, and its table."""
-    parts: list[RenderableType] = [_text(f"{status.folder}: {_progress(status)}"), _table(status)]
+    parts: list[RenderableType] = [_text(str(status.folder)), _text(_progress(status)), _table(status)]
     for state in ("running", "failed", "interrupted"):
         parts += [
             _text(line, _STYLES[state]) for line in shortened([_line(status, r) for r in status.of(state)], LINES)
