@@ -25,7 +25,7 @@ _STYLES: dict[State, str] = {"done": "green", "running": "cyan", "failed": "red"
 
 def status_view(status: SweepStatus) -> Group:
     """What ``promptlab status`` shows of a sweep: lines that aren't broken, and its table."""
-    parts: list[RenderableType] = [_text(str(status.folder)), _text(_progress(status)), _table(status)]
+    parts: list[RenderableType] = [_text(_title(status)), _text(_progress(status)), _table(status)]
     for state in ("running", "failed", "interrupted"):
         parts += [
             _text(line, _STYLES[state]) for line in shortened([_line(status, r) for r in status.of(state)], LINES)
@@ -52,6 +52,11 @@ def _plain(run: RunStatus) -> dict[str, Any]:
     folder = None if run.folder is None else str(run.folder)
     return {"number": run.number, "overrides": list(run.shown), "state": run.state, "folder": folder,
             "error": run.error, "by": sign}  # fmt: skip
+
+
+def _title(status: SweepStatus) -> str:
+    grid = status.grid
+    return f"{status.folder}, begun {grid.created} by process {grid.started_by.process} of {grid.started_by.host}"
 
 
 def _progress(status: SweepStatus) -> str:
