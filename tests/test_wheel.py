@@ -54,7 +54,7 @@ def test_it_ships_what_is_no_code(installed):
 def test_it_runs(installed, tmp_path):
     assert "demo_shapes" in run(installed, tmp_path, "-m", "promptlab", "list", "datasets")
     quick = ["shots=1", "views=0", "learner.optim.epochs=1", "trainer.enable_progress_bar=false"]
-    assert "zero-shot" in run(installed, tmp_path, "-m", "promptlab", *quick)
+    assert "zero-shot" in run(installed, tmp_path, "-m", "promptlab", "-m", *quick), "a sweep asks most of it"
 
 
 def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.config import resolvers, schema
 from promptlab.config.explain import explain, explain_reference
+from promptlab.config.overrides import parsed_overrides
 from promptlab.config.quoting import quoted
 from promptlab.config.settings import ConfigError
 from promptlab.support.paths import conf_dir
@@ -40,6 +43,47 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
             return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
     except Exception as error:  # besides their own, Hydra and OmegaConf let through what YAML and Python raise
         raise ConfigError(explain(error)) from error
+
+
+def composed_all(runs: Iterable[Sequence[str]], folders: Sequence[Path] = ()) -> Iterator[DictConfig]:
+    """The configurations of many runs, as :func:`composed` gives each.
+
+    Files are read and put together once for each set of chosen ones: what Hydra does with plain values, which it sets
+    at the end, is done to a copy.
+
+    Args:
+        runs: the overrides of each.
+        folders: configuration folders besides promptlab's own.
+
+    Raises:
+        ConfigError: if one can't be composed.
+    """
+    made: dict[tuple[str, ...], DictConfig] = {}
+    for words in runs:
+        parsed = parsed_overrides(words)
+        values = {one.key_or_group: one.value() for one in parsed if _is_plain(one, folders)}
+        same = tuple((one.key_or_group if _is_plain(one, folders) else one.input_line) or "" for one in parsed)
+        if same not in made:
+            made[same] = composed(words, folders)
+        yield _with_values(made[same], values) or composed(words, folders)
+
+
+def _with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig | None:
+    """A copy with values set; None where one of them can't be, which Hydra has its own words for."""
+    cfg = cfg.copy()
+    try:
+        for key, value in values.items():
+            OmegaConf.update(cfg, key, value)
+    except OmegaConfBaseException:
+        return None
+    return cfg
+
+
+def _is_plain(override: Override, folders: Sequence[Path]) -> bool:
+    """Whether an override sets one value, and chooses no file."""
+    chooses = any((folder / override.key_or_group).is_dir() for folder in (conf_dir(), *folders))
+    simple = not override.is_sweep_override() and not override.is_delete() and override.package is None
+    return simple and not chooses and isinstance(override.value(), bool | int | float | str | None)
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

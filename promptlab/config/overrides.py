@@ -153,6 +153,16 @@ def varying(overrides: Sequence[str]) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count > 1}
 
 
+def choices_of(overrides: Sequence[str]) -> list[list[str]]:
+    """For each key of a command line the overrides that its values make, of which a sweep takes one at a time.
+
+    Example:
+        >>> choices_of(["shots=2", "seed=range(1,3)"])
+        [['shots=2'], ['seed=1', 'seed=2']]
+    """
+    return list({_key(override): _values(override) for override in parsed_overrides(overrides)}.values())
+
+
 def _require_choice(override: Override) -> None:
     """Refuse what isn't the name of a choice where one is needed; ``experiment`` takes several, in a list."""
     group = override.key_or_group

@@ -8,27 +8,32 @@ import shlex
 import traceback
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from promptlab.config.check import check
 from promptlab.config.keys import without_untaken
-from promptlab.config.quoting import as_typed
 from promptlab.config.settings import Settings
 from promptlab.jobs.disk import naming_folders
+from promptlab.jobs.grid import read_grid
+from promptlab.jobs.lines import say_failed, say_of_run
+from promptlab.jobs.notes import sign_path, write_note
+from promptlab.jobs.plan import shown_of
 from promptlab.jobs.shown import show
-from promptlab.jobs.sweep import SweepTable
 from promptlab.report.table import run_table
 from promptlab.results.document import Result
 from promptlab.runs.run import Outcome, run
+from promptlab.support.at_work import at_work, is_alive
 from promptlab.support.console import console, say
 from promptlab.support.errors import is_expected
+from promptlab.support.locks import HeldError
 from promptlab.support.words import first_line
 
 log = logging.getLogger(__name__)
-_MISSING = object()
+LATER = "is at work elsewhere: left for later"
 
 
 def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None:
@@ -53,27 +58,35 @@ def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None
         say(f"next: {following}")
 
 
-def run_in_sweep(cfg: DictConfig) -> dict[str, Any]:
-    """Run as one of many: a failure is said and noted, and the others go on.
+def run_in_sweep(cfg: DictConfig) -> None:
+    """Run as one of many: how it ends is said and noted in the sweep's folder, and the others go on.
 
-    Returns:
-        What the sweep gathers: the run's overrides, and its folder or its error.
+    What is at work elsewhere is left for later, without a note, unless the job is told to wait for it.
     """
     job = HydraConfig.get()
-    table: SweepTable = SweepTable.of(job)
-    cfg, given = without_untaken(cfg, table.optional), [as_typed(word.lstrip("+")) for word in job.overrides.task]
-    overrides = [word for word in given if not _is_left_out(word.partition("=")[0], cfg, table.optional)]
-    place = f"{table.place_of(job.job.num)}  {table.varying(overrides)}".rstrip()
+    own, sweep = job.callbacks["workers"], Path(job.sweep.dir)
+    number = job.job.num if own.run is None else own.run
+    grid = read_grid(sweep)
+    shown = shown_of(job.overrides.task, cfg, grid.optional)
+    tell = partial(say_of_run, grid, number, shown, as_json=own.as_json)
+    if not own.wait and is_alive(sign_path(sweep, number)):
+        tell(LATER)
+        return
     try:
-        outcome = _run(check(cfg), job.job.num)
+        with at_work(sign_path(sweep, number), " ".join(shown)):
+            outcome = _run(check(without_untaken(cfg, grid.optional)), number, wait=own.wait)
+    except HeldError:
+        tell(LATER)
     except Exception as error:
         said = str(error) if is_expected(error) and str(error) else first_line(error)
-        again = shlex.join(["promptlab", *table.flags, *overrides])
-        say(f"{place}  failed: {said}\n{'':8}alone: {again}", stderr=table.as_json)
+        say_failed(grid, number, shown, said, as_json=own.as_json)
         log.debug("a run of the sweep failed", exc_info=error)
-        return {"overrides": overrides, "error": said, "traceback": "".join(traceback.format_exception(error))}
-    say(f"{place}  {_state(outcome)}{outcome.folder}", stderr=table.as_json)
-    return {"overrides": overrides, "fresh": outcome.fresh, "folder": str(outcome.folder.absolute())}
+        trace = "".join(traceback.format_exception(error))
+        write_note(sweep, number, {"overrides": shown, "error": said, "traceback": trace})
+    else:
+        tell(f"{_state(outcome)}{outcome.folder}")
+        folder = str(outcome.folder.absolute())
+        write_note(sweep, number, {"overrides": shown, "fresh": outcome.fresh, "folder": folder})
 
 
 def described(outcome: Outcome) -> dict[str, Any]:
@@ -101,13 +114,9 @@ def next_command(command: Sequence[str], result: Result) -> str:
     return f"{shlex.join(['promptlab', '-m', *words, 'seed=1,2,3'])} for an interval"
 
 
-def _run(settings: Settings, job: int | None) -> Outcome:
+def _run(settings: Settings, job: int | None, *, wait: bool = True) -> Outcome:
     with naming_folders(settings.results):
-        return run(settings, opened=partial(show, job=job))
-
-
-def _is_left_out(key: str, cfg: DictConfig, optional: Sequence[str]) -> bool:
-    return key in optional and OmegaConf.select(cfg, key, default=_MISSING) is _MISSING
+        return run(settings, opened=partial(show, job=job), wait=wait)
 
 
 def _state(outcome: Outcome) -> str:

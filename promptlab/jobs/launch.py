@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from math import prod
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.logging import RichHandler
 
-from promptlab.config.compose import composed, resolved
+from promptlab.config.compose import composed, composed_all, resolved
 from promptlab.config.explain import explain
 from promptlab.config.groups import taken_by
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
@@ -30,7 +31,6 @@ from promptlab.config.overrides import (
     opened,
     parsed_overrides,
     split_flags,
-    varying,
     without_null,
 )
 from promptlab.config.quoting import quoted, readable
@@ -45,12 +45,13 @@ _SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help")
 """Flags that show something and run nothing."""
 
 
-def launch(arguments: Sequence[str], *, as_json: bool = False) -> int:
+def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None = None) -> int:
     """Run an experiment or a sweep.
 
     Args:
         arguments: flags and overrides.
         as_json: print one JSON document in place of tables.
+        into: the folder of a sweep of the same arguments, to go on with it; a new one if None.
 
     Returns:
         0, or 1 if runs of a sweep failed.
@@ -70,7 +71,8 @@ def launch(arguments: Sequence[str], *, as_json: bool = False) -> int:
     results = _check_all(overrides, folders, optional, sweeps=sweeps)
     with naming_folders(results), taken_back(results):  # Hydra makes them
         if sweeps:
-            return _sweep(flags, overrides, optional, as_json=as_json)
+            folder = into or _begin(arguments, flags, overrides, optional, folders, results)
+            return _sweep(folder, flags, overrides, as_json=as_json)
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)
     return 0
 
@@ -101,7 +103,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     _require_known_keys(overrides, folders)
-    every = [composed(choice, folders) for choice in lists_of(overrides, sweeps=sweeps)]
+    every = composed_all(lists_of(overrides, sweeps=sweeps), folders)
     configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
         check_keys(_plain(cfg), folders)
@@ -137,38 +139,55 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     return dict(plain)
 
 
-def _sweep(flags: Sequence[str], overrides: Sequence[str], optional: Sequence[str], *, as_json: bool) -> int:
-    """Run a sweep, and show what of it is done, however it ends."""
-    from promptlab.jobs.sweep import SweepTable, show_sweep
+def _begin(
+    arguments: Sequence[str],
+    flags: Sequence[str],
+    overrides: Sequence[str],
+    optional: Sequence[str],
+    folders: Sequence[Path],
+    results: str,
+) -> Path:
+    """Write the grid of a new sweep down; returns its folder."""
+    from promptlab.jobs.grid import write_grid
+    from promptlab.jobs.plan import plan
 
-    several = varying(overrides)
-    total = prod(several.values()) if not any(word.startswith("hydra/sweeper") for word in overrides) else None
-    again = [word for flag in ("--config-dir", "-cd") for word in _with_value(flags, flag)]
-    facts = {"total": total, "varies": list(several), "flags": again, "optional": list(optional), "as_json": as_json}
-    own = [f"hydra.callbacks.sweep_table.{key}={_value(value)}" for key, value in facts.items()]
-    SweepTable.folder = None
+    grid = plan(arguments, _of_plugins(flags), overrides, optional, folders, results)
+    given = [word.value() for word in parsed_overrides(overrides) if word.key_or_group == "hydra.sweep.dir"]
+    folder = Path(str(given[-1])) if given else Path(results, "sweeps", f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
+    write_grid(folder, grid)
+    return folder
+
+
+def _sweep(folder: Path, flags: Sequence[str], overrides: Sequence[str], *, as_json: bool) -> int:
+    """Run what is left of a sweep, and show what of it is done, however it ends."""
+    from promptlab.jobs.sweep import show_sweep
+
+    own = [
+        f"hydra.sweep.dir={quoted(str(folder.absolute()))}",
+        f"hydra.callbacks.workers.as_json={str(as_json).lower()}",
+    ]
     try:
         _under_hydra([*flags, *overrides, *own], (), as_json=as_json)
     except BaseException:
-        show_sweep(as_json=as_json, total=total)
+        show_sweep(folder, as_json=as_json)
         raise
-    return 1 if show_sweep(as_json=as_json) else 0
+    return 1 if show_sweep(folder, as_json=as_json) else 0
 
 
 def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: bool) -> None:
     """Hand over to Hydra, whose errors come here whole instead of being printed, and a run's own around it."""
     raised: list[Exception] = []
 
-    def job(cfg: DictConfig) -> dict[str, Any] | None:
+    def job(cfg: DictConfig) -> None:
         from promptlab.jobs.job import run_alone, run_in_sweep
 
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            return run_in_sweep(cfg)
+            run_in_sweep(cfg)
+            return
         try:
             run_alone(cfg, command, as_json=as_json)
         except Exception as error:  # Hydra would print its overrides first
             raised.append(error)
-        return None
 
     GlobalHydra.instance().clear()
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
@@ -189,16 +208,10 @@ def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: b
         raise raised[0]
 
 
-def _with_value(flags: Sequence[str], flag: str) -> list[str]:
-    """A flag and its value, where it was given."""
-    return [word for place, name in enumerate(flags[:-1]) if name == flag for word in (name, flags[place + 1])]
-
-
-def _value(value: Any) -> str:
-    """A value in Hydra's grammar."""
-    if isinstance(value, list):
-        return f"[{','.join(map(quoted, value))}]"
-    return "null" if value is None else str(value).lower()
+def _of_plugins(flags: Sequence[str]) -> list[str]:
+    """Those flags that a run alone needs as well: folders of configurations."""
+    pairs = [word for name, value in pairwise(flags) if name in ("--config-dir", "-cd") for word in (name, value)]
+    return [*pairs, *(flag for flag in flags if flag.startswith("--config-dir="))]
 
 
 def _log_to_console() -> None:

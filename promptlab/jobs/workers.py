@@ -29,7 +29,16 @@ class LostWorkerError(PromptlabError, RuntimeError):
 
 
 class Workers(Callback):
-    """Hydra's callback: what has to happen before a sweep starts processes of its own."""
+    """Hydra's callback: what has to happen before a sweep starts processes of its own.
+
+    Args:
+        as_json: the answer of the sweep is one JSON document, so lines go to the error stream; its jobs read it.
+        run: of a job, its number in the grid.
+        wait: of a job, whether it waits for a run that is at work elsewhere.
+    """
+
+    def __init__(self, as_json: bool = False, run: int | None = None, wait: bool = False) -> None:
+        self.as_json, self.run, self.wait = as_json, run, wait
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Let joblib's processes end with this one, and tidy up after sweeps that were killed."""

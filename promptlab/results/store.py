@@ -12,6 +12,7 @@ from typing import Any
 
 from promptlab.results.document import Result, ResultError
 from promptlab.results.rows import rows_of
+from promptlab.support.at_work import at_work, wait_for_others
 from promptlab.support.files import write_text_atomic
 from promptlab.support.locks import lock_file
 from promptlab.support.pointers import refuse_pointer
@@ -24,6 +25,8 @@ ERROR_NAME = "error.txt"
 """What the last attempt at a run failed with, removed by one that doesn't."""
 RESUME_NAME = "resume.ckpt"
 """State of an interrupted fit; private to the run, deleted when what was learned is written."""
+SIGN_NAME = ".at_work"
+"""The sign of a process that works on the run, see :mod:`promptlab.support.at_work`."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _logger = logging.getLogger(__name__)
 
@@ -57,14 +60,22 @@ def run_dir(root: str | Path, dataset: str, protocol: str, learner: str, fit_id:
 
 
 @contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Hold a run's folder, waiting for another process that does; the system lets go of it when a process ends.
+def lock(directory: Path, *, about: str = "", wait: bool = True) -> Iterator[None]:
+    """Hold a run's folder; the system lets go of it when a process ends, and a sign tells who holds it.
 
     Args:
         directory: made if missing.
+        about: what the run is, for the sign.
+        wait: wait for another process that holds it; otherwise it is refused.
+
+    Raises:
+        HeldError: if another process holds it and ``wait`` is false.
     """
-    with lock_file(directory / ".lock"):
-        yield
+    sign = directory / SIGN_NAME
+    with lock_file(directory / ".lock", wait=wait):
+        wait_for_others(sign, wait=wait)  # a lock may not reach another machine
+        with at_work(sign, about):
+            yield
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from promptlab.config.same import settings_key
 from promptlab.config.settings import Settings
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
@@ -42,16 +43,18 @@ class Outcome:
     fresh: bool
 
 
-def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) -> Outcome:
+def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None, wait: bool = True) -> Outcome:
     """Open, fit, score, write; or find that all of it is finished.
 
     Args:
         settings: what to run.
         opened: told of the run's parts once they are open, before anything is trained.
+        wait: wait for another process that is at work on the same fit; otherwise that is an error.
 
     Raises:
         ConfigError: if the settings don't fit each other.
         DatasetError: if the images can't be used as they are.
+        HeldError: if another process is at work on the same fit and ``wait`` is false.
         PlainError: for a value that a Result can't hold, such as ``ckpt_every_s=inf``.
         ResultError: if there is a Result of this fit that is damaged or of a newer promptlab; it stays as it is.
     """
@@ -65,7 +68,7 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) ->
         folder = run_dir(settings.results, task.dataset, task.protocol, settings.learner.label, fit.id)
     if opened is not None:
         opened(parts)
-    bias = choose_bias(settings, parts.task, lambda other: run(other).result)
+    bias = choose_bias(settings, parts.task, lambda other: run(other, wait=wait).result)
     work = _Work(parts, session.feature_bank(), fit, targets, bias, folder, clock)
     sweep_leftovers(folder)
     if not settings.force and (found := work.finished()) is not None:
@@ -73,10 +76,8 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) ->
     learner = build_learner(parts)
     require_scorable(learner, parts)
     work = replace(work, parts=with_training_notes(learner, parts))
-    with (
-        lock(folder),
-        failure_kept(folder),
-    ):  # the same fit may be at work in another process: what it did isn't done again
+    about = settings_key(settings.as_document())
+    with lock(folder, about=about, wait=wait), failure_kept(folder):  # what another process did isn't done again
         return work.finish(learner)
 
 

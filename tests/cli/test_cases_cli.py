@@ -164,7 +164,8 @@ def test_a_sweep_says_what_varies_and_how_to_repeat_what_failed(capsys, only_che
     assert "1/2  seed=1  failed: would run" in out
     alone = f"alone: promptlab learner=zero_shot protocol=few_shot views=0 seed=2 'results={results}'"
     assert alone in out
-    assert "2 of 2 runs failed" in err
+    assert "2 of 2 runs failed:\n1/2  would run\n        promptlab learner=zero_shot" in err
+    assert f"promptlab sweep resume '{results}/sweeps/" in err
     assert "Hydra" not in out + err
     assert "Error executing" not in out + err
     notes = [json.loads(note.read_text()) for note in sorted(results.rglob("runs/*.json"))]
@@ -200,10 +201,20 @@ def test_an_interrupted_sweep_shows_what_is_done_and_that_it_goes_on(capsys, tmp
     status, out, err = run_main(capsys, *words)
     assert status == 130
     assert "demo_textures, few_shot" in out
+    (sweep,) = (tmp_path / "r" / "sweeps").iterdir()
     assert err.splitlines()[-2:] == [
-        "1 of 3 runs done; the same command goes on with the others",
+        f"1 of 3 runs done; promptlab sweep resume {sweep} goes on with the others",
         "promptlab: interrupted; run it again to go on",
     ]
+    status, out, _ = run_main(capsys, "status", str(tmp_path / "r"))
+    assert status == 0
+    assert "1 done, 1 interrupted, 1 missing of 3 runs; about " in out
+    monkeypatch.setattr(promptlab.jobs.job, "run", real)
+    status, out, _ = run_main(capsys, "sweep", "resume", str(sweep))
+    assert status == 0
+    assert [line.split()[:2] for line in out.splitlines()[:2]] == [["2/3", "seed=2"], ["3/3", "seed=3"]]
+    assert "seeds 1,2,3" in out or "seeds 1-3" in out
+    assert "3 done of 3 runs" in run_main(capsys, "status", str(tmp_path / "r"))[1]
 
 
 def test_zero_shot_is_one_row_and_json_is_one_document(capsys, tmp_path):
