@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.config import resolvers, schema
+from promptlab.config import launchers, resolvers, schema
 from promptlab.config.explain import explain, explain_reference
 from promptlab.config.quoting import quoted
 from promptlab.config.settings import ConfigError
@@ -18,8 +18,9 @@ from promptlab.support.paths import conf_dir
 
 
 def register() -> None:
-    """Make the schema and the resolvers known to Hydra; safe to repeat."""
+    """Make the schema, the launchers and the resolvers known to Hydra; safe to repeat."""
     schema.register()
+    launchers.register()
     resolvers.register()
 
 

@@ -23,6 +23,7 @@ from rich.logging import RichHandler
 from promptlab.config.compose import composed, resolved
 from promptlab.config.explain import explain
 from promptlab.config.groups import taken_by
+from promptlab.config.launchers import batches, require_launcher
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
 from promptlab.config.overrides import (
     folders_of,
@@ -101,6 +102,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     _require_known_keys(overrides, folders)
+    require_launcher(overrides, folders)
     every = [composed(choice, folders) for choice in lists_of(overrides, sweeps=sweeps)]
     configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
@@ -148,7 +150,7 @@ def _sweep(flags: Sequence[str], overrides: Sequence[str], optional: Sequence[st
     own = [f"hydra.callbacks.sweep_table.{key}={_value(value)}" for key, value in facts.items()]
     SweepTable.folder = None
     try:
-        _under_hydra([*flags, *overrides, *own], (), as_json=as_json)
+        _under_hydra([*flags, *overrides, *batches(overrides), *own], (), as_json=as_json)
     except BaseException:
         show_sweep(as_json=as_json, total=total)
         raise

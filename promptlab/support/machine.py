@@ -55,6 +55,18 @@ def gpu(device: str) -> str | None:
     return torch.cuda.get_device_name(device)
 
 
+def gpu_count() -> int:
+    """How many CUDA devices this process may use; asking starts none of them.
+
+    Example:
+        >>> gpu_count() >= 0
+        True
+    """
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def memory_bytes() -> int:
     """The resident memory of this process, in bytes; where the system tells only the peak, that; 0 if nothing."""
     return _status("VmRSS") if _STATUS.exists() else _peak_of_usage()
