@@ -23,8 +23,8 @@ from rich.logging import RichHandler
 from promptlab.config.compose import composed, resolved
 from promptlab.config.explain import explain
 from promptlab.config.groups import taken_by
-from promptlab.config.launchers import batches, require_launcher
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
+from promptlab.config.launchers import batches, require_launcher
 from promptlab.config.overrides import (
     folders_of,
     lists_of,

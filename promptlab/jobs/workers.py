@@ -22,8 +22,8 @@ _SWEEP = "PROMPTLAB_SWEEP_PROCESS"
 """Number of the sweep's process, for those that it starts through others."""
 _RAY_OFF = ("RAY_DEDUP_LOGS", "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "RAY_COLOR_PREFIX",
             "RAY_USAGE_STATS_ENABLED")  # fmt: skip
-"""Of Ray's: lines that look alike left out, `uv run` repeated with a copy of the folder in each worker, GPUs hidden from
-runs that asked for none (it warns of it), coloured lines in files, a report to its makers."""
+"""Of Ray's: lines that look alike left out, `uv run` repeated with a copy of the folder in each worker, GPUs hidden
+from runs that asked for none (it warns of it), coloured lines in files, a report to its makers."""
 
 
 class LostWorkerError(PromptlabError, RuntimeError):
@@ -50,9 +50,7 @@ class Workers(Callback):
             _register_backend()
         if "LocalLauncher" in str(config.hydra.launcher._target_):
             at_once = OmegaConf.select(config, "hydra.sweeper.max_batch_size") or usable_cpus()
-            os.environ.setdefault(
-                "OMP_NUM_THREADS", str(max(1, usable_cpus() // at_once))
-            )  # read before torch is there
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // at_once)))
         if "RayLauncher" in str(config.hydra.launcher._target_):
             for name in _RAY_OFF:
                 os.environ.setdefault(name, "0")
