@@ -10,21 +10,18 @@ from promptlab.support.machine import gpu_count
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def name_gpus(environment: MutableMapping[str, str] = os.environ, count: int | None = None) -> None:
-    """In the process of the sweep: say which GPUs there are, so that workers take theirs without asking CUDA.
+def named_gpus(count: int | None = None) -> dict[str, str]:
+    """What the process of a sweep hands to its workers, so that each takes a GPU without asking CUDA; nothing without.
 
     Args:
-        environment: of this process, which its workers inherit.
         count: how many GPUs there are; asked if None.
 
     Example:
-        >>> name_gpus(environment := {}, count=2)
-        >>> environment
-        {'CUDA_VISIBLE_DEVICES': '0,1'}
+        >>> named_gpus(2), named_gpus(0)
+        ({'CUDA_VISIBLE_DEVICES': '0,1'}, {})
     """
     gpus = gpu_count() if count is None else count
-    if gpus and VISIBLE not in environment:
-        environment[VISIBLE] = ",".join(map(str, range(gpus)))
+    return {VISIBLE: ",".join(map(str, range(gpus)))} if gpus else {}
 
 
 def take_gpu(job: int, environment: MutableMapping[str, str] = os.environ) -> None:

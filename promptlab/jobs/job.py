@@ -25,7 +25,7 @@ from promptlab.results.document import Result
 from promptlab.runs.run import Outcome, run
 from promptlab.support.console import console, say
 from promptlab.support.errors import is_expected
-from promptlab.support.words import first_line
+from promptlab.support.words import counted, first_line
 
 log = logging.getLogger(__name__)
 _MISSING = object()
@@ -47,7 +47,7 @@ def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None
         say(json.dumps(described(outcome), indent=1))
         return
     console().print(run_table(outcome.result))
-    say(f"{_state(outcome)}result in {outcome.folder}")
+    say(f"{_state(outcome)}result in {outcome.folder}{_logits(outcome)}")
     following = next_command(command, outcome.result)
     if following:
         say(f"next: {following}")
@@ -108,6 +108,13 @@ def _run(settings: Settings, job: int | None) -> Outcome:
 
 def _is_left_out(key: str, cfg: DictConfig, optional: Sequence[str]) -> bool:
     return key in optional and OmegaConf.select(cfg, key, default=_MISSING) is _MISSING
+
+
+def _logits(outcome: Outcome) -> str:
+    """What the logits take that were kept, where some were."""
+    files = [outcome.folder / part.logits for part in outcome.result.evaluations.values() if part.logits is not None]
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return f"; all logits: {size / 1e6:,.1f} MB in {counted(len(files), 'file')}" if files else ""
 
 
 def _state(outcome: Outcome) -> str:

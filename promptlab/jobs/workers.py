@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from promptlab.jobs.gpus import name_gpus, take_gpu
+from promptlab.jobs.gpus import named_gpus, take_gpu
 from promptlab.support.errors import PromptlabError
 from promptlab.support.files import sweep_leftovers
 from promptlab.support.machine import usable_cpus
@@ -39,31 +40,46 @@ class LostWorkerError(PromptlabError, RuntimeError):
 class Workers(Callback):
     """Hydra's callback: what has to happen before a sweep starts processes of its own."""
 
+    _given: Sequence[str] = ()
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Let joblib's processes end with this one, and tidy up after sweeps that were killed."""
         for notes in Path(config.hydra.sweep.dir).parent.glob("*/runs"):
             sweep_leftovers(notes)
-        os.environ[_SWEEP] = str(os.getpid())
-        if _starts_processes(config):
-            name_gpus()
+        os.environ.pop(_SWEEP, None)  # of a sweep that this one is a job of
+        given = _environment(config)
+        self._given = [name for name in given if name not in os.environ]
+        os.environ.update({name: given[name] for name in self._given})
         if "joblib" in str(config.hydra.launcher._target_):
             _register_backend()
-        if "LocalLauncher" in str(config.hydra.launcher._target_):
-            at_once = OmegaConf.select(config, "hydra.sweeper.max_batch_size") or usable_cpus()
-            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // at_once)))
-        if "RayLauncher" in str(config.hydra.launcher._target_):
-            for name in _RAY_OFF:
-                os.environ.setdefault(name, "0")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Take back what only the workers had to know."""
+        for name in self._given:
+            os.environ.pop(name, None)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """In a worker: work where the sweep was started, on a GPU of its own, and end with the sweep."""
-        if config.hydra.mode.name != "MULTIRUN":
+        if config.hydra.mode != RunMode.MULTIRUN:
             return
         os.chdir(config.hydra.runtime.cwd)
         if _starts_processes(config):
             take_gpu(config.hydra.job.num)
         if "LocalLauncher" in str(config.hydra.launcher._target_):
             end_when(lambda: not is_there(int(os.environ[_SWEEP])), "the sweep")
+
+
+def _environment(config: DictConfig) -> dict[str, str]:
+    """What the workers of a launcher find in their environment, unless the user has set it."""
+    target, given = str(config.hydra.launcher._target_), {_SWEEP: str(os.getpid())}
+    if _starts_processes(config):
+        given |= named_gpus()
+    if "LocalLauncher" in target:
+        at_once = OmegaConf.select(config, "hydra.sweeper.max_batch_size") or usable_cpus()
+        given["OMP_NUM_THREADS"] = str(max(1, usable_cpus() // at_once))
+    if "RayLauncher" in target:
+        given |= dict.fromkeys(_RAY_OFF, "0")
+    return given
 
 
 def _starts_processes(config: DictConfig) -> bool:

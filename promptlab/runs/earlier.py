@@ -173,7 +173,7 @@ def _is_scored(folder: Path, earlier: Result, target: Target, *, logits: bool, m
     if scored.predictions is None:
         return True
     files: dict[str | None, Callable[[Path], Predictions | Logits]] = {scored.predictions: read_predictions}
-    if logits or scored.logits is not None:
+    if logits:
         files[scored.logits] = read_logits
     return all(name and _is_of(folder / name, read, target, mend=mend) for name, read in files.items())
 

@@ -30,6 +30,7 @@ from promptlab.runs.score import Scored, score, seen_unseen_curve
 from promptlab.runs.tracker import Tracker, tracked
 from promptlab.support.clock import Clock
 from promptlab.support.files import sweep_leftovers
+from promptlab.support.machine import restart_gpu_peak
 from promptlab.support.typed_json import to_plain
 from promptlab.training.fit import FitReport
 
@@ -60,6 +61,7 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None) ->
     clock = Clock(PHASES)
     with clock.phase("load"):
         parts = open_parts(settings)
+        restart_gpu_peak(parts.clip.device)
         fit = fit_of(parts)
         targets = targets_of(parts, fit)
         task = parts.task
@@ -163,4 +165,4 @@ class _Work:
         if report is None:
             assert earlier is not None
             return continued_document(self.parts, earlier, scores, curve, self.clock)
-        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock)
+        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock, self.folder)
