@@ -13,7 +13,7 @@ from typing import Any
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
-SUMMARY = "what there is to choose from: learners, datasets, protocols, backbones"
+SUMMARY = "what there is to choose from: learners, datasets, protocols, backbones, launchers, loggers"
 USAGE = "list [learners|datasets|...]"
 KINDS = {
     "learners": "learner",
@@ -21,7 +21,11 @@ KINDS = {
     "protocols": "protocol",
     "backbones": "backbone",
     "experiments": "experiment",
+    "launchers": "hydra/launcher",
+    "loggers": "logger",
 }
+_BY_COMMENT = ("experiments", "launchers", "loggers")
+"""Whose files say what they are in the comment at their head."""
 DESCRIPTION = """\
   promptlab list                      everything
   promptlab list learners             one list
@@ -54,8 +58,9 @@ def main(arguments: Sequence[str]) -> int:
 
     folders = [] if options.config_dir is None else existing([options.config_dir])
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
-    for name, node in lists.get("experiments", {}).items():
-        lists["experiments"][name] = {"about": {"summary": comment_of("experiment", name, folders)}, **node}
+    for kind in _BY_COMMENT:
+        for name, node in lists.get(kind, {}).items():
+            lists[kind][name] = {"about": {"summary": comment_of(KINDS[kind], name, folders)}, **node}
     for name in options.names:
         known = lists[options.kind]
         if name not in known:
@@ -134,10 +139,27 @@ def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
     if group == "experiment":
         for key, value in _settings(node).items():
             say(f"  {key}={value}")
-    if target_of(node) is not None:
+    if group != KINDS["launchers"] and target_of(node) is not None:
         say("  keys:")
         _print_keys(group, node)
-    say(f"  promptlab {group}={name}", style="dim")
+    if group == KINDS["launchers"]:
+        _print_values(group.replace("/", "."), node)
+    sweep = "-m " if group == KINDS["launchers"] else ""
+    say(f"  promptlab {sweep}{group}={name}", style="dim")
+
+
+def _print_values(place: str, node: Mapping[str, Any]) -> None:
+    """Each key with its value, for what takes whatever its file has."""
+    from promptlab.support.console import say
+
+    for key, value in node.items():
+        if key in _NO_KEYS:
+            continue
+        if isinstance(value, Mapping) and value:
+            _print_values(f"{place}.{key}", value)
+        else:
+            shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+            say(f"    {place}.{key}={shown}", style="cyan")
 
 
 def _print_keys(place: str, node: Mapping[str, Any]) -> None:

@@ -16,11 +16,12 @@ from promptlab.config.names import usual_name
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.config.targets import targets_of
+from promptlab.config.trackers import require_tracker
 from promptlab.learners.base.offers import OFFERED
 from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
 
-_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "ckpt_every_s", "results", "force")
+_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "keep", "ckpt_every_s", "results", "force")
 _GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
 _GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")
@@ -47,7 +48,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         dataset=_dataset(nodes["dataset"]),
         targets=targets_of(nodes["protocol"].get("targets"), cfg, folders),
         protocol=_protocol(nodes["protocol"]),
-        logger=choice_of(nodes["logger"], "logger", named=False) if nodes["logger"] else None,
+        logger=require_tracker(choice_of(nodes["logger"], "logger", named=False)) if nodes["logger"] else None,
         trainer=nodes["trainer"] or {},
         **typed,
     )

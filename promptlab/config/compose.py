@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from promptlab.config import resolvers, schema
+from promptlab.config import launchers, resolvers, schema
 from promptlab.config.explain import explain, explain_reference
 from promptlab.config.overrides import parsed_overrides
 from promptlab.config.quoting import quoted
@@ -21,8 +21,9 @@ from promptlab.support.paths import conf_dir
 
 
 def register() -> None:
-    """Make the schema and the resolvers known to Hydra; safe to repeat."""
+    """Make the schema, the launchers and the resolvers known to Hydra; safe to repeat."""
     schema.register()
+    launchers.register()
     resolvers.register()
 
 

@@ -5,6 +5,8 @@
 ``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
 ``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
 ``${smaller:A,B}``                                 the smaller number
+``${gpus:}``                                       how many GPUs this machine has, for launchers
+``${cache:}``                                      the cache folder, for processes that don't inherit its setting
 =================================================  =====================================================
 
 They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
@@ -17,12 +19,17 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from promptlab.support.machine import gpu_count
+from promptlab.support.paths import cache_dir
+
 _REST = "else"
 
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller)):
+    resolvers = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "gpus": gpu_count,
+                 "cache": lambda: str(cache_dir())}  # fmt: skip
+    for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 

@@ -43,6 +43,7 @@ class Config:
     crop_scale: Any = None
     val: Any = "few"
     select: Any = "last"
+    keep: Any = "top5"
     ckpt_every_s: Any = 30.0
     results: str = "results"
     force: Any = False

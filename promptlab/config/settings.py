@@ -107,6 +107,7 @@ class Settings:
         select: which epoch to keep: ``last``, or the best on ``val``.
         trainer: options of ``lightning.Trainer``; see :mod:`promptlab.config.trainer`.
         logger: makes a Lightning logger, or None.
+        keep: what is kept of each test image: its five best classes (``top5``), or all its ``logits`` besides.
         ckpt_every_s: at most one checkpoint in so many seconds.
         results: folder that results go to.
         force: run again what is finished.
@@ -137,6 +138,7 @@ class Settings:
     select: Literal["last", "val"] = "last"
     trainer: Mapping[str, Any] = field(default_factory=dict)
     logger: Choice | None = None
+    keep: Literal["top5", "logits"] = "top5"
     ckpt_every_s: Annotated[float, Ge(0)] = 30.0
     results: Annotated[str | Path, Predicate(is_path), doc("a folder")] = "results"
     force: bool = False
@@ -200,6 +202,7 @@ class Settings:
             "crop_scale": list(self.view_scale),
             "val": self.val,
             "select": self.select,
+            "keep": self.keep,
             "ckpt_every_s": float(self.ckpt_every_s),
             "results": str(self.results),
             "force": self.force,

@@ -146,7 +146,9 @@ def _short(value: Any) -> str:
 
 
 _ONE_DEVICE = (
-    "one fit trains on one device, the backbone's; several fits run at once in a sweep: -m hydra/launcher=joblib"
+    "one fit trains on one device, the backbone's: its batches, random views and state to go on from are those of one "
+    "process, so that numbers don't follow from the machine. Several fits run at once in a sweep, each on a GPU of its "
+    "own: -m hydra/launcher=joblib"
 )
 _EPOCHS = "epochs belong to the learner (learner.optim.epochs): its schedule depends on them"
 _LENGTH = "a stage's length belongs to the learner (learner.optim.epochs, learner.optim.steps)"

@@ -30,7 +30,7 @@ from promptlab.support.at_work import at_work, is_alive
 from promptlab.support.console import console, say
 from promptlab.support.errors import is_expected
 from promptlab.support.locks import HeldError
-from promptlab.support.words import first_line
+from promptlab.support.words import counted, first_line
 
 log = logging.getLogger(__name__)
 LATER = "is at work elsewhere: left for later"
@@ -52,7 +52,7 @@ def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None
         say(json.dumps(described(outcome), indent=1))
         return
     console().print(run_table(outcome.result))
-    say(f"{_state(outcome)}result in {outcome.folder}")
+    say(f"{_state(outcome)}result in {outcome.folder}{_logits(outcome)}")
     following = next_command(command, outcome.result)
     if following:
         say(f"next: {following}")
@@ -117,6 +117,13 @@ def next_command(command: Sequence[str], result: Result) -> str:
 def _run(settings: Settings, job: int | None, *, wait: bool = True) -> Outcome:
     with naming_folders(settings.results):
         return run(settings, opened=partial(show, job=job), wait=wait)
+
+
+def _logits(outcome: Outcome) -> str:
+    """What the logits take that were kept, where some were."""
+    files = [outcome.folder / part.logits for part in outcome.result.evaluations.values() if part.logits is not None]
+    size = sum(file.stat().st_size for file in files if file.exists())
+    return f"; all logits: {size / 1e6:,.1f} MB in {counted(len(files), 'file')}" if files else ""
 
 
 def _state(outcome: Outcome) -> str:

@@ -25,6 +25,7 @@ from promptlab.config.compose import composed, composed_all, resolved
 from promptlab.config.explain import explain
 from promptlab.config.groups import taken_by
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
+from promptlab.config.launchers import batches, require_launcher
 from promptlab.config.overrides import (
     folders_of,
     lists_of,
@@ -103,6 +104,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
     _require_known_keys(overrides, folders)
+    require_launcher(overrides, folders)
     every = composed_all(lists_of(overrides, sweeps=sweeps), folders)
     configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
@@ -167,7 +169,7 @@ def _sweep(folder: Path, flags: Sequence[str], overrides: Sequence[str], *, as_j
         f"hydra.callbacks.workers.as_json={str(as_json).lower()}",
     ]
     try:
-        _under_hydra([*flags, *overrides, *own], (), as_json=as_json)
+        _under_hydra([*flags, *overrides, *batches(overrides), *own], (), as_json=as_json)
     except BaseException:
         show_sweep(folder, as_json=as_json)
         raise

@@ -13,7 +13,7 @@ from promptlab.report.statistics import mean
 from promptlab.results.document import Result
 from promptlab.support.words import some_of
 
-GIGABYTE = 1e9
+KILOBYTE, GIGABYTE = 1e3, 1e9
 
 
 def images_per_second(run: Result) -> float | None:
@@ -35,8 +35,19 @@ def _average(of: Callable[[Result], float | None]) -> Callable[[SweepRow], float
     return average
 
 
+def _in(unit: float, size: int | None) -> float | None:
+    """A number of bytes in a larger unit."""
+    return None if size is None else size / unit
+
+
 COSTS: tuple[Column[SweepRow], ...] = (
     Column(name="parameters", of=_average(lambda run: run.trained_parameters.count), text="{:,.0f}".format),
+    Column(
+        name="learner kB",
+        of=_average(lambda run: _in(KILOBYTE, run.learned_bytes)),
+        text="{:,.1f}".format,
+        has=lambda row: any(run.learned_bytes is not None for run in row.runs),
+    ),
     Column(name="training s", of=_average(lambda run: run.seconds.fit), text="{:,.1f}".format),
     Column(name="images/s", of=_average(images_per_second), text="{:,.0f}".format),
     Column(
@@ -44,8 +55,15 @@ COSTS: tuple[Column[SweepRow], ...] = (
         of=_average(lambda run: run.peak_memory_bytes_of_process / GIGABYTE),
         text="{:,.2f}".format,
     ),
+    Column(
+        name="GPU GB",
+        of=_average(lambda run: _in(GIGABYTE, run.peak_memory_bytes_of_gpu)),
+        text="{:,.2f}".format,
+        has=lambda row: any(run.peak_memory_bytes_of_gpu is not None for run in row.runs),
+    ),
 )
-"""Trained parameters, seconds to fit, test images a second, and the process's peak memory; means over seeds."""
+"""Trained parameters, size of the saved learner, seconds to fit, test images a second, and the peak memory of the
+process and of the GPU; means over seeds."""
 
 
 def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
@@ -54,7 +72,7 @@ def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
     machines = dict.fromkeys(f"{host.device}, torch threads: {host.torch_threads}, {host.platform}" for host in hosts)
     several = " (costs of different machines don't compare)" if len(machines) > 1 else ""
     return [
-        "parameters: trained by gradient; images/s: test images scored, features in the bank being free; "
-        "memory: peak of the process, in a sweep the runs before included",
+        "parameters: trained by gradient; learner: its saved file; images/s: test images scored, features in the bank "
+        "being free; memory: peak of the process, in a sweep the runs before included; GPU: peak of the run on its GPU",
         f"measured on {some_of(list(machines), 3)}{several}",
     ]

@@ -90,7 +90,7 @@ def _protocol_table(protocol: str, rows: Sequence[SweepRow], cost: bool) -> Scor
         title=f"{dataset}, {protocol}" if dataset else protocol,
         facts=constant,
         label_columns=[column.name for column in labels if column.name not in (*constant, LEARNER)],
-        score_columns=[column.name for column in (*scores, *(COSTS if cost else ()))],
+        score_columns=[column.name for column in (*scores, *(shown(COSTS, rows) if cost else ()))],
         blocks=blocks,
         notes=[
             *_row_notes(rows),

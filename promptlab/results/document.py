@@ -81,6 +81,8 @@ class Result:
         marks: what sets this run apart from others wherever they are compared, in words: ``transductive`` (test images
             were scored together), ``test_time`` (it adapted to a test image), ``unlabelled images``. None in Results
             that were written before there were marks.
+        peak_memory_bytes_of_gpu: the most memory that the run held on its GPU, None without one.
+        learned_bytes: size of the file of what was learned, None in Results of earlier versions.
 
     Example:
         >>> Result.from_json('{"schema_version": 99}')  # doctest: +ELLIPSIS
@@ -117,6 +119,8 @@ class Result:
     notes: tuple[str, ...]
     seen_unseen: SeenUnseenCurve | None = None
     marks: tuple[str, ...] = ()
+    peak_memory_bytes_of_gpu: int | None = None
+    learned_bytes: int | None = None
     folder: ClassVar[Path | None] = None
     """The folder of its file, of a result that was read from one; no part of the document."""
 

@@ -74,8 +74,9 @@ def _faults(result: Measured) -> Iterator[str]:
         yield f"fit_id is {result.fit_id!r}, but {expected!r} follows from what fit says"
     if result.seed != result.fit.seed:
         yield f"seed is {result.seed}, but that of the fit is {result.fit.seed}"
-    for name in ("train_images", "val_images", "peak_memory_bytes_of_process"):
-        if getattr(result, name) < 0:
+    counts = ("train_images", "val_images", "peak_memory_bytes_of_process", "peak_memory_bytes_of_gpu", "learned_bytes")
+    for name in counts:
+        if (getattr(result, name) or 0) < 0:
             yield f"{name} is {getattr(result, name)}: a number from 0 is expected"
     for name, evaluation in result.evaluations.items():
         yield from _of_evaluation(result.fit_id, name, evaluation)

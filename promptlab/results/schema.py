@@ -91,6 +91,7 @@ class EvaluationResult:
         reason: why ``metrics`` is None; None where there are scores.
         zero_shot: scores of zero-shot CLIP with the dataset's template on the same items, None if not computed.
         predictions: file name of the predictions sidecar in the run's folder, None without one.
+        logits: file name of all logits in the run's folder, None where they weren't asked for.
     """
 
     dataset: str
@@ -100,6 +101,7 @@ class EvaluationResult:
     reason: str | None
     zero_shot: Metrics | None
     predictions: str | None
+    logits: str | None = None
 
     def __post_init__(self) -> None:
         if (self.metrics is None) == (not self.reason):

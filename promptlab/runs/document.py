@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from promptlab.learners.base.learner import PromptLearner
@@ -16,8 +17,9 @@ from promptlab.results.schema import EvaluationResult, Harmonic, Seconds, SeenUn
 from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
 from promptlab.runs.parts import Parts
+from promptlab.saved.card import LEARNED_NAME
 from promptlab.support.clock import Clock
-from promptlab.support.machine import peak_memory_bytes
+from promptlab.support.machine import peak_gpu_bytes, peak_memory_bytes
 from promptlab.training.fit import FitReport
 
 PHASES = ("load", "features", "fit", "evaluate")
@@ -33,8 +35,9 @@ def new_document(
     scores: Scores,
     curve: SeenUnseenCurve | None,
     clock: Clock,
+    folder: Path,
 ) -> Result:
-    """The document of a run that trained."""
+    """The document of a run that trained, and wrote what it learned into its folder."""
     settings, task = parts.settings, parts.task
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
     return Result(
@@ -60,6 +63,8 @@ def new_document(
         trained_parameters=_trained(learner),
         seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
         peak_memory_bytes_of_process=peak_memory_bytes(),
+        peak_memory_bytes_of_gpu=peak_gpu_bytes(parts.clip.device),
+        learned_bytes=(folder / LEARNED_NAME).stat().st_size,
         versions=provenance.versions(),
         git=provenance.git_commit(),
         host=provenance.host(str(parts.clip.device)),
@@ -87,12 +92,12 @@ def continued_document(
 
 
 def _with_targets(earlier: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of the fit, with the targets of all evaluations."""
+    """The configuration of the fit, with the targets of all evaluations, and what is kept of them now."""
     named = {
         target["name"]: target for config in (earlier, settings) for target in config["protocol"].get("targets") or ()
     }
     protocol = {**earlier["protocol"], **settings["protocol"]} | ({"targets": list(named.values())} if named else {})
-    return {**earlier, "protocol": protocol}
+    return {**earlier, "keep": settings["keep"], "protocol": protocol}
 
 
 def _harmonic(evaluations: Scores, task: Task) -> Harmonic | None:

@@ -8,7 +8,7 @@ there is no Result yet) is put aside instead, and what it held is made again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from pathlib import Path
 from torch import Tensor
 
 from promptlab.results.document import NewerResultError, Result, ResultError
-from promptlab.results.predictions import read_predictions
+from promptlab.results.logits import Logits, read_logits
+from promptlab.results.predictions import Predictions, read_predictions
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME, read_result
 from promptlab.runs.calibrate import Bias, has_bias
 from promptlab.runs.facts import Target
@@ -47,13 +48,16 @@ class Earlier:
     has_card: bool
 
 
-def find_earlier(folder: Path, targets: Sequence[Target], bias: Bias | None, *, mend: bool = False) -> Earlier | None:
+def find_earlier(
+    folder: Path, targets: Sequence[Target], bias: Bias | None, *, logits: bool = False, mend: bool = False
+) -> Earlier | None:
     """An earlier run in a folder, None where there is none to go on from.
 
     Args:
         folder: the fit's.
         targets: the evaluations that are wanted.
         bias: what was chosen beforehand, None where nothing is.
+        logits: whether evaluations without all logits are to be scored again.
         mend: put damaged files aside that can be made again; whoever asks holds the folder.
 
     Raises:
@@ -73,7 +77,7 @@ def find_earlier(folder: Path, targets: Sequence[Target], bias: Bias | None, *, 
             learned = _learned(folder, card)
     else:
         learned = _recovered(folder, card, mend=mend)
-    scored = frozenset(target.name for target in targets if _is_scored(folder, result, target, mend=mend))
+    scored = frozenset(t.name for t in targets if _is_scored(folder, result, t, logits=logits, mend=mend))
     complete = whole and learned is not None and len(scored) == len(targets) and has_bias(result, bias)
     return Earlier(result, learned, scored, complete, has_card)
 
@@ -158,7 +162,7 @@ def _recovered(folder: Path, card: Card | None, *, mend: bool) -> Mapping[str, T
         return None
 
 
-def _is_scored(folder: Path, earlier: Result, target: Target, *, mend: bool) -> bool:
+def _is_scored(folder: Path, earlier: Result, target: Target, *, logits: bool, mend: bool) -> bool:
     scored = earlier.evaluations.get(target.name)
     if scored is None:
         return False
@@ -168,9 +172,16 @@ def _is_scored(folder: Path, earlier: Result, target: Target, *, mend: bool) -> 
         return False
     if scored.predictions is None:
         return True
-    path = folder / scored.predictions
+    files: dict[str | None, Callable[[Path], Predictions | Logits]] = {scored.predictions: read_predictions}
+    if logits:
+        files[scored.logits] = read_logits
+    return all(name and _is_of(folder / name, read, target, mend=mend) for name, read in files.items())
+
+
+def _is_of(path: Path, read: Callable[[Path], Predictions | Logits], target: Target, *, mend: bool) -> bool:
+    """Whether a file of an evaluation is there, sound, and of this evaluation."""
     try:
-        return path.exists() and read_predictions(path).eval_id == target.id
+        return path.exists() and read(path).eval_id == target.id
     except ResultError as error:
         if mend:
             set_aside(path, error, f"{target.name} is scored again")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import torch
+from lightning.pytorch.loggers import Logger
 
-from promptlab.config.settings import Choice
 from promptlab.data.sources.files import check_images
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
@@ -20,7 +19,6 @@ from promptlab.runs.parts import Parts
 from promptlab.saved.card import CardError, TrainingCard
 from promptlab.saved.save import save_run, save_run_card, training_of
 from promptlab.support.random_streams import stream_seed
-from promptlab.support.signatures import signature_of
 from promptlab.training.fit import FitReport, fit
 
 log = logging.getLogger(__name__)
@@ -45,7 +43,13 @@ def encode_images(parts: Parts, bank: FeatureBank) -> None:
 
 
 def fit_or_take_over(
-    learner: PromptLearner, parts: Parts, identity: Fit, bank: FeatureBank, folder: Path, earlier: Earlier | None
+    learner: PromptLearner,
+    parts: Parts,
+    identity: Fit,
+    bank: FeatureBank,
+    folder: Path,
+    earlier: Earlier | None,
+    logger: Logger | None = None,
 ) -> FitReport | None:
     """Train and write down what was learned, or take over what an earlier run of the same fit learned (None)."""
     if earlier is not None and earlier.learned is not None:
@@ -53,8 +57,8 @@ def fit_or_take_over(
         return None
     settings = parts.settings
     options = dict(settings.trainer)
-    if settings.logger is not None:
-        options["logger"] = _logger(settings.logger, folder)
+    if logger is not None:
+        options["logger"] = logger
     with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
         torch.default_generator.manual_seed(stream_seed(settings.seed, "global"))
         report = fit(
@@ -75,12 +79,6 @@ def fit_or_take_over(
         )
     _keep(folder, learner, parts, identity)
     return report
-
-
-def _logger(choice: Choice, folder: Path) -> Any:
-    """The logger, writing into the run's folder unless it is told another."""
-    own = {"save_dir": str(folder)} if "save_dir" in signature_of(choice.kind) else {}
-    return choice.make(**{name: value for name, value in own.items() if choice.arguments.get(name) is None})
 
 
 def describe(learner: PromptLearner, folder: Path, result: Result) -> None:

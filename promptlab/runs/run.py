@@ -28,8 +28,10 @@ from promptlab.runs.facts import Fit, Target, fit_of, targets_of
 from promptlab.runs.fit import describe, encode_images, fit_or_take_over
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable, with_training_notes
 from promptlab.runs.score import Scored, score, seen_unseen_curve
+from promptlab.runs.tracker import Tracker, tracked
 from promptlab.support.clock import Clock
 from promptlab.support.files import sweep_leftovers
+from promptlab.support.machine import restart_gpu_peak
 from promptlab.support.typed_json import to_plain
 from promptlab.training.fit import FitReport
 
@@ -62,6 +64,7 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None, wa
     clock = Clock(PHASES)
     with clock.phase("load"):
         parts = open_parts(settings)
+        restart_gpu_peak(parts.clip.device)
         fit = fit_of(parts)
         targets = targets_of(parts, fit)
         task = parts.task
@@ -93,9 +96,14 @@ class _Work:
     folder: Path
     clock: Clock
 
+    @property
+    def keeps_logits(self) -> bool:
+        """Whether all logits are asked for."""
+        return self.parts.settings.keep == "logits"
+
     def finished(self) -> Outcome | None:
         """What an earlier run left, if nothing of it is missing."""
-        earlier = find_earlier(self.folder, self.targets, self.bias)
+        earlier = find_earlier(self.folder, self.targets, self.bias, logits=self.keeps_logits)
         if earlier is None or not (earlier.complete and earlier.has_card):
             return None
         return Outcome(earlier.result, self.folder, fresh=False)
@@ -104,16 +112,22 @@ class _Work:
         """Fit, score and write what isn't there yet."""
         if self.parts.settings.force:
             clear_earlier(self.folder)
-        earlier = find_earlier(self.folder, self.targets, self.bias, mend=True)
+        earlier = find_earlier(self.folder, self.targets, self.bias, logits=self.keeps_logits, mend=True)
         if earlier is not None and earlier.complete:
             if not earlier.has_card:
                 assert earlier.learned is not None
                 describe(learner.load_learned(earlier.learned), self.folder, earlier.result)
             return Outcome(earlier.result, self.folder, fresh=False)
+        with tracked(self.parts.settings, self.folder, self.fit.id) as tracker:
+            return self._make(learner, earlier, tracker)
+
+    def _make(self, learner: PromptLearner, earlier: Earlier | None, tracker: Tracker) -> Outcome:
+        """Fit or take over, score, write."""
         with self.clock.phase("features"):
             encode_images(self.parts, self.bank)
         with self.clock.phase("fit"):
-            report = fit_or_take_over(learner, self.parts, self.fit, self.bank, self.folder, earlier)
+            logger = tracker.logger
+            report = fit_or_take_over(learner, self.parts, self.fit, self.bank, self.folder, earlier, logger)
         with self.clock.phase("evaluate"):
             scored = self._score(learner, report, earlier)
             curve = seen_unseen_curve(self.parts.task, scored, self.bias)
@@ -121,6 +135,7 @@ class _Work:
         describe(learner, self.folder, result)
         write_result(self.folder, result)
         (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
+        tracker.tell(result, trained=report is not None)
         return Outcome(result, self.folder, fresh=True)
 
     def _score(self, learner: PromptLearner, report: FitReport | None, earlier: Earlier | None) -> dict[str, Scored]:
@@ -134,7 +149,9 @@ class _Work:
             (self.folder / RESUME_NAME).unlink(missing_ok=True)
             scorer = bind(learner, self.parts.known, evaluation)
             clip, anew = self.parts.clip, self.parts.settings.force
-            scored[evaluation.name] = score(scorer, evaluation, target, clip, self.bank, self.folder, anew=anew)
+            scored[evaluation.name] = score(
+                scorer, evaluation, target, clip, self.bank, self.folder, anew=anew, keep_logits=self.keeps_logits
+            )
         return scored
 
     def _document(
@@ -149,4 +166,4 @@ class _Work:
         if report is None:
             assert earlier is not None
             return continued_document(self.parts, earlier, scores, curve, self.clock)
-        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock)
+        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock, self.folder)

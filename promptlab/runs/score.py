@@ -17,6 +17,7 @@ from promptlab.evaluation.seen_unseen import tradeoff
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.results.logits import logits_name, logits_of_arrays, write_logits
 from promptlab.results.predictions import Predictions, pack_content_ids, predictions_name, write_predictions
 from promptlab.results.schema import Calibration, EvaluationResult, SeenUnseenCurve
 from promptlab.results.statistics import harmonic_mean
@@ -43,6 +44,7 @@ def score(
     folder: Path,
     *,
     anew: bool = False,
+    keep_logits: bool = False,
 ) -> Scored:
     """Score an evaluation set and keep its predictions.
 
@@ -54,6 +56,7 @@ def score(
         bank: where features are.
         folder: the run's folder.
         anew: score zero-shot CLIP again, too.
+        keep_logits: keep all logits besides.
     """
     metrics = logits = None
     if isinstance(scorer, PromptLearner):
@@ -72,6 +75,10 @@ def score(
             files=tuple(printable(evaluation.items.source.describe(int(i))) for i in evaluation.items.indices),
         )
         write_predictions(folder, predictions)
+        if keep_logits:
+            ids_of_images, names = evaluation.items.content_ids(), evaluation.class_names
+            kept = logits_of_arrays(logits.float().cpu(), labels, names, ids_of_images, evaluation.name, target.id)
+            write_logits(folder, kept)
     result = EvaluationResult(
         dataset=evaluation.dataset,
         eval_id=target.id,
@@ -80,6 +87,7 @@ def score(
         reason=scorer if isinstance(scorer, str) else None,
         zero_shot=zero_shot_scores(clip, evaluation, target.facts, bank, anew=anew),
         predictions=predictions_name(evaluation.name) if metrics is not None else None,
+        logits=logits_name(evaluation.name) if metrics is not None and keep_logits else None,
     )
     return Scored(result, logits)
 

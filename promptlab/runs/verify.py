@@ -13,11 +13,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from promptlab.features.shard_files import check_shard
 from promptlab.features.upkeep import damaged_rows
 from promptlab.results.document import NewerResultError, Result, ResultError
 from promptlab.results.kept_scores import read_metrics
-from promptlab.results.predictions import read_predictions
+from promptlab.results.logits import read_logits
+from promptlab.results.predictions import predictions_name, read_predictions
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME, read_result
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, NewerCardError, read_card
 from promptlab.support.archives import check_archive
@@ -123,6 +126,20 @@ def _predictions(path: Path) -> None:
         raise DamageError(f"{right:.6g} of its predictions are right, the Result says {evaluation.metrics.top1:.6g}")
 
 
+def _logits(path: Path) -> None:
+    """The file, and whether its labels and best classes are those of the predictions beside it."""
+    kept = read_logits(path)
+    try:
+        predictions = read_predictions(path.with_name(predictions_name(kept.evaluation)))
+    except ResultError:  # missing or damaged, which has its own line
+        return
+    if kept.eval_id != predictions.eval_id:
+        raise DamageError(f"it is of evaluation {kept.eval_id}, the predictions are of {predictions.eval_id}")
+    best = np.take_along_axis(kept.below, predictions.top_ids[:, :1].astype(np.int64), axis=1)
+    if not (np.array_equal(kept.labels, predictions.labels) and (best == 0).all()):
+        raise DamageError("its labels or best classes are not those of the predictions beside it")
+
+
 def _resume(path: Path) -> None:
     check_archive(path.read_bytes())
 
@@ -149,6 +166,7 @@ _KINDS = (
     _Kind("card", f"*/{CARD_NAME}", _card),
     _Kind("learned tensors", f"*/{LEARNED_NAME}", _learned),
     _Kind("predictions", "*/predictions-*.safetensors", _predictions),
+    _Kind("logits", "*/logits-*.safetensors", _logits),
     _Kind("state of a fit", f"*/{RESUME_NAME}", _resume),
     _Kind("zero-shot scores", "zero_shot/*.json", _kept_scores),
     _Kind("shard of features", f"*/{'[0-9a-f]' * 16}-{'[0-9a-f]' * 16}-*.safetensors", check_shard),
@@ -162,6 +180,7 @@ def _missing_beside(path: Path) -> Iterator[Checked]:
     if path.parent.name != result.fit_id:
         return
     names = {evaluation.predictions: "predictions" for evaluation in result.evaluations.values()}
-    for name, kind in {LEARNED_NAME: "learned tensors", **names}.items():
+    logits = {evaluation.logits: "logits" for evaluation in result.evaluations.values()}
+    for name, kind in {LEARNED_NAME: "learned tensors", **names, **logits}.items():
         if name is not None and not path.with_name(name).exists():
             yield Checked(path.with_name(name), kind, "missing", "the same command makes it again")

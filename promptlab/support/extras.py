@@ -30,4 +30,19 @@ def extra(name: str, purpose: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(f"{purpose} needs {error.name}: pip install '{DISTRIBUTION}[{name}]'") from error
+        raise missing_extra(name, purpose, str(error.name)) from error
+
+
+def missing_extra(name: str, purpose: str, package: str) -> UsageError:
+    """What says that an optional package isn't installed.
+
+    Args:
+        name: of the extra that it is in.
+        purpose: what it is needed for.
+        package: its name.
+
+    Example:
+        >>> print(missing_extra("report", "a figure", "matplotlib"))
+        a figure needs matplotlib: pip install 'promptlab-clip[report]'
+    """
+    return UsageError(f"{purpose} needs {package}: pip install '{DISTRIBUTION}[{name}]'")

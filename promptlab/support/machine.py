@@ -7,6 +7,10 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -55,6 +59,18 @@ def gpu(device: str) -> str | None:
     return torch.cuda.get_device_name(device)
 
 
+def gpu_count() -> int:
+    """How many CUDA devices this process may use; asking starts none of them.
+
+    Example:
+        >>> gpu_count() >= 0
+        True
+    """
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def memory_bytes() -> int:
     """The resident memory of this process, in bytes; where the system tells only the peak, that; 0 if nothing."""
     return _status("VmRSS") if _STATUS.exists() else _peak_of_usage()
@@ -68,6 +84,32 @@ def peak_memory_bytes() -> int:
         True
     """
     return _status("VmHWM") if _STATUS.exists() else _peak_of_usage()
+
+
+def peak_gpu_bytes(device: torch.device) -> int | None:
+    """The most memory that torch has held on a CUDA device since :func:`restart_gpu_peak`, in bytes; None without one.
+
+    Example:
+        >>> import torch
+        >>> peak_gpu_bytes(torch.device("cpu")) is None
+        True
+    """
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def restart_gpu_peak(device: torch.device) -> None:
+    """Count the peak of a CUDA device afresh from here; of other devices nothing is counted.
+
+    Example:
+        >>> import torch
+        >>> restart_gpu_peak(torch.device("cpu"))
+    """
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def restart_peak() -> int:

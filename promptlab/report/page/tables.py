@@ -67,14 +67,14 @@ def section_tables(section: Section, tested: Iterable[Comparison], confused: Ite
 def scores(section: Section) -> PageTable:
     """Runs averaged over seeds, a row each, with zero-shot CLIP's headline and what they cost."""
     rows = section.rows
-    places, columns = shown(PLACES[:1], rows), score_columns(rows)
+    places, columns, costs = shown(PLACES[:1], rows), score_columns(rows), shown(COSTS, rows)
     names = [
         *((place.name, False) for place in places),
         ("learner", False),
         *((name, True) for name in ("shots", "seeds")),
         *((column.name, True) for column in columns),
         *((f"zero-shot {column.name}", True) for column in columns if column.zero_shot is not None),
-        *((cost.name, True) for cost in COSTS),
+        *((cost.name, True) for cost in costs),
     ]
     lines = []
     for name, row in zip(section.names, rows, strict=True):
@@ -85,7 +85,7 @@ def scores(section: Section) -> PageTable:
             if column.zero_shot is not None:
                 score = column.zero_shot(row) if column.has(row) else None
                 line.append(Cell(percent(score) if column.has(row) else "", score))
-        line += [Cell(cost.cell(row), cost.of(row)) for cost in COSTS]
+        line += [Cell(cost.cell(row), cost.of(row)) for cost in costs]
         lines.append(line)
     notes = [column.note(rows) for column in columns if column.note is not None]
     notes += [f"{name}: {setting}" for name, setting in section.legend.items()]
