@@ -71,8 +71,9 @@ class Study:
             1429556
         """
         known = choices("dataset", folders)
-        found = [(known.get(name, {}).get("about") or {}).get("images") for name in self.datasets]
-        return sum(found) if found and all(isinstance(number, int) for number in found) else None
+        told = [(known.get(name, {}).get("about") or {}).get("images") for name in self.datasets]
+        counts = [number for number in told if isinstance(number, int)]
+        return sum(counts) if counts and len(counts) == len(told) else None
 
 
 def study(name: str, folders: Sequence[Path] = ()) -> Study:
