@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
-SUMMARY = "what there is to choose from: learners, datasets, protocols, backbones, launchers, loggers"
+SUMMARY = "what there is to choose from: learners, datasets, studies, launchers, ..."
 USAGE = "list [learners|datasets|...]"
 KINDS = {
     "learners": "learner",
@@ -21,10 +23,11 @@ KINDS = {
     "protocols": "protocol",
     "backbones": "backbone",
     "experiments": "experiment",
+    "studies": "study",
     "launchers": "hydra/launcher",
     "loggers": "logger",
 }
-_BY_COMMENT = ("experiments", "launchers", "loggers")
+_BY_COMMENT = ("launchers", "loggers")
 """Whose files say what they are in the comment at their head."""
 DESCRIPTION = """\
   promptlab list                      everything
@@ -34,6 +37,7 @@ DESCRIPTION = """\
 """
 _GIVEN = ("clip", "class_names", "template", "has_images", "generator", "dataset", "shots", "seed", "val", "root")
 """Arguments that the run gives."""
+_TOLD_ELSEWHERE = ("summary", "is", "targets")
 _NO_KEYS = ("about", "defaults", "name", "_target_", "_partial_")
 
 
@@ -54,13 +58,17 @@ def main(arguments: Sequence[str]) -> int:
     if options.kind not in (None, *KINDS):
         close = suggest(options.kind, KINDS)
         raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
-    from promptlab.config.groups import choices, comment_of, existing
+    from promptlab.config.groups import about_recipe, choices, existing
 
     folders = [] if options.config_dir is None else existing([options.config_dir])
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
     for kind in _BY_COMMENT:
         for name, node in lists.get(kind, {}).items():
             lists[kind][name] = {"about": {"summary": comment_of(KINDS[kind], name, folders)}, **node}
+    for name, node in lists.get("experiments", {}).items():
+        lists["experiments"][name] = {"about": about_recipe(name, folders), **node}
+    for name, node in lists.get("studies", {}).items():
+        lists["studies"][name] = {**node, "about": _about_study(name, node, folders)}
     for name in options.names:
         known = lists[options.kind]
         if name not in known:
@@ -77,6 +85,16 @@ def main(arguments: Sequence[str]) -> int:
         else:
             _print_list(kind, found)
     return 0
+
+
+def _about_study(name: str, node: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """What a study says of itself, how much it is, and the command that it is short for."""
+    from promptlab.config.studies import study
+
+    chosen = study(name, folders)
+    images = chosen.images(folders)
+    size = f"{chosen.size()}{f'; datasets of {images:,} images' if images else ''}"
+    return {**(node.get("about") or {}), "size": size, "is": shlex.join(["promptlab", "-m", *chosen.words])}
 
 
 def _print_json(lists: Mapping[str, Mapping[str, Any]], *, in_full: bool) -> None:
@@ -98,7 +116,7 @@ def _print_list(kind: str, found: Mapping[str, Any]) -> None:
     from promptlab.support.console import console
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("name", style="cyan", overflow="fold", max_width=26)
+    table.add_column("name", style="cyan", overflow="fold", max_width=34)
     table.add_column("about", overflow="fold")
     for name, node in found.items():
         about = dict(node.get("about") or {})
@@ -106,7 +124,9 @@ def _print_list(kind: str, found: Mapping[str, Any]) -> None:
         if kind == "experiments":
             lines.append(Text(" ".join(f"{key}={value}" for key, value in _settings(node).items()), style="dim"))
         if kind != "datasets":
-            lines += [Text(f"{key}: {value}", style="dim") for key, value in about.items() if key != "summary"]
+            lines += [
+                Text(f"{key}: {value}", style="dim") for key, value in about.items() if key not in _TOLD_ELSEWHERE
+            ]
         table.add_row(Text(name), Group(*lines))
     console().print(Text(kind, style="bold"))
     console().print(table)
@@ -118,14 +138,21 @@ def _summary(about: Mapping[str, Any]) -> str:
 
 
 def _settings(node: Mapping[str, Any]) -> dict[str, str]:
-    """What a recipe sets: choices by ``/group``, and plain values."""
-    chosen = {
-        key.removeprefix("override /").lstrip("/"): str(value)
-        for entry in node.get("defaults", ())
-        if isinstance(entry, Mapping)
-        for key, value in entry.items()
-    }
-    return chosen | {key: str(value) for key, value in node.items() if not isinstance(value, Mapping | list)}
+    """What a recipe sets, as words of a command line: another recipe that it begins with, choices, and keys."""
+    chosen: dict[str, str] = {}
+    for entry in node.get("defaults", ()):
+        choices = entry if isinstance(entry, Mapping) else {"experiment": entry}
+        chosen |= {key.removeprefix("override /").lstrip("/"): str(value) for key, value in choices.items()}
+    return chosen | _keys_of({key: value for key, value in node.items() if key not in _NO_KEYS})
+
+
+def _keys_of(node: Mapping[str, Any]) -> dict[str, str]:
+    """Keys with their values, those of a part with its name in front."""
+    found: dict[str, str] = {}
+    for key, value in node.items():
+        inner = {f"{key}.{own}": shown for own, shown in _keys_of(value).items()} if isinstance(value, Mapping) else {}
+        found |= inner or {key: _shown(value)}
+    return found
 
 
 def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
@@ -135,16 +162,17 @@ def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
 
     say(name, style="bold")
     for key, value in (node.get("about") or {}).items():
-        say(f"  {key}: {value}")
+        say(f"  {key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
     if group == "experiment":
         for key, value in _settings(node).items():
             say(f"  {key}={value}")
-    if group != KINDS["launchers"] and target_of(node) is not None:
-        say("  keys:")
-        _print_keys(group, node)
+        say(f"  promptlab experiment={name} --cfg job --resolve    all that it comes to", style="dim")
     if group == KINDS["launchers"]:
         _print_values(group.replace("/", "."), node)
-    sweep = "-m " if group == KINDS["launchers"] else ""
+    elif target_of(node) is not None:
+        say("  keys:")
+        _print_keys(group, node)
+    sweep = "-m " if group in (KINDS["launchers"], "study") else ""
     say(f"  promptlab {sweep}{group}={name}", style="dim")
 
 

@@ -113,14 +113,9 @@ def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
 
 
 def _figures(path: Path, collection: Collection) -> Sequence[Path]:
-    from promptlab.report.figures.every import drawings, leading_confusions, looks_of
-    from promptlab.report.study import sections
+    from promptlab.report.figures.every import of_collection
 
-    found = sections(collection.results)
-    look = looks_of(found)
-    confused = [leading_confusions(section, collection.folders) for section in found]
-    drawn = [part for section, pairs in zip(found, confused, strict=True) for part in drawings(section, pairs, look)]
-    return [file for drawing in drawn for file in drawing.write(path)]
+    return [file for drawing in of_collection(collection) for file in drawing.write(path)]
 
 
 def _page(path: Path, collection: Collection) -> Sequence[Path]:

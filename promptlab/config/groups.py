@@ -17,6 +17,7 @@ from promptlab.support.paths import conf_dir
 from promptlab.support.source import Written, written
 from promptlab.support.words import printable
 
+_PAPER = "paper: "
 NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
 
 
@@ -56,19 +57,22 @@ def _node(path: Path) -> Any:
         raise UsageError(f"{path} can't be read as YAML: {' '.join(str(error).split())}") from error
 
 
-def comment_of(group: str, name: str, folders: Sequence[Path] = ()) -> str:
-    """What a file says of itself in the comment at its head: recipes have no ``about`` block.
+def about_recipe(name: str, folders: Sequence[Path] = ()) -> dict[str, str]:
+    """What a recipe says of itself in the comment at its head, since ``about`` is no key of a run: summary and paper.
 
     Example:
-        >>> comment_of("experiment", "coop_few_shot").split(":")[0]
-        'Learning to Prompt for Vision-Language Models (IJCV 2022)'
+        >>> about_recipe("coop_few_shot")["paper"]
+        'https://arxiv.org/abs/2109.01134'
     """
     for folder in (conf_dir(), *folders):
-        path = folder / group / f"{name}.yaml"
+        path = folder / "experiment" / f"{name}.yaml"
         if path.is_file():
             head = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
-            return " ".join(line.lstrip("# ") for line in head if "@package" not in line)
-    return ""
+            lines = [line.lstrip("# ") for line in head if "@package" not in line]
+            said = [line for line in lines if not line.startswith(_PAPER)]
+            papers = [line.removeprefix(_PAPER) for line in lines if line.startswith(_PAPER)]
+            return {"summary": " ".join(said)} | ({"paper": papers[0]} if papers else {})
+    return {"summary": ""}
 
 
 def target_of(node: Any) -> Written | None:

@@ -17,7 +17,11 @@ from promptlab.config.settings import ConfigError
 from promptlab.support.words import closest
 
 _WITH_VALUE = ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p")
-_ALONE = ("-m", "--multirun", "--resolve", "--info", "-i", "--hydra-help")
+SKIP_MISSING = "--skip-missing"
+"""A flag of sweeps: datasets that aren't on this disk are left out."""
+_ALONE = ("-m", "--multirun", SKIP_MISSING, "--resolve", "--info", "-i", "--hydra-help")
+_NAMED = ("-m", "--json", SKIP_MISSING, "--config-dir", "--cfg", "--help")
+"""Flags that a message about an unknown one names."""
 _NONE = {"experiment": None, "logger": "none"}
 """Groups that null leaves out: what stands in its place on the command line, None for no word at all."""
 
@@ -40,7 +44,9 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         name, sign, _ = argument.partition("=")
         if name not in (*_WITH_VALUE, *_ALONE):
-            known = {flag.lstrip("-"): flag for flag in ("-m", "--json", "--config-dir", "--cfg", "--help")}
+            known = {
+                flag.lstrip("-"): flag for flag in ("-m", "--json", SKIP_MISSING, "--config-dir", "--cfg", "--help")
+            }
             meant = "".join(f", did you mean {known[close]}?" for close in closest(name.lstrip("-"), known))
             raise ConfigError(f"unknown flag {name}{meant}; there are {', '.join(known.values())}, and keys are set as "
                               "KEY=VALUE")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,7 @@ from promptlab.config.groups import taken_by
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
 from promptlab.config.launchers import batches, require_launcher
 from promptlab.config.overrides import (
+    SKIP_MISSING,
     folders_of,
     lists_of,
     opened,
@@ -37,6 +39,7 @@ from promptlab.config.overrides import (
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError, refuse_values
+from promptlab.config.studies import expanded, named_study
 from promptlab.jobs.disk import naming_folders, taken_back
 from promptlab.jobs.workers import LostWorkerError
 from promptlab.support.console import console, say
@@ -44,6 +47,8 @@ from promptlab.support.paths import conf_dir
 
 _SHOWS_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help")
 """Flags that show something and run nothing."""
+_RESOLVED = {"--cfg", "job", "--resolve"}
+"""What Hydra itself refuses where a table's entries are lists (``protocol.targets``)."""
 
 
 def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None = None) -> int:
@@ -64,16 +69,27 @@ def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None
     _log_to_console()
     flags, words = split_flags(arguments)
     sweeps, folders = any(flag in ("-m", "--multirun") for flag in flags), folders_of(flags)
-    overrides = [readable(opened(word), folders, sweeps=sweeps) for word in without_null(words)]
+    words = without_null(expanded(words, folders, sweeps=sweeps))
+    overrides = [readable(opened(word), folders, sweeps=sweeps) for word in words]
+    if set(flags) >= _RESOLVED:
+        plain = resolved(composed(next(lists_of(overrides, sweeps=sweeps)), folders))
+        say(OmegaConf.to_yaml(OmegaConf.create(plain)), end="")
+        return 0
     if any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)
         return 0
     optional = _optional(overrides, folders) if sweeps else []
+    if SKIP_MISSING in flags:
+        flags.remove(SKIP_MISSING)
+        overrides = _without_missing(overrides, folders, sweeps=sweeps)
     results = _check_all(overrides, folders, optional, sweeps=sweeps)
     with naming_folders(results), taken_back(results):  # Hydra makes them
         if sweeps:
             folder = into or _begin(arguments, flags, overrides, optional, folders, results)
-            return _sweep(folder, flags, overrides, as_json=as_json)
+            status = _sweep(folder, flags, overrides, as_json=as_json)
+            if named_study(arguments) and not as_json:
+                say(f"next: {shlex.join(['promptlab', 'report', results, '--html', 'report.html'])}")
+            return status
         _under_hydra([*flags, *overrides], arguments, as_json=as_json)
     return 0
 
@@ -92,6 +108,16 @@ def _optional(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
             f"{'has' if len(lack) == 1 else 'have'} no such key and {'runs' if len(lack) == 1 else 'run'} without it",
             stderr=True)  # fmt: skip
     return found
+
+
+def _without_missing(overrides: Sequence[str], folders: Sequence[Path], *, sweeps: bool) -> list[str]:
+    """The overrides of a sweep without datasets that aren't there."""
+    if not sweeps:
+        raise ConfigError(f"{SKIP_MISSING} leaves datasets out of a sweep: add -m")
+    _require_known_keys(overrides, folders)
+    from promptlab.jobs.missing import without_missing
+
+    return without_missing(overrides, folders)
 
 
 def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequence[str], *, sweeps: bool) -> str:

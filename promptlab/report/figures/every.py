@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from promptlab.report.collection import Collection
 from promptlab.report.comparison import rankings
 from promptlab.report.confusion import Confusion, confusions
 from promptlab.report.figures.base_new import base_against_new
@@ -16,7 +17,7 @@ from promptlab.report.figures.ranks import critical_difference_diagram
 from promptlab.report.figures.reliability import reliability_diagrams
 from promptlab.report.figures.shots import shot_curves
 from promptlab.report.figures.style import Drawing, Look, leading, looks
-from promptlab.report.study import Section
+from promptlab.report.study import Section, sections
 
 
 def drawings(section: Section, confused: Sequence[Confusion], look: Mapping[str, Look]) -> list[Drawing]:
@@ -42,6 +43,14 @@ def drawings(section: Section, confused: Sequence[Confusion], look: Mapping[str,
         learning_curves(section, look),
     ]
     return [drawing for drawing in found if drawing is not None]
+
+
+def of_collection(collection: Collection) -> list[Drawing]:
+    """Every figure of some folders' results."""
+    found = sections(collection.results)
+    look = looks_of(found)
+    return [drawing for section in found
+            for drawing in drawings(section, leading_confusions(section, collection.folders), look)]  # fmt: skip
 
 
 def looks_of(sections: Sequence[Section]) -> dict[str, Look]:

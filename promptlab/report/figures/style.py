@@ -103,6 +103,14 @@ class Drawing:
         """
         return self._rendered("svg", width, "path" if text_as_paths else "none").decode("utf-8")
 
+    def png(self, width: float = WIDTHS["two_columns"]) -> bytes:
+        """The figure as PNG on white, at 300 dots an inch.
+
+        Args:
+            width: in inches.
+        """
+        return self._rendered("png", width, "path")
+
     def write(self, folder: Path) -> list[Path]:
         """The figure in every width and format; returns the files."""
         paths = []
