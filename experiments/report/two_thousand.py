@@ -62,9 +62,9 @@ LEARNERS = {  # points gained at 16 shots
 BASE_TO_NEW = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "tcp")
 SHOTS, SEEDS, EPOCHS = (1, 2, 4, 8, 16), (1, 2, 3), {1: 50, 2: 100, 4: 100, 8: 200, 16: 200}
 KEPT = ("promptsrc", 16)
-"""The page reads predictions of the leading learner at one number of shots; others aren't written, to spare the disk."""
-ADJECTIVES = "spotted striped long-billed common red great lesser northern old painted".split()
-NOUNS = "warbler sedan cathedral violin orchid terrier jet pasta canyon pattern exercise".split()
+"""The page reads predictions of the leading learner at one number of shots; others aren't written."""
+ADJECTIVES = ("spotted", "striped", "long", "common", "red", "great", "lesser", "northern", "old", "painted")
+NOUNS = ("warbler", "sedan", "church", "violin", "orchid", "terrier", "jet", "pasta", "canyon", "pattern", "exercise")
 EDGES = tuple(round(at / 15, 12) for at in range(16))
 
 
