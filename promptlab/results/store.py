@@ -144,8 +144,8 @@ def load_results(root: str | Path) -> Results:
 
     ``pandas.DataFrame(load_results("results").rows())`` is a table of them, ``result.folder`` where one lies.
 
-    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it; so is
-    a folder that isn't there, or has no results.
+    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it. A
+    folder that isn't there, or has no results, is a warning too.
 
     Example:
         >>> [result.learner for result in load_results("a/folder/without/results")]
