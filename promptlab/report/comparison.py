@@ -15,7 +15,7 @@ from promptlab.report.overall import shared_seeds
 from promptlab.report.ranking import Ranking, ranking
 from promptlab.report.significance import PairedTest, holm, paired_tests
 from promptlab.report.statistics import mean
-from promptlab.report.study import ZERO_SHOT, Entry, Section
+from promptlab.report.study import ZERO_SHOT, ZERO_SHOT_LEARNER, Entry, Section
 
 ALL_PAIRS = 12
 """With more contestants than this each is compared with the best one and with zero-shot CLIP alone."""
@@ -99,7 +99,7 @@ def scores_of(section: Section, shots: int | str) -> dict[str, Scores]:
     found: dict[str, Scores] = {
         name: {place: entry.scores for place, entry in places.items()} for name, places in contestants.items()
     }
-    if not any(entry.row.learner == "zero_shot" for places in contestants.values() for entry in places.values()):
+    if not any(entry.row.learner == ZERO_SHOT_LEARNER for places in contestants.values() for entry in places.values()):
         baseline = _zero_shot(entry for places in contestants.values() for entry in places.values())
         found |= {ZERO_SHOT: baseline} if baseline else {}
     return found

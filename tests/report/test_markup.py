@@ -28,7 +28,7 @@ def test_markdown():
         "| coop | 1,2 | 80.00 ±0.00 | – | – | – |",
         "| probe | 1 | 70.00 | 60.00 | 64.62 |  |",
         "",
-        r"- demo\_shapes coop, 16 shots: new: no images",
+        r"- demo\_shapes coop at 16 shots: new: no images",
         "- H: harmonic mean of base and new, averaged over seeds",
         "- H of means: harmonic mean of the means over seeds",
         "- top-1 accuracy in percent, mean ± 95 % Student-t interval over seeds",

@@ -16,7 +16,7 @@ from promptlab.report.overall import overall
 from promptlab.report.pictures import thumbnail
 from promptlab.report.published.beside import beside
 from promptlab.report.statistics import MeanInterval
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 
 LONG_TEXT = 60
 """More characters than this break into lines."""
@@ -106,7 +106,7 @@ def averages(section: Section) -> PageTable:
     for row in found:
         cells = [_score(row.scores.get(name)) for name in names]
         lines.append([Cell(row.contestant), _shots(row.shots), Cell(str(row.places), row.places), *cells])
-    missing = [f"{row.contestant}, {row.shots} shots: {row.missing}" for row in found if row.missing]
+    missing = [f"{row.contestant} {at_shots(row.shots)}: {row.missing}" for row in found if row.missing]
     notes = [PAIRED_NOTE, *([HARMONIC_NOTE] if "mean of H" in names else [])]
     columns = [("learner", False), ("shots", True), ("datasets", True), *((name, True) for name in names)]
     return PageTable(
@@ -186,7 +186,7 @@ def pairs(section: Section, confused: Iterable[Confusion]) -> PageTable:
         notes = ["all seeds together; no pictures: their files are not where the runs' configuration says, or are none"]
     return PageTable(
         name=f"{section.slug}-pairs",
-        caption=f"Most confused pairs of {section.leader}, {section.most_shots} shots" if lines else "",
+        caption=f"Most confused pairs of {section.leader} {at_shots(section.most_shots)}" if lines else "",
         columns=[(name, name in names[4:6]) for name in names],
         rows=lines,
         notes=notes,

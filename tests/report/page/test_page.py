@@ -117,7 +117,7 @@ def test_one_run_and_runs_without_scores():
 def test_configurations_are_said_once():
     shared, own = settings(sections(study()))
     assert shared["learner.n_ctx"] == "4"
-    assert own[0].heading == "few_shot, caltech101, coop, 16 shots"
+    assert own[0].heading == "few_shot, caltech101, coop, at 16 shots"
     assert dict(own[0].values) == {"seed": "1, 2, 3"}
 
 
