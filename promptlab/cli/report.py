@@ -24,7 +24,7 @@ FORMATS = {
 }
 FILES = {
     "html": ("FILE", "one page of everything, to open in a browser or to send: no network, no other files"),
-    "figures": ("DIR", "every figure as SVG, PDF and PNG, one and two columns wide"),
+    "figures": ("DIR", "every figure as SVG, PDF and PNG, one and two columns of a paper wide"),
     "markdown": ("FILE", "as --format markdown"),
     "latex": ("FILE", "as --format latex"),
     "csv": ("FILE", "as --format csv"),
@@ -48,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"there are no results in {', '.join(options.folders)}")
     asked = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
     for name, path in asked.items():
-        for written in _write(name, Path(path), collection, options):
-            say(f"wrote {written}")
+        say(f"wrote {_write(name, Path(path), collection, options)}")
     if asked and options.format is None:
         return 0
     if options.format in (None, "table"):
@@ -95,38 +94,41 @@ def _text(form: str, collection: Collection, options: argparse.Namespace) -> str
     return "\n".join(latex(table, subscripts=options.subscripts) for table in tables)
 
 
-def _write(name: str, path: Path, collection: Collection, options: argparse.Namespace) -> Sequence[Path]:
-    """Write what one option asks for; returns the files."""
+def _write(name: str, path: Path, collection: Collection, options: argparse.Namespace) -> str:
+    """Write what one option asks for; returns what was written, in words."""
     if name in FORMATS:
         from promptlab.support.files import write_text_atomic
 
         write_text_atomic(path, _text(name, collection, options))
-        return [path]
+        return str(path)
     return _WRITERS[name](path, collection)
 
 
-def _parquet(path: Path, collection: Collection) -> Sequence[Path]:
+def _parquet(path: Path, collection: Collection) -> str:
     from promptlab.report.spreadsheet import write_parquet
 
     write_parquet(path, collection.results)
-    return [path]
+    return str(path)
 
 
-def _figures(path: Path, collection: Collection) -> Sequence[Path]:
+def _figures(path: Path, collection: Collection) -> str:
     from promptlab.report.figures.every import of_collection
+    from promptlab.support.words import counted
 
-    return [file for drawing in of_collection(collection) for file in drawing.write(path)]
+    drawn = of_collection(collection)
+    files = [file for drawing in drawn for file in drawing.write(path)]
+    return f"{counted(len(drawn), 'figure')} to {path}, {counted(len(files), 'file')}"
 
 
-def _page(path: Path, collection: Collection) -> Sequence[Path]:
+def _page(path: Path, collection: Collection) -> str:
     from promptlab.report.page.page import html
     from promptlab.support.files import write_text_atomic
 
     write_text_atomic(path, html(collection))
-    return [path]
+    return str(path)
 
 
-_WRITERS: dict[str, Callable[[Path, Collection], Sequence[Path]]] = {
+_WRITERS: dict[str, Callable[[Path, Collection], str]] = {
     "html": _page,
     "figures": _figures,
     "parquet": _parquet,

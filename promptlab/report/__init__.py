@@ -5,7 +5,7 @@ of them with ``statistics``. ``columns`` lists what a table shows and ``cost`` w
 a column is. ``table`` makes tables of Results, ``layout`` lays one on the console, ``markup`` writes it as Markdown or
 LaTeX; ``spreadsheet`` writes CSV and Parquet.
 
-``study`` says what may be compared with what; ``overall`` averages it over datasets, ``comparison`` tests and ranks it
-by ``significance``, ``confusion`` reads the predictions. ``published`` has papers' numbers, ``figures`` draws, ``page``
-writes HTML.
+``study`` says what may be compared with what; ``overall`` averages it over datasets, ``comparison`` tests it by
+``significance`` and ranks it by ``ranking``, ``confusion`` reads the predictions. ``published`` has papers' numbers,
+``figures`` draws, ``page`` writes HTML.
 """

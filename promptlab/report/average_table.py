@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from promptlab.report.column import percent, score_text
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
 from promptlab.report.overall import OverallRow, overall
-from promptlab.report.study import ZERO_SHOT, Section, sections
+from promptlab.report.study import ZERO_SHOT, Section, at_shots, sections
 from promptlab.results.document import Result
 
 PAIRED_NOTE = "±: 95 % Student-t interval of the seeds' averages over these datasets, seeds paired"
@@ -37,7 +37,7 @@ def _table(section: Section, rows: list[OverallRow]) -> ScoreTable:
         [_line(row, names) for row in learners],
         {name: round(score, 4) for name, score in zero_shot.items()},
     )
-    missing = [f"{row.contestant}, {row.shots} shots: {row.missing}" for row in learners if row.missing]
+    missing = [f"{row.contestant} {at_shots(row.shots)}: {row.missing}" for row in learners if row.missing]
     return ScoreTable(
         title=f"{section.protocol}, average over {max(row.places for row in rows)} datasets",
         facts=facts,

@@ -9,16 +9,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, groupby
 
 from promptlab.report.overall import shared_seeds
-from promptlab.report.significance import PairedTest, Ranking, holm, paired_test, ranking
+from promptlab.report.ranking import Ranking, ranking
+from promptlab.report.significance import PairedTest, holm, paired_tests
 from promptlab.report.statistics import mean
-from promptlab.report.study import ZERO_SHOT, Entry, Section
+from promptlab.report.study import ZERO_SHOT, ZERO_SHOT_LEARNER, Entry, Section
 
 ALL_PAIRS = 12
 """With more contestants than this each is compared with the best one and with zero-shot CLIP alone."""
 Scores = Mapping[str, Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two contestants' scores that belong together, the higher's first."""
+
+    shots: int | str
+    first: str
+    second: str
+    over: str
+    first_scores: Sequence[float]
+    second_scores: Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +61,19 @@ class Comparison:
 
 def comparisons(section: Section) -> list[Comparison]:
     """Every pair of contestants, at each number of shots, over seeds and, with several places, over places."""
-    found: list[Comparison] = []
+    paired: list[Paired] = []
     for shots in section.shots:
         contestants = scores_of(section, shots)
-        for compare in (_over_seeds, _over_places):
-            pairs = _pairs(contestants)
-            tested = [compare(shots, first, second, contestants) for first, second in pairs]
-            found += _corrected([comparison for comparison in tested if comparison is not None])
-    return found
+        for over in (_over_seeds, _over_places):
+            found = [over(shots, first, second, contestants) for first, second in _pairs(contestants)]
+            paired += [values for values in found if values is not None]
+    tests = paired_tests([(values.first_scores, values.second_scores) for values in paired])
+    compared = [_compared(values, test) for values, test in zip(paired, tests, strict=True)]
+    return [
+        comparison
+        for _, family in groupby(compared, lambda comparison: (comparison.shots, comparison.over))
+        for comparison in _corrected(list(family))
+    ]
 
 
 def rankings(section: Section) -> dict[int | str, Ranking]:
@@ -81,7 +99,7 @@ def scores_of(section: Section, shots: int | str) -> dict[str, Scores]:
     found: dict[str, Scores] = {
         name: {place: entry.scores for place, entry in places.items()} for name, places in contestants.items()
     }
-    if not any(entry.row.learner == "zero_shot" for places in contestants.values() for entry in places.values()):
+    if not any(entry.row.learner == ZERO_SHOT_LEARNER for places in contestants.values() for entry in places.values()):
         baseline = _zero_shot(entry for places in contestants.values() for entry in places.values())
         found |= {ZERO_SHOT: baseline} if baseline else {}
     return found
@@ -108,7 +126,7 @@ def _pairs(contestants: Mapping[str, Scores]) -> list[tuple[str, str]]:
     return [pair for pair in combinations(ordered, 2) if frozenset(pair) in pairs]
 
 
-def _over_seeds(shots: int | str, first: str, second: str, contestants: Mapping[str, Scores]) -> Comparison | None:
+def _over_seeds(shots: int | str, first: str, second: str, contestants: Mapping[str, Scores]) -> Paired | None:
     """Each shared seed's averages over the places that both have."""
     one, other = contestants[first], contestants[second]
     places = [place for place in one if place in other]
@@ -116,10 +134,10 @@ def _over_seeds(shots: int | str, first: str, second: str, contestants: Mapping[
     if not seeds:
         return None
     values = [[mean([found[place][seed] for place in places]) for seed in seeds] for found in (one, other)]
-    return _compared(shots, first, second, "seeds", values)
+    return _paired(shots, first, second, "seeds", values)
 
 
-def _over_places(shots: int | str, first: str, second: str, contestants: Mapping[str, Scores]) -> Comparison | None:
+def _over_places(shots: int | str, first: str, second: str, contestants: Mapping[str, Scores]) -> Paired | None:
     """Means over the seeds that both have, at each place that both have."""
     one, other = contestants[first], contestants[second]
     seeds = {place: shared_seeds([one[place], other[place]]) for place in one if place in other}
@@ -127,14 +145,25 @@ def _over_places(shots: int | str, first: str, second: str, contestants: Mapping
     if len(places) < 2:
         return None
     values = [[mean([found[place][seed] for seed in seeds[place]]) for place in places] for found in (one, other)]
-    return _compared(shots, first, second, "datasets", values)
+    return _paired(shots, first, second, "datasets", values)
 
 
-def _compared(shots: int | str, first: str, second: str, over: str, values: Sequence[Sequence[float]]) -> Comparison:
+def _paired(shots: int | str, first: str, second: str, over: str, values: Sequence[Sequence[float]]) -> Paired:
+    """The two with their scores, the higher first."""
     if math.fsum(values[0]) < math.fsum(values[1]):
         first, second, values = second, first, values[::-1]
-    test = paired_test(values[0], values[1])
-    return Comparison(shots=shots, first=first, second=second, over=over, pairs=len(values[0]), test=test)
+    return Paired(shots, first, second, over, values[0], values[1])
+
+
+def _compared(values: Paired, test: PairedTest) -> Comparison:
+    return Comparison(
+        shots=values.shots,
+        first=values.first,
+        second=values.second,
+        over=values.over,
+        pairs=len(values.first_scores),
+        test=test,
+    )
 
 
 def _corrected(family: Sequence[Comparison]) -> list[Comparison]:

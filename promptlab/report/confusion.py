@@ -1,20 +1,59 @@
-"""Which classes are taken for which, read from the predictions beside the results."""
+"""Which classes are taken for which, and which images, read from the predictions beside the results."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.report.averages import SweepRow
-from promptlab.results.document import ResultError
-from promptlab.results.predictions import read_predictions
+from promptlab.results.document import Result, ResultError
+from promptlab.results.predictions import Predictions, read_predictions
 
+MOST_MISTAKES = 6
+"""Images that a pair names, some of which may not be there any more."""
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A test image that was taken for another class.
+
+    Args:
+        file: its name, relative to its dataset's folder where it is a file.
+        content_id: hash of its bytes, 32 hexadecimal digits.
+        confidence: the probability of the wrong class in [0, 1].
+        config: the configuration of the run that predicted it, which says where its dataset lay.
+    """
+
+    file: str
+    content_id: str
+    confidence: float
+    config: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A class whose images are taken for another.
+
+    Args:
+        label: the class.
+        said: what is predicted.
+        images: how many, all seeds together.
+        share: of the label's images in [0, 1].
+        mistakes: some of the images, each once, those with the most confidence first.
+    """
+
+    label: str
+    said: str
+    images: int
+    share: float
+    mistakes: tuple[Mistake, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,29 +65,45 @@ class Confusion:
         evaluation: name of the evaluation set.
         class_names: C names in label order.
         counts: (C, C) images by label and prediction.
+        read: the runs and their predictions.
     """
 
     dataset: str
     evaluation: str
     class_names: tuple[str, ...]
     counts: npt.NDArray[np.int64]
+    read: tuple[tuple[Result, Predictions], ...] = ()
 
-    def pairs(self, most: int = 10) -> list[tuple[str, str, int, float]]:
-        """The most confused pairs: label, prediction, images, and their share of the label's images in [0, 1]."""
+    def pairs(self, most: int = 10) -> list[Pair]:
+        """The most confused pairs."""
         wrong = self.counts - np.diag(np.diag(self.counts))
         order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-        totals = self.counts.sum(axis=1)
-        pairs = [tuple(map(int, np.unravel_index(at, wrong.shape))) for at in order]
-        return [
-            (
-                self.class_names[label],
-                self.class_names[said],
-                int(wrong[label, said]),
-                wrong[label, said] / totals[label],
-            )
-            for label, said in pairs
-            if wrong[label, said]
-        ]
+        places = [tuple(map(int, np.unravel_index(at, wrong.shape))) for at in order]
+        return [self._pair(label, said, int(wrong[label, said])) for label, said in places if wrong[label, said]]
+
+    def _pair(self, label: int, said: int, images: int) -> Pair:
+        return Pair(
+            label=self.class_names[label],
+            said=self.class_names[said],
+            images=images,
+            share=images / int(self.counts[label].sum()),
+            mistakes=self._mistakes(label, said),
+        )
+
+    def _mistakes(self, label: int, said: int) -> tuple[Mistake, ...]:
+        found: dict[str, Mistake] = {}
+        for run, predictions in self.read:
+            for at in np.flatnonzero((predictions.labels == label) & (predictions.top_ids[:, 0] == said)):
+                mistake = Mistake(
+                    file="" if predictions.files is None else predictions.files[at],
+                    content_id=predictions.image_ids[at].tobytes().hex(),
+                    confidence=float(predictions.top_probabilities[at, 0]),
+                    config=run.config,
+                )
+                before = found.setdefault(mistake.content_id, mistake)
+                if before.confidence < mistake.confidence:
+                    found[mistake.content_id] = mistake
+        return tuple(sorted(found.values(), key=lambda mistake: -mistake.confidence)[:MOST_MISTAKES])
 
 
 def confusions(row: SweepRow, folders: Mapping[str, Path]) -> list[Confusion]:
@@ -72,9 +127,9 @@ def confusions(row: SweepRow, folders: Mapping[str, Path]) -> list[Confusion]:
             classes = len(predictions.class_names)
             cells = predictions.labels.astype(np.int64) * classes + predictions.top_ids[:, 0]
             counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+            names, read = predictions.class_names, ((run, predictions),)
             before = found.get(name)
-            if before is not None and before.class_names == predictions.class_names:
-                counts = counts + before.counts
-            names = predictions.class_names
-            found[name] = Confusion(dataset=part.dataset, evaluation=name, class_names=names, counts=counts)
+            if before is not None and before.class_names == names:
+                counts, read = counts + before.counts, (*before.read, *read)
+            found[name] = Confusion(dataset=part.dataset, evaluation=name, class_names=names, counts=counts, read=read)
     return list(found.values())

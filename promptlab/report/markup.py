@@ -18,8 +18,12 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "[": "{[}",  # behind a line's end it would begin an argument
+    "|": r"\textbar{}",
     "±": r"$\pm$",
     "–": "--",
+    "→": r"$\rightarrow$",
+    "…": r"\ldots{}",
 }
 
 
@@ -41,6 +45,7 @@ def latex(table: ScoreTable, *, subscripts: bool = False) -> str:
 
     Of the lines that compare, in each block, number of shots and column, the best is bold and the second underlined, by
     the numbers as printed; marked learners are set apart and don't compete, nor does zero-shot CLIP where shots differ.
+    Letters that a TeX's fonts lack are left as they are: XeLaTeX, LuaLaTeX and tectonic take them.
 
     Args:
         table: what to write.
@@ -48,7 +53,7 @@ def latex(table: ScoreTable, *, subscripts: bool = False) -> str:
     """
     names = _names(table)
     labels = len(names) - len(table.score_columns)
-    lines = [f"% {' '.join(text.split())}" for text in (table.title, table.facts_line, *table.notes)]
+    lines = [f"% {_line(text)}" for text in (table.title, table.facts_line, *table.notes)]
     lines += [rf"\begin{{tabular}}{{{'l' * labels}{'r' * len(table.score_columns)}}}", r"\toprule", _row(names)]
     for block in table.blocks:
         lines.append(r"\midrule")
@@ -96,7 +101,7 @@ def _cells(texts: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", _line(text))
 
 
 def _row(texts: Iterable[str]) -> str:
@@ -104,4 +109,9 @@ def _row(texts: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in _line(text))
+
+
+def _line(text: str) -> str:
+    """A text on one line, without control characters, which TeX refuses."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

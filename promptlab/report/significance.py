@@ -1,4 +1,4 @@
-"""Whether learners differ: paired tests, Holm's correction, average ranks and Nemenyi's critical difference.
+"""Whether learners differ: paired tests and Holm's correction.
 
 The distributions are scipy's. What to test and how to read it follows Demšar, "Statistical Comparisons of Classifiers
 over Multiple Data Sets", JMLR 7 (2006).
@@ -7,13 +7,13 @@ over Multiple Data Sets", JMLR 7 (2006).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptlab.report.statistics import MeanInterval, mean, mean_interval
+from promptlab.report.statistics import MeanInterval, mean_interval
 
 ALPHA = 0.05
-"""The level of every test and of the critical difference."""
+"""The level of every test, and of the critical difference between ranks."""
 EXACT_PAIRS = 13
 """As many pairs have few enough patterns of signs to try them all."""
 
@@ -35,25 +35,6 @@ class PairedTest:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """Learners by their average rank over datasets; 1 is the best.
-
-    Args:
-        ranks: learner to its average rank, the best first.
-        datasets: number of datasets N.
-        critical_difference: Nemenyi's: average ranks that differ by less are not told apart at ``ALPHA``.
-        friedman_p: of Friedman's test that all are alike; None with fewer than three learners, or if all are tied.
-        alike: the largest groups of neighbours that the critical difference doesn't tell apart.
-    """
-
-    ranks: Mapping[str, float]
-    datasets: int
-    critical_difference: float
-    friedman_p: float | None
-    alike: tuple[tuple[str, ...], ...]
-
-
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     """Compare two learners by values that belong together, e.g. their scores on the same datasets.
 
@@ -73,22 +54,46 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
         >>> print(found.reason)
         with 3 pairs Wilcoxon's p is never below 0.25
     """
-    differences = [a - b for a, b in zip(first, second, strict=True)]
-    found, n = mean_interval(differences), len(differences)
-    if n == 1:
-        return PairedTest(difference=found, t_p=None, wilcoxon_p=None, reason="one pair can't be tested")
-    if max(differences) - min(differences) <= 1e-12:
-        reason = "no difference in any pair" if abs(found.mean) <= 1e-12 else "every pair differs by the same"
-        return PairedTest(difference=found, t_p=None, wilcoxon_p=None, reason=f"{reason}: there is no spread to test")
-    from scipy import stats  # type: ignore[import-untyped, unused-ignore]
+    return paired_tests([(first, second)])[0]
 
-    smallest = 2.0 ** (1 - n)
-    return PairedTest(
-        difference=found,
-        t_p=float(stats.ttest_rel(first, second).pvalue),
-        wilcoxon_p=_wilcoxon([round(difference, 12) for difference in differences]),  # rounding makes no ranks
-        reason=f"with {n} pairs Wilcoxon's p is never below {smallest:.2g}" if smallest > ALPHA else "",
-    )
+
+def paired_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[PairedTest]:
+    """As :func:`paired_test` for many, those with as many pairs in one go: scipy takes a millisecond a call.
+
+    Args:
+        pairs: the values of two learners each.
+
+    Raises:
+        ValueError: as :func:`paired_test`.
+    """
+    differences = [[a - b for a, b in zip(first, second, strict=True)] for first, second in pairs]
+    found = {at: _untestable(values) for at, values in enumerate(differences)}
+    testable: dict[int, list[int]] = {}
+    for at, reason in found.items():
+        if reason is None:
+            testable.setdefault(len(differences[at]), []).append(at)
+    for n, places in testable.items():
+        t = _t_tests([pairs[at] for at in places])
+        wilcoxon = _wilcoxons(
+            [[round(value, 12) for value in differences[at]] for at in places]
+        )  # not to rank rounding
+        smallest = 2.0 ** (1 - n)
+        reason = f"with {n} pairs Wilcoxon's p is never below {smallest:.2g}" if smallest > ALPHA else ""
+        for at, t_p, wilcoxon_p in zip(places, t, wilcoxon, strict=True):
+            difference = mean_interval(differences[at])
+            found[at] = PairedTest(difference=difference, t_p=t_p, wilcoxon_p=wilcoxon_p, reason=reason)
+    return [test for test in found.values() if test is not None]
+
+
+def _untestable(differences: Sequence[float]) -> PairedTest | None:
+    """What is said where there is nothing to test; None where there is."""
+    found = mean_interval(differences)
+    if found.n == 1:
+        return PairedTest(difference=found, t_p=None, wilcoxon_p=None, reason="one pair can't be tested")
+    if max(differences) - min(differences) > 1e-12:
+        return None
+    same = "no difference in any pair" if abs(found.mean) <= 1e-12 else "every pair differs by the same"
+    return PairedTest(difference=found, t_p=None, wilcoxon_p=None, reason=f"{same}: there is no spread to test")
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -110,74 +115,39 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def ranking(scores: Mapping[str, Sequence[float]]) -> Ranking:
-    """Average ranks over datasets, higher scores being better, ties sharing their ranks.
+def _t_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
+    """Two-sided p of the paired t-test, for each two learners; all have as many pairs."""
+    from scipy import stats  # type: ignore[import-untyped, unused-ignore]
 
-    Args:
-        scores: at least two learners, each with a score per dataset, in one order; at least two datasets.
+    first, second = ([list(pair[side]) for pair in pairs] for side in (0, 1))
+    return [float(p) for p in stats.ttest_rel(first, second, axis=1).pvalue]
 
-    Raises:
-        ValueError: for fewer learners or datasets, or numbers of scores that differ.
 
-    Example:
-        >>> found = ranking({"coop": [0.7, 0.6, 0.8], "maple": [0.8, 0.7, 0.9]})
-        >>> dict(found.ranks), round(found.critical_difference, 3)
-        ({'maple': 1.0, 'coop': 2.0}, 1.132)
-    """
-    counts = {len(values) for values in scores.values()}
-    if len(scores) < 2 or len(counts) != 1 or min(counts) < 2:
-        raise ValueError(f"ranks need two learners with scores on the same two datasets or more, got {dict(scores)}")
+def _wilcoxons(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Two-sided p of the signed-rank test of each row of differences; all have as many."""
     from scipy import stats
 
-    (datasets,) = counts
-    per_dataset = [stats.rankdata([-score for score in column]) for column in zip(*scores.values(), strict=True)]
-    averages = [mean([float(ranks[position]) for ranks in per_dataset]) for position in range(len(scores))]
-    ranks = dict(sorted(zip(scores, averages, strict=True), key=lambda item: item[1]))
-    tied = all(len(set(column)) == 1 for column in zip(*scores.values(), strict=True))
-    friedman = None if tied or len(scores) < 3 else float(stats.friedmanchisquare(*scores.values()).pvalue)
-    critical = critical_difference(len(scores), datasets)
-    return Ranking(
-        ranks=ranks,
-        datasets=datasets,
-        critical_difference=critical,
-        friedman_p=friedman,
-        alike=_alike(ranks, critical),
-    )
+    if len(rows[0]) > EXACT_PAIRS:
+        return [float(stats.wilcoxon(row, zero_method="zsplit").pvalue) for row in rows]
+    found = {at: _tied_wilcoxon(row) for at, row in enumerate(rows) if not _ranks_are_whole(row)}
+    plain = [at for at in range(len(rows)) if at not in found]
+    if plain:
+        p_values = stats.wilcoxon([list(rows[at]) for at in plain], axis=1, method="exact").pvalue
+        found |= {at: float(p) for at, p in zip(plain, p_values, strict=True)}
+    return [found[at] for at in range(len(rows))]
 
 
-def critical_difference(learners: int, datasets: int) -> float:
-    """Nemenyi's ``q sqrt(k (k + 1) / 6 N)`` at ``ALPHA``, q the studentised range's quantile by the root of two.
-
-    Example:
-        >>> round(critical_difference(4, 14), 2)
-        1.25
-    """
-    from scipy.stats import studentized_range  # type: ignore[import-untyped, unused-ignore]
-
-    quantile = float(studentized_range.ppf(1 - ALPHA, learners, math.inf)) / math.sqrt(2)
-    return quantile * math.sqrt(learners * (learners + 1) / (6 * datasets))
+def _ranks_are_whole(differences: Sequence[float]) -> bool:
+    """Whether no difference is zero or as large as another."""
+    sizes = {abs(difference) for difference in differences}
+    return len(sizes) == len(differences) and min(sizes) > 0
 
 
-def _alike(ranks: Mapping[str, float], critical: float) -> tuple[tuple[str, ...], ...]:
-    """Runs of neighbours within the critical difference, without those inside another, and without single ones."""
-    names, groups, reached = list(ranks), [], 0
-    for start, name in enumerate(names):
-        end = max(at for at in range(start, len(names)) if ranks[names[at]] - ranks[name] < critical) + 1
-        if end > reached and end - start > 1:
-            groups.append(tuple(names[start:end]))
-        reached = max(reached, end)
-    return tuple(groups)
-
-
-def _wilcoxon(differences: Sequence[float]) -> float:
-    """Two-sided p of the signed-rank test; exact with few pairs, also where differences are tied or zero."""
+def _tied_wilcoxon(differences: Sequence[float]) -> float:
+    """The exact p where differences are tied or zero, zeros split: ``stats.wilcoxon``'s way, all signs at once."""
     from scipy import stats
 
-    sizes = [abs(difference) for difference in differences]
-    if len(differences) > EXACT_PAIRS or (len(set(sizes)) == len(sizes) and min(sizes) > 0):
-        return float(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
-    # what stats.wilcoxon does here, but all signs at once in place of one after the other
-    ranks = stats.rankdata(sizes)
+    ranks = stats.rankdata([abs(difference) for difference in differences])
     signed = [math.copysign(rank, value) if value else 0.0 for rank, value in zip(ranks, differences, strict=True)]
     found = stats.permutation_test(
         (signed,), lambda x, axis: x.sum(axis=axis), permutation_type="samples", vectorized=True, n_resamples=math.inf

@@ -16,7 +16,6 @@ from promptlab.report.column import Column, Row, ScoreColumn, shown
 from promptlab.report.columns import RECORD, SWEEP, Scored, score_columns
 from promptlab.report.cost import COSTS
 from promptlab.report.grouping import summarise
-from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
 from promptlab.support.extras import extra
 from promptlab.support.files import replacing
@@ -31,7 +30,7 @@ def record_csv(results: Iterable[Result]) -> str:
 
 
 def sweep_csv(results: Iterable[Result]) -> str:
-    """Runs averaged over seeds: what they are, each score's mean, half width and zero-shot, and what they cost."""
+    """Runs averaged over seeds: what they are, each score's mean, spread and zero-shot, and what they cost."""
     rows = summarise(results)
     scores = [number for column in score_columns(rows) for number in _numbers(column)]
     return csv_text([*SWEEP, *scores, *(replace(column, text="{:.4g}".format) for column in COSTS)], rows)
@@ -88,9 +87,8 @@ def _numbers(column: ScoreColumn) -> list[Column[SweepRow]]:
     def number(name: str, of: Callable[[SweepRow], float | None]) -> Column[SweepRow]:
         return Column(name=name, of=of, text="{:.4f}".format, has=lambda row: column.has(row) and of(row) is not None)
 
-    def half_width(row: SweepRow) -> float | None:
-        score = column.of(row)
-        return score.half_width if isinstance(score, MeanInterval) else None
+    def spread(name: str, of: str) -> Column[SweepRow]:
+        return number(f"{column.name} {name}", lambda row: getattr(column.of(row), of, None))
 
-    numbers = [number(column.name, column.number), number(f"{column.name} half width", half_width)]
+    numbers = [number(column.name, column.number), spread("half width", "half_width"), spread("sd", "deviation")]
     return numbers if column.zero_shot is None else [*numbers, number(f"{column.name} zero-shot", column.zero_shot)]

@@ -1,4 +1,4 @@
-"""Means over seeds and their Student-t intervals.
+"""Means over seeds, their standard deviations and Student-t intervals.
 
 CoOp's ``parse_test_res.py`` prints 1.96 standard errors of the population deviation, too narrow for three seeds; the
 two are never mixed, and promptlab has the Student-t interval alone.
@@ -19,11 +19,13 @@ class MeanInterval:
         mean: of the values, in their unit.
         half_width: the interval is ``mean`` plus or minus this, in the same unit; None for a single value.
         n: number of values.
+        deviation: their sample standard deviation (n-1), which papers print too; None for a single value.
     """
 
     mean: float
     half_width: float | None
     n: int
+    deviation: float | None = None
 
 
 def mean(values: Sequence[float]) -> float:
@@ -53,10 +55,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
 
     Example:
         >>> interval = mean_interval([1.0, 2.0, 3.0])
-        >>> interval.mean, round(interval.half_width, 3)
-        (2.0, 2.484)
+        >>> interval.mean, round(interval.half_width, 3), interval.deviation
+        (2.0, 2.484, 1.0)
         >>> mean_interval([0.7])
-        MeanInterval(mean=0.7, half_width=None, n=1)
+        MeanInterval(mean=0.7, half_width=None, n=1, deviation=None)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
@@ -67,4 +69,4 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInte
 
     sample_variance = math.fsum((value - average) ** 2 for value in values) / (n - 1)
     quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
-    return MeanInterval(average, quantile * math.sqrt(sample_variance / n), n)
+    return MeanInterval(average, quantile * math.sqrt(sample_variance / n), n, math.sqrt(sample_variance))

@@ -23,6 +23,8 @@ from promptlab.results.ids import canonical_json
 
 ZERO_SHOT = "zero-shot"
 """The baseline's name among contestants."""
+ZERO_SHOT_LEARNER = "zero_shot"
+"""The learner that is the baseline, run by itself."""
 _LONGEST_SUFFIX = 40
 
 

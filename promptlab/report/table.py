@@ -27,9 +27,8 @@ from promptlab.report.cost import COSTS, cost_notes
 from promptlab.report.grouping import summarise
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
 from promptlab.report.statistics import MeanInterval
+from promptlab.report.study import ZERO_SHOT_LEARNER, at_shots
 from promptlab.results.document import Result
-
-ZERO_SHOT_LEARNER = "zero_shot"
 
 
 def run_table(result: Result) -> ScoreTable:
@@ -143,7 +142,7 @@ def _is_zero_shot(columns: Iterable[ScoreColumn], row: SweepRow) -> bool:
 def _row_notes(rows: Sequence[SweepRow]) -> list[str]:
     """What tells look-alikes apart, then why scores are missing."""
     settings = [f"{row.dataset} {row.learner}: {row.setting}" for row in rows if row.setting]
-    reasons = [f"{row.dataset} {row.learner}, {row.shots} shots: {note}" for row in rows for note in row.notes]
+    reasons = [f"{row.dataset} {row.learner} {at_shots(row.shots)}: {note}" for row in rows for note in row.notes]
     return list(dict.fromkeys(settings + reasons))
 
 

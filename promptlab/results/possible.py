@@ -84,9 +84,10 @@ def _faults(result: Measured) -> Iterator[str]:
         yield from _of_harmonic(result.harmonic, result.evaluations)
     if result.seen_unseen is not None:
         yield from _of_curve(result.seen_unseen)
-    for place, point in enumerate(result.learning_curve):
-        for score in ("accuracy", "val_accuracy"):
-            yield from _outside(f"learning_curve[{place}].{score}", [getattr(point, score)])
+    for score in ("accuracy", "val_accuracy"):
+        for place, point in enumerate(result.learning_curve):
+            if _is_outside(getattr(point, score)):
+                yield from _outside(f"learning_curve[{place}].{score}", [getattr(point, score)])
 
 
 def _of_evaluation(fit: str, name: str, evaluation: EvaluationResult) -> Iterator[str]:
@@ -161,9 +162,13 @@ def _of_curve(curve: SeenUnseenCurve) -> Iterator[str]:
         )
 
 
+def _is_outside(value: float | None) -> bool:
+    return value is not None and not -_ROUNDING <= value <= 1 + _ROUNDING
+
+
 def _outside(path: str, values: Sequence[float | None]) -> Iterator[str]:
     for value in values:
-        if value is not None and not -_ROUNDING <= value <= 1 + _ROUNDING:
+        if _is_outside(value):
             yield f"{path} holds {value:g}: a fraction from 0 to 1 is expected"
 
 

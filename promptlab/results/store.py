@@ -155,14 +155,18 @@ def load_results(root: str | Path) -> Results:
 
     ``pandas.DataFrame(load_results("results").rows())`` is a table of them, ``result.folder`` where one lies.
 
-    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it.
+    Documents that are damaged, can't be, or are of a newer schema are left out, each with a warning that names it. A
+    folder that isn't there, or has no results, is a warning too.
 
     Example:
         >>> [result.learner for result in load_results("a/folder/without/results")]
         []
     """
-    results = Results()
-    for path in find_results(root):
+    results, paths = Results(), find_results(root)
+    if not paths:
+        there = f"are no results in {root}" if Path(root).is_dir() else f"is no folder {root}"
+        _logger.warning("there %s", there)
+    for path in paths:
         try:
             results.append(read_result(path))
         except ResultError as error:

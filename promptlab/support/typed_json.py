@@ -11,7 +11,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -21,6 +21,7 @@ from promptlab.support.words import shown
 
 T = TypeVar("T")
 _SCALARS = frozenset({bool, int, float, str, type(None)})
+_WRITTEN_AS_THEY_ARE = frozenset({bool, int, type(None)})
 
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -40,8 +41,8 @@ def to_plain(value: object, path: str = "") -> Plain:
         PlainError: for NaN and infinities, keys that aren't str, text that is no Unicode, and every other type (paths,
             arrays, sets, ...).
     """
-    if value is None or isinstance(value, bool):
-        return value
+    if type(value) in _WRITTEN_AS_THEY_ARE:
+        return cast(Plain, value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -55,6 +56,8 @@ def to_plain(value: object, path: str = "") -> Plain:
             raise PlainError(f"{_at(path)}: {value!a} holds bytes that are no text in UTF-8") from None
         return str(value)
     if isinstance(value, list | tuple):
+        if _is_plain(value):
+            return list(value)
         return [to_plain(item, f"{path}[{position}]") for position, item in enumerate(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
@@ -95,6 +98,18 @@ def render(value: Plain, indent: str = "") -> str:
         return "[\n" + ",\n".join(rows) + f"\n{indent}]"
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode()  # bytes of a file's name that are no UTF-8, as \udcXX
+
+
+def _is_plain(values: Sequence[object]) -> bool:
+    """Whether a list is plain already, told at once: ids follow from the names of all classes."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        try:
+            "".join(cast(Sequence[str], values)).encode("utf-8")
+        except UnicodeEncodeError:  # one of them can't be written
+            return False
+        return True
+    return kinds <= _WRITTEN_AS_THEY_ARE
 
 
 def _read(kind: Any, value: object, path: str) -> object:
@@ -146,8 +161,13 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
     items = cast(list[object], value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         exact = _as_they_are(kinds[0])
-        if all(type(item) in exact for item in items):  # a Result has thousands of numbers
+        if exact.issuperset(map(type, items)):  # a Result has thousands of numbers
             return tuple(items)
+        if dataclasses.is_dataclass(kinds[0]):
+            return tuple(
+                _read_dataclass(cast(type, kinds[0]), item, f"{path}[{position}]")
+                for position, item in enumerate(items)
+            )
         kinds = (kinds[0],) * len(items)
     _expect(len(items) == len(kinds), f"a list of {len(kinds)}", value, path)
     return tuple(
@@ -161,11 +181,11 @@ def _read_dataclass(kind: type, value: object, path: str) -> object:
     fields = _fields(kind)
     if not values.keys() <= fields.keys():
         raise PlainError(f"{_join(path, min(values.keys() - fields.keys()))}: unknown field")
-    arguments = {}
+    arguments = dict(values)
     for name, (hint, exact, required) in fields.items():
         if name in values:
-            item = values[name]
-            arguments[name] = item if type(item) in exact else _read(hint, item, _join(path, name))
+            if type(values[name]) not in exact:
+                arguments[name] = _read(hint, values[name], _join(path, name))
         elif required:
             raise PlainError(f"{_join(path, name)}: missing")
     try:

@@ -25,4 +25,4 @@ def test_one_dataset_has_no_average_and_a_lacking_learner_says_so():
     runs = [run for run in study() if (run.learner, run.dataset) != ("maple", "dtd")]
     (table,) = average_tables(runs)
     assert "| maple | – |" in markdown(table)
-    assert "- maple, 16 shots: no score at dtd" in markdown(table)
+    assert "- maple at 16 shots: no score at dtd" in markdown(table)

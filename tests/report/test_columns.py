@@ -112,6 +112,7 @@ def test_a_spreadsheet_of_means_has_a_number_in_every_cell_of_scores():
     runs = [make_result({"base": 0.7 + seed / 100, "new": 0.5}, seed=seed) for seed in (1, 2, 3)]
     (row,) = csv.DictReader(sweep_csv(runs).splitlines())
     assert (row["base"], row["base half width"], row["base zero-shot"]) == ("0.7200", "0.0248", "0.5000")
+    assert row["base sd"] == "0.0100"
     assert row["seeds"] == "1-3"
     assert row["metric"] == "top1"
     assert float(row["H"]) == pytest.approx(float(row["H of means"]), abs=1e-3)

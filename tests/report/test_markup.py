@@ -1,3 +1,9 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+
 from promptlab.report.markup import latex, markdown
 from promptlab.report.table import run_table, sweep_tables
 from tests.helpers.results import make_result
@@ -22,7 +28,7 @@ def test_markdown():
         "| coop | 1,2 | 80.00 ±0.00 | – | – | – |",
         "| probe | 1 | 70.00 | 60.00 | 64.62 |  |",
         "",
-        r"- demo\_shapes coop, 16 shots: new: no images",
+        r"- demo\_shapes coop at 16 shots: new: no images",
         "- H: harmonic mean of base and new, averaged over seeds",
         "- H of means: harmonic mean of the means over seeds",
         "- top-1 accuracy in percent, mean ± 95 % Student-t interval over seeds",
@@ -55,7 +61,7 @@ def test_what_a_name_holds_comes_out_as_text():
     as_markdown, as_latex = markdown(run_table(evil)), latex(run_table(evil))
     assert r"a\|b \<i\>" in as_markdown
     assert r"50\% \& \$x\_1\$ \textbackslash{}n \{\textasciitilde{}\textasciicircum{}\}" in as_latex
-    assert r"a|b \textless{}i\textgreater{}" in as_latex
+    assert r"a\textbar{}b \textless{}i\textgreater{}" in as_latex
 
 
 def cells(runs, column, **options):
@@ -105,3 +111,46 @@ def test_shots_compete_among_themselves():
         r"\textbf{45.00}",
         r"\textbf{56.00}",
     ]
+
+
+HOSTILE = (
+    "[3pt]",
+    r"\\ \end{tabular} \input{/etc/passwd}",
+    "% no comment",
+    "a & b # $^_~{}",
+    '<b>|"quoted"|</b>',
+    "a\0b\nc\td",
+)
+
+
+def hostile():
+    """A table whose every name means something to TeX."""
+    runs = [make_result({name: 0.5 + at / 20 for at, name in enumerate(HOSTILE)}, learner=name) for name in HOSTILE]
+    (found,) = sweep_tables([*runs, make_result({"test": None}, reasons={"test": HOSTILE[1]}, dataset=HOSTILE[0])])
+    return latex(found, subscripts=True)
+
+
+def test_every_row_has_a_cell_a_column_whatever_names_hold():
+    text = hostile()
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    (columns,) = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", text)
+    rows = [line for line in body if re.search(r"(?<!\\)&", line)]
+    assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns)}
+    assert len(rows) == 2 + len(HOSTILE) + 2  # and zero-shot CLIP twice, the headings, and the run without a score
+    assert all(row.endswith(r" \\") and row.count(r"\\") == 1 for row in rows)
+    assert all(line.count("{") - line.count(r"\{") == line.count("}") - line.count(r"\}") for line in body)
+    assert not any(line.startswith("[") for line in body)
+    assert "\n".join(body).count(r"\end{tabular}") == 1
+
+
+COMPILERS = {"tectonic": ["tectonic"], "pdflatex": ["pdflatex", "-interaction=nonstopmode", "-halt-on-error"]}
+COMPILER = next((command for name, command in COMPILERS.items() if shutil.which(name)), None)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="neither tectonic nor pdflatex is installed (Debian: texlive-latex-base)")
+def test_it_compiles(tmp_path):
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}%s\end{document}"
+    (tmp_path / "table.tex").write_text(document % f"\n{hostile()}\n{latex(table())}\n", encoding="utf-8")
+    done = subprocess.run([*COMPILER, "table.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").read_bytes().startswith(b"%PDF")

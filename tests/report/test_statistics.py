@@ -18,6 +18,7 @@ def test_interval_equals_scipy(values, confidence):
     assert found.mean == pytest.approx(np.mean(values))
     assert found.half_width == pytest.approx(half_width, abs=1e-9)
     assert found.n == len(values)
+    assert found.deviation == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
 def test_three_seeds_by_hand():
@@ -27,6 +28,7 @@ def test_three_seeds_by_hand():
 
 def test_one_value_has_no_interval():
     assert mean_interval([0.7]).half_width is None
+    assert mean_interval([0.7]).deviation is None
     assert mean_interval([0.7]).mean == 0.7
 
 

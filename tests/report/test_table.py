@@ -105,7 +105,7 @@ def test_a_table_per_protocol():
 def test_reasons_stand_under_a_sweep():
     results = [make_result({"base": 0.8, "new": None}, seed=s, reasons={"new": "no images"}) for s in (1, 3)]
     text = shown(sweep_table(results))
-    assert "demo_shapes coop, 16 shots: new: no images" in text
+    assert "demo_shapes coop at 16 shots: new: no images" in text
     assert "seeds 1,3" in text
 
 

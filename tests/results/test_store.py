@@ -92,3 +92,10 @@ def test_results_and_metrics_are_shown_as_tables():
     metrics = result.evaluations["base"].metrics
     assert repr(metrics).startswith("Metrics(top1=0.8000, mean_class_accuracy=0.8000, ")
     assert str(metrics).splitlines()[0] == "100 images, 2 classes; in percent"
+
+
+def test_nothing_to_load_is_said(tmp_path, caplog):
+    assert load_results(tmp_path) == []
+    assert f"there are no results in {tmp_path}" in caplog.text
+    assert load_results(tmp_path / "nowhere") == []
+    assert f"there is no folder {tmp_path / 'nowhere'}" in caplog.text

@@ -101,7 +101,8 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
             axes.set_title(f"{confusion.dataset}, {confusion.evaluation}")
             axes.set_xlabel("predicted")
         grid[0].set_ylabel("label")
-        figure.colorbar(image, ax=grid, shrink=0.5, label="share of the label's images")
+        bar = {"location": "bottom", "shrink": 0.6, "aspect": 40}
+        figure.colorbar(image, ax=grid, label="share of the label's images", **bar)
         return figure
 
     return Drawing(

@@ -73,5 +73,9 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
     if min(values) * 10 > max(values):
         return
     axes.set_xscale("log" if min(values) > 0 else "symlog")
+    if max(values) < min(30 * min(values), 1000):
+        from matplotlib.ticker import LogLocator
+
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # or a single number would stand there
     axes.xaxis.set_major_formatter("{x:,.10g}")
     axes.xaxis.set_minor_formatter("")

@@ -22,8 +22,10 @@ from promptlab.results.schema import SeenUnseenCurve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_LINES = 60
+MOST_LINES = 33
 """Runs whose losses are drawn in one panel."""
+MOST_EPOCHS = 60
+"""Of a run's losses; of more, as many are drawn at equal distances."""
 
 
 def seen_unseen_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
@@ -69,6 +71,7 @@ def learning_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | No
         found.setdefault(name, []).extend(runs if row.shots == section.most_shots else [])
     trained = {name: runs[:MOST_LINES] for name, runs in found.items() if runs}
     names = leading({name: section.averages.get(name, 0.0) for name in trained})
+    more = any(len(found[name]) > MOST_LINES for name in names)
     if not names:
         return None
 
@@ -92,14 +95,18 @@ def learning_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | No
         name=f"{section.slug}-learning",
         title="Learning curves",
         caption=f"Training loss over epochs {at_shots(section.most_shots)}, a line per run (dataset and seed); dotted "
-        f"lines part stages. Losses of different learners don't compare.{left_out(list(trained), names)}",
+        f"lines part stages. Losses of different learners don't compare.{left_out(list(trained), names)}"
+        + (f" Of more than {MOST_LINES} runs the first are drawn." if more else ""),
         draw=draw,
     )
 
 
 def _losses(run: Result) -> tuple[Sequence[float], Sequence[float]]:
-    """Epochs counted through all stages from 1, and their losses, where they were finite."""
+    """Epochs counted through all stages from 1, and their losses, where they were finite; of many, some."""
     pairs = [(at, record.loss) for at, record in enumerate(run.learning_curve, 1) if record.loss is not None]
+    if len(pairs) > MOST_EPOCHS:
+        step = (len(pairs) - 1) / (MOST_EPOCHS - 1)
+        pairs = [pairs[round(step * at)] for at in range(MOST_EPOCHS)]
     return [float(at) for at, _ in pairs], [loss for _, loss in pairs]
 
 

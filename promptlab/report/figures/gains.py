@@ -17,7 +17,7 @@ from promptlab.report.figures.style import (
     wrapped,
 )
 from promptlab.report.statistics import mean
-from promptlab.report.study import Entry, Section, at_shots
+from promptlab.report.study import ZERO_SHOT_LEARNER, Entry, Section, at_shots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ def gain_bars(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
     """Headline score less zero-shot CLIP's, at one number of shots; None where nothing has a baseline."""
     shots = section.most_shots if section.entries else "all"
     found = [entry for entry in section.entries if entry.shots == shots and entry.zero_shot is not None]
-    found = [entry for entry in found if entry.row.learner != "zero_shot"]
+    found = [entry for entry in found if entry.row.learner != ZERO_SHOT_LEARNER]
     if not found:
         return None
     names = leading({entry.contestant: section.averages[entry.contestant] for entry in found}, MOST_BARS)

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from promptlab.report.figures.style import CHARACTER, INK, Drawing, cut, new_figure
-from promptlab.report.significance import ALPHA, Ranking
+from promptlab.report.ranking import Ranking
+from promptlab.report.significance import ALPHA
 from promptlab.report.study import Section, at_shots
 
 if TYPE_CHECKING:

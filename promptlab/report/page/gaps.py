@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.report.collection import Collection
-from promptlab.report.study import Section
+from promptlab.report.study import ZERO_SHOT_LEARNER, Section, at_shots
 from promptlab.support.words import some_of
 
 
@@ -26,24 +26,32 @@ def _of(section: Section) -> Iterator[str]:
     where = f"{section.protocol} on {section.backbone}"
     for name, row in zip(section.names, section.rows, strict=True):
         for note in row.notes:
-            yield f"{where}, {row.dataset}, {name}, {row.shots} shots: {note}"
-    seeds = sorted({seed for row in section.rows for seed in row.seeds})
-    short: dict[str, list[str]] = {}
-    for name, row in zip(section.names, section.rows, strict=True):
-        lacking = [seed for seed in seeds if seed not in row.seeds]
-        if lacking:
-            missing = f"without seed{'s' if len(lacking) > 1 else ''} {some_of(list(map(str, lacking)), 10)}"
-            short.setdefault(missing, []).append(f"{row.dataset} {name} {row.shots} shots")
-    for missing, rows in short.items():
-        yield f"{where}, {missing}: {some_of(rows, 8)}"
+            yield f"{where}, {row.dataset}, {name}, {at_shots(row.shots)}: {note}"
+    yield from _seeds(section, where)
     yield from _cells(section, where)
 
 
+def _seeds(section: Section, where: str) -> Iterator[str]:
+    """Seeds that other rows have; zero-shot CLIP is the same under every seed."""
+    rows = [pair for pair in zip(section.names, section.rows, strict=True) if pair[1].learner != ZERO_SHOT_LEARNER]
+    seeds = sorted({seed for _, row in rows for seed in row.seeds})
+    short: dict[str, list[str]] = {}
+    for name, row in rows:
+        lacking = [seed for seed in seeds if seed not in row.seeds]
+        if lacking:
+            missing = f"without seed{'s' if len(lacking) > 1 else ''} {some_of(list(map(str, lacking)), 10)}"
+            short.setdefault(missing, []).append(f"{row.dataset} {name} {at_shots(row.shots)}")
+    for missing, rows in short.items():
+        yield f"{where}, {missing}: {some_of(rows, 8)}"
+
+
 def _cells(section: Section, where: str) -> Iterator[str]:
-    """Combinations of dataset and shots that some learners have and others don't."""
+    """Combinations of dataset and shots that some learners have and others don't; zero-shot CLIP has no shots."""
     cells = dict.fromkeys((row.dataset, row.shots) for row in section.rows)
     for name in section.contestants:
+        if section.rows_of(name)[0].learner == ZERO_SHOT_LEARNER:
+            continue
         own = {(row.dataset, row.shots) for row in section.rows_of(name)}
-        lacking = [f"{dataset} at {shots} shots" for dataset, shots in cells if (dataset, shots) not in own]
+        lacking = [f"{dataset} {at_shots(shots)}" for dataset, shots in cells if (dataset, shots) not in own]
         if lacking:
             yield f"{where}, {name} has no run on {some_of(lacking, 8)}"

@@ -10,7 +10,7 @@ from typing import Any
 from promptlab.report.column import MISSING, percent
 from promptlab.report.cost import GIGABYTE
 from promptlab.report.page.tables import Cell, PageTable
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 from promptlab.results.document import Result
 from promptlab.results.ids import canonical_json
 
@@ -109,7 +109,7 @@ def settings(sections: Sequence[Section]) -> tuple[dict[str, str], list[Setting]
         own = [flat[id(run)] for run in row.runs]
         keys = sorted({key for one in own for key in one if key not in shared})
         values = {key: ", ".join(dict.fromkeys(one.get(key, MISSING) for one in own)) for key in keys}
-        found.append(Setting(f"{section.protocol}, {row.dataset}, {name}, {row.shots} shots", values))
+        found.append(Setting(f"{section.protocol}, {row.dataset}, {name}, {at_shots(row.shots)}", values))
     return shared, found
 
 

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from promptlab.report.average_table import HARMONIC_NOTE, PAIRED_NOTE
 from promptlab.report.column import MISSING, percent, score_text, shown
 from promptlab.report.columns import PLACES, score_columns
 from promptlab.report.comparison import Comparison
-from promptlab.report.confusion import Confusion
+from promptlab.report.confusion import Confusion, Pair
 from promptlab.report.cost import COSTS, cost_notes
 from promptlab.report.overall import overall
+from promptlab.report.pictures import thumbnail
 from promptlab.report.published.beside import beside
 from promptlab.report.statistics import MeanInterval
-from promptlab.report.study import Section
+from promptlab.report.study import Section, at_shots
 
 LONG_TEXT = 60
 """More characters than this break into lines."""
+MOST_PICTURES = 3
+"""Of a confused pair."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and the number that it sorts by, None for its text."""
+    """What a cell shows, the number that it sorts by, None for its text, and pictures with what they show in words."""
 
     text: str
     number: float | None = None
+    pictures: Sequence[tuple[str, str]] = ()
 
     @property
     def long(self) -> bool:
@@ -101,7 +106,7 @@ def averages(section: Section) -> PageTable:
     for row in found:
         cells = [_score(row.scores.get(name)) for name in names]
         lines.append([Cell(row.contestant), _shots(row.shots), Cell(str(row.places), row.places), *cells])
-    missing = [f"{row.contestant}, {row.shots} shots: {row.missing}" for row in found if row.missing]
+    missing = [f"{row.contestant} {at_shots(row.shots)}: {row.missing}" for row in found if row.missing]
     notes = [PAIRED_NOTE, *([HARMONIC_NOTE] if "mean of H" in names else [])]
     columns = [("learner", False), ("shots", True), ("datasets", True), *((name, True) for name in names)]
     return PageTable(
@@ -172,20 +177,31 @@ def published(section: Section) -> PageTable:
 
 
 def pairs(section: Section, confused: Iterable[Confusion]) -> PageTable:
-    """The leading learner's most confused pairs."""
-    lines = [
-        [Cell(one.dataset), Cell(one.evaluation), Cell(label), Cell(said), Cell(str(n), n), Cell(percent(share), share)]
-        for one in confused
-        for label, said, n, share in one.pairs()
-    ]
-    names = ("dataset", "evaluation", "label", "taken for", "images", "% of the label's images")
+    """The leading learner's most confused pairs, with pictures where there are any."""
+    lines = [[*_pair(one, pair), _pictures(pair)] for one in confused for pair in one.pairs()]
+    names = ("dataset", "evaluation", "label", "taken for", "images", "% of the label's images", "pictures")
+    notes = ["all seeds together; pictures: images that were taken wrongly, those with the most confidence first"]
+    if not any(line[-1].pictures for line in lines):
+        names, lines = names[:-1], [line[:-1] for line in lines]
+        notes = ["all seeds together; no pictures: their files are not where the runs' configuration says, or are none"]
     return PageTable(
         name=f"{section.slug}-pairs",
-        caption=f"Most confused pairs of {section.leader}, {section.most_shots} shots" if lines else "",
-        columns=[(name, name in names[4:]) for name in names],
+        caption=f"Most confused pairs of {section.leader} {at_shots(section.most_shots)}" if lines else "",
+        columns=[(name, name in names[4:6]) for name in names],
         rows=lines,
-        notes=["all seeds together"],
+        notes=notes,
     )
+
+
+def _pair(confusion: Confusion, pair: Pair) -> list[Cell]:
+    names = [confusion.dataset, confusion.evaluation, pair.label, pair.said]
+    return [*map(Cell, names), Cell(str(pair.images), pair.images), Cell(percent(pair.share), pair.share)]
+
+
+def _pictures(pair: Pair) -> Cell:
+    found = ((thumbnail(mistake), mistake) for mistake in pair.mistakes)
+    shown = ((uri, f"{pair.label}, taken for {pair.said}: {mistake.file}") for uri, mistake in found if uri)
+    return Cell("", pictures=list(islice(shown, MOST_PICTURES)))
 
 
 def _score(score: MeanInterval | None) -> Cell:

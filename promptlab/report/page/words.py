@@ -37,6 +37,7 @@ def findings(section: Section, tested: Sequence[Comparison]) -> list[str]:
     if len(names) > 1:
         sentences += _sure(names[0], names[1], tested)
     sentences += _over_baseline(names[0], tested)
+    sentences += _unmarked(whole, names)
     return [*sentences, *_losses(found), *_partial(found, whole, len(places))]
 
 
@@ -45,10 +46,11 @@ def _lead(section: Section, averages: Mapping[str, MeanInterval], places: int) -
     (leader, best), *others = averages.items()
     over = f", averaged over {places} datasets" if places > 1 else f" on {section.places[0]}"
     if not others:
-        return f"{leader} scores {_score(best)} {section.headline}{over}, {at_shots(section.most_shots)}."
+        return f"{leader} reaches {_score(best)}{over}, {at_shots(section.most_shots)} ({section.headline})."
     lead = f"{leader} has the highest {section.headline}{over}, {at_shots(section.most_shots)}: {_score(best)}"
     second, score = others[0]
-    return f"{lead}, {100 * (best.mean - score.mean):.2f} points above {second}."
+    points = f"{100 * (best.mean - score.mean):.2f}"
+    return f"{lead}, {f'level with {second}' if points == '0.00' else f'{points} points above {second}'}."
 
 
 def _score(score: MeanInterval) -> str:
@@ -71,12 +73,15 @@ def _sure(first: str, second: str, tested: Sequence[Comparison]) -> list[str]:
     else:
         sentences.append(f"Over {seeds.pairs} paired seeds the lead can't be told from chance ({_p(seeds)}).")
     datasets = _between(first, second, "datasets", tested)
-    if datasets is not None and datasets.wilcoxon_holm is not None:
-        told = "is larger than chance" if datasets.wilcoxon_holm < ALPHA else "can't be told from chance"
-        reason = f"; {datasets.test.reason}" if datasets.test.reason else ""
-        p = f"Wilcoxon's p = {datasets.wilcoxon_holm:.2g} after Holm's correction{reason}"
-        sentences.append(f"Over {datasets.pairs} datasets it {told} ({p}).")
-    return sentences
+    return [*sentences, *([] if datasets is None else [_over_datasets(datasets)])]
+
+
+def _over_datasets(found: Comparison) -> str:
+    """Whether other datasets would say the same."""
+    if found.wilcoxon_holm is None or found.test.reason:
+        return f"{found.pairs} datasets are too few to say what others would: {found.test.reason}."
+    told = "it is larger than chance" if found.wilcoxon_holm < ALPHA else "it can't be told from chance"
+    return f"Over {found.pairs} datasets {told} (Wilcoxon's p = {found.wilcoxon_holm:.2g} after Holm's correction)."
 
 
 def _p(comparison: Comparison) -> str:
@@ -97,6 +102,16 @@ def _over_baseline(leader: str, tested: Sequence[Comparison]) -> list[str]:
     side = "above" if points >= 0 else "below"
     sure = "" if found.t_holm is None else f" ({_p(found)})"
     return [f"It is {abs(points):.2f} points {side} zero-shot CLIP{sure}."]
+
+
+def _unmarked(whole: Mapping[str, Sequence[Entry]], names: Sequence[str]) -> list[str]:
+    """Who leads among those that compare, where the leader is set apart by a mark."""
+    marks = {name: whole[name][0].row.marks for name in names}
+    if not marks[names[0]]:
+        return []
+    plain = [name for name in names if not marks[name]]
+    said = f"{names[0]} is marked, so it doesn't compare with learners that aren't"
+    return [f"{said}; of those {plain[0]} is the highest." if plain else f"{said}."]
 
 
 def _losses(found: Mapping[str, Mapping[str, Entry]]) -> list[str]:

@@ -11,6 +11,9 @@ from importlib.resources import files
 VIT = ("ViT-B-16-quickgelu/openai", "ViT-B-16/openai")
 RN50 = ("RN50-quickgelu/openai", "RN50/openai")
 SELECTED_ON_TEST = "selected on test images by the authors' code"
+SELECTED = {("tip_adapter", "imagenet"), ("gda", "imagenet")}
+"""Besides all of Tip-Adapter-F's: ImageNet's validation images, on which these search, are its test images."""
+_MARKS = {"promptkd": ("unlabelled images", SELECTED_ON_TEST)}
 _RERUN = ("_rerun_by_", "_reprinted_by_")
 
 
@@ -87,6 +90,7 @@ def _base_to_new() -> Iterator[Published]:
             shots=16,
             scores={name: float(row[name]) for name in ("base", "new", "H")},
             source=row["source"],
+            marks=_MARKS.get(row["method"], ()),
         )
 
 
@@ -107,7 +111,7 @@ def _transfer(protocol: str, name: str) -> Iterator[Published]:
 def _few_shot() -> Iterator[Published]:
     for row in _rows("few_shot_rn50"):
         method, dataset = row["method"], row["dataset"]
-        on_test = method == "tip_adapter_f" or (method, dataset) == ("tip_adapter", "imagenet")
+        on_test = method == "tip_adapter_f" or (method, dataset) in SELECTED
         yield Published(
             protocol="few_shot",
             backbones=RN50,
@@ -116,7 +120,7 @@ def _few_shot() -> Iterator[Published]:
             dataset=dataset,
             shots=int(row["shots"]),
             scores={"test": float(row["accuracy"])},
-            source=f"{row['source']}, which names no backbone; the numbers fit RN50",
+            source=row["source"],
             marks=(SELECTED_ON_TEST,) if on_test else (),
         )
 

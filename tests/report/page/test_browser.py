@@ -1,20 +1,18 @@
-"""The page in a browser: no errors, no requests, nothing cut, and tables that sort and filter, also by keyboard."""
+"""The page in a browser: no errors, no requests, nothing cut, tables that sort and filter, also by keyboard, and axe's
+rules for screen readers and contrast."""
 
 import shutil
 
 import pytest
-
-from tests.helpers.studies import study
-from tests.report.page.test_page import page as page_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't installed (Debian: apt-get install chromium)")
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(tmp_path_factory, whole):
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(page_of(study(shots=(1, 16))), encoding="utf-8")
+    path.write_text(whole, encoding="utf-8")
     return path.as_uri()
 
 
@@ -98,3 +96,33 @@ def test_dark_is_dark_and_figures_follow(opened):
     page = opened(scheme="dark")
     ink = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
     assert ink == page.evaluate("getComputedStyle(document.body).color") == "rgb(230, 232, 234)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_and_heard_by_all(opened, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(opened(390, scheme)).response
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    assert {"color-contrast", "svg-img-alt", "scrollable-region-focusable"} <= {rule["id"] for rule in found["passes"]}
+
+
+def test_everything_can_be_reached_by_keyboard(opened):
+    page = opened()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("document.activeElement.tagName + (document.activeElement.getAttribute('role') || '')")
+        )
+    assert reached >= {"A", "INPUT", "DIVgroup", "BUTTON"}
+
+
+def test_it_prints_without_its_tools(opened):
+    page = opened()
+    page.emulate_media(media="print")
+    assert not page.get_by_label("Filter").first.is_visible()
+    assert page.locator(".table .scroll").first.evaluate("box => box.scrollHeight <= box.clientHeight + 1")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -4,7 +4,7 @@ from promptlab.report.page.gaps import gaps
 from promptlab.report.page.words import findings
 from promptlab.report.study import sections
 from tests.helpers.results import make_result
-from tests.helpers.studies import study
+from tests.helpers.studies import at_home, study
 
 
 def said(runs):
@@ -50,13 +50,13 @@ def test_losses_against_zero_shot_are_named():
 def test_who_lacks_a_dataset_does_not_lead():
     runs = [run for run in study() if (run.learner, run.dataset) != ("maple", "dtd")]
     found = said(runs)
-    assert found.startswith("coop scores")
+    assert found.startswith("coop reaches")
     assert "Not scored on all 3 datasets, so without an average: maple." in found
 
 
 def test_a_single_run():
     assert said([make_result({"test": 0.6})]).startswith(
-        "coop scores 60.00 % (one seed, no interval) top-1 accuracy on demo_shapes, at 16 shots."
+        "coop reaches 60.00 % (one seed, no interval) on demo_shapes, at 16 shots (top-1 accuracy)."
     )
     assert said([make_result({"test": None}, reasons={"test": "no images"})]) == "Nothing was scored."
 
@@ -69,11 +69,11 @@ def missing(runs, **changes):
 def test_gaps():
     assert missing(study()) == []
     lacking = [run for run in study() if (run.learner, run.dataset, run.seed) != ("maple", "dtd", 2)]
-    assert missing(lacking) == ["few_shot on demo, without seed 2: dtd maple 16 shots"]
+    assert missing(lacking) == ["few_shot on demo, without seed 2: dtd maple at 16 shots"]
     lacking = [run for run in study() if (run.learner, run.dataset) != ("maple", "dtd")]
     assert missing(lacking) == ["few_shot on demo, maple has no run on dtd at 16 shots"]
     reasons = [make_result({"base": 0.5, "new": None}, reasons={"new": "no images"})]
-    assert missing(reasons) == ["base_to_new on demo, demo_shapes, coop, 16 shots: new: no images"]
+    assert missing(reasons) == ["base_to_new on demo, demo_shapes, coop, at 16 shots: new: no images"]
     assert "can't be read and was skipped: broken" in missing(study(), damaged={"x/result.json": "broken"})[0]
     assert missing(study(), failed={"results/y": "ValueError: no"}) == ["results/y failed: ValueError: no"]
     assert "the same command goes on" in missing(study(), unfinished=["results/x"])[0]
@@ -82,3 +82,29 @@ def test_gaps():
 def test_marks_go_wherever_the_name_goes():
     found = said([make_result({"test": 0.7}, learner="tpt", marks=("test_time",)), make_result({"test": 0.6})])
     assert found.startswith("tpt [test_time] has the highest top-1 accuracy")
+    assert "tpt [test_time] is marked, so it doesn't compare with learners that aren't; of those coop is" in found
+    alone = said([make_result({"test": 0.7}, learner="tpt", marks=("test_time",))])
+    assert "doesn't compare with learners that aren't." in alone
+
+
+def test_level_is_called_level():
+    assert "level with coop." in said(
+        [make_result({"test": 0.7}), make_result({"test": 0.70001}, learner="maple")][::-1]
+    )
+
+
+def test_few_datasets_are_called_too_few():
+    runs = study(protocol="base_to_new")
+    assert "3 datasets are too few to say what others would: with 3 pairs Wilcoxon's p is never below 0.25." in said(
+        runs
+    )
+    many = said([run for run in study(datasets=[f"d{n}" for n in range(8)], protocol="base_to_new")])
+    assert "Over 8 datasets it is larger than chance (Wilcoxon's p = 0.023 after Holm's correction)." in many
+    alone = said(study(learners=("coop",)))
+    assert alone.startswith("coop reaches 54.58 % (± 1.72 over 3 seeds), averaged over 3 datasets, at 16 shots (top-1")
+
+
+def test_zero_shot_alone_lacks_no_seeds():
+    runs = [at_home(make_result({"test": 0.5}, learner="zero_shot", protocol="few_shot", dataset="dtd"))]
+    assert said(runs) == "zero_shot reaches 50.00 % (one seed, no interval) on dtd, at 16 shots (top-1 accuracy)."
+    assert missing([*runs, *study(datasets=("dtd",), shots=(1, 16))]) == []
