@@ -22,6 +22,7 @@ from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .mta import MTA as MTA
+from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
