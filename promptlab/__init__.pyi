@@ -20,6 +20,7 @@ from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
 from .learners import LPPlusPlus as LPPlusPlus

@@ -14,6 +14,7 @@ from .clap import ZSLP as ZSLP
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .dept import DePT as DePT
 from .gda import GDA as GDA
 from .ivlp import IVLP as IVLP
 from .ivlp import VPT as VPT
