@@ -20,10 +20,12 @@ from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
 from .learners import LPPlusPlus as LPPlusPlus
 from .learners import MaPLe as MaPLe
+from .learners import ProGrad as ProGrad
 from .learners import ProLIP as ProLIP
 from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes

@@ -14,6 +14,7 @@ from .clap import ZSLP as ZSLP
 from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .dept import DePT as DePT
 from .gda import GDA as GDA
 from .ivlp import IVLP as IVLP
 from .ivlp import VPT as VPT
@@ -22,6 +23,7 @@ from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .mta import MTA as MTA
+from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP

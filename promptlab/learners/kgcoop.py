@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import Batch
 from promptlab.learners.coop import CoOp
 from promptlab.learners.zero_shot import ZeroShot
@@ -77,3 +78,8 @@ class KgCoOp(CoOp):
         logits, of_teacher = torch.split(scores, [len(batch.labels), len(self.class_names)])
         closeness = self.clip.as_similarities(of_teacher.diagonal())  # (C,)
         return nn.functional.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
+
+    def regulariser(self, sides: Sides) -> Tensor:
+        """``weight * (1 - mean over classes of cosine(learned, teacher))``."""
+        closeness = nn.functional.cosine_similarity(sides.texts, self.teacher.text_features(), dim=-1)  # (C,)
+        return self.weight * (1 - closeness.mean())

@@ -18,10 +18,12 @@ from promptlab.learners import (
     ClosedFormStage,
     CoCoOp,
     CoOp,
+    DePT,
     KgCoOp,
     LinearProbe,
     LPPlusPlus,
     MaPLe,
+    ProGrad,
     ProLIP,
     PromptSRC,
     TaskRes,
@@ -47,6 +49,7 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (ProGrad, {"n_ctx": 4}),
     (ProLIP, {}),
     (IVLP, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
     (VPT, {"prompt_depth_vision": 1}),
@@ -130,5 +133,5 @@ def test_similarities_come_back(clips):
 
 
 def test_every_learner_that_scores_by_texts_is_a_case():
-    """A probe knows no texts, and LP++ learns how much a text counts."""
-    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe, LPPlusPlus} == {kind for kind, _ in CASES}
+    """A probe knows no texts, LP++ learns how much a text counts, and DePT blends in a head that knows none."""
+    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe, LPPlusPlus, DePT} == {kind for kind, _ in CASES}

@@ -273,13 +273,14 @@ class LearnerContract:
         A learner that ``uses_new_names`` gets items of the first three classes alone, as its ``has_images`` says.
         """
         clip, generator = backbone(), torch.Generator().manual_seed(0)
+        learner = self.make()  # one around another takes what that one takes
         labels = torch.tensor([0, 1, 2, 0, 1, 2] if self.learner.uses_new_names else [0, 1, 2, 3, 4, 0])
         losses = torch.Generator().manual_seed(0)
-        if self.learner.needs == "images":
+        if learner.needs == "images":
             return Batch(torch.randn(6, 3, clip.image_size, clip.image_size, generator=generator), labels, losses)
-        width = clip.dim if self.learner.reads == "projected" else clip.pre_projection_width
+        width = clip.dim if learner.reads == "projected" else clip.pre_projection_width
         features = torch.nn.functional.normalize(torch.randn(6, width, generator=generator), dim=-1)
-        if not self.learner.normalised:
+        if not learner.normalised:
             features = features * torch.linspace(5, 15, 6).unsqueeze(1)
         return Batch(features, labels, losses)
 

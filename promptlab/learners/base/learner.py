@@ -151,6 +151,10 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} doesn't say which features of both towers it compares")
 
+    def regulariser(self, sides: Sides) -> Tensor:
+        """What :meth:`loss` adds to the cross-entropy of these sides; 0 unless overridden."""
+        return sides.images.new_zeros(())
+
     def scorer(self) -> Scorer:
         """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
         return self

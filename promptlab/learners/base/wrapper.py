@@ -55,7 +55,7 @@ class Wrapper(PromptLearner):
         ['inner.context']
     """
 
-    per_class = ("inner",)
+    per_class: tuple[str, ...] = ("inner",)
 
     def __init__(
         self, clip: FrozenCLIP, class_names: Sequence[str], inner: Callable[..., PromptLearner], **offers: Any
