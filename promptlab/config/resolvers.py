@@ -5,6 +5,7 @@
 ``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
 ``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
 ``${smaller:A,B}``                                 the smaller number
+``${times:500,${shots}}``                          the product: a budget of steps by the number of shots
 =================================================  =====================================================
 
 They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
@@ -22,7 +23,7 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller)):
+    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller), ("times", times)):
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 
@@ -80,3 +81,21 @@ def smaller(first: float, second: float) -> float:
         4
     """
     return min(first, second)
+
+
+def times(each: Any, number: Any) -> int:
+    """The product of two whole numbers, such as steps per shot and shots.
+
+    Raises:
+        ValueError: if one isn't a whole number, as with ``shots=all``.
+
+    Example:
+        >>> times(500, 16)
+        8000
+    """
+    for value in (each, number):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"{each} times {number}: {value!r} is no whole number, give the product (such as a number "
+                             "of optim.steps) yourself")  # fmt: skip
+    product: int = each * number
+    return product
