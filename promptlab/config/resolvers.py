@@ -5,7 +5,7 @@
 ``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
 ``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
 ``${smaller:A,B}``                                 the smaller number
-``${times:500,${shots}}``                          the product: a budget of steps by the number of shots
+``${times:A,B}``                                   the product, or null where one is a word such as ``all``
 =================================================  =====================================================
 
 They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
@@ -83,19 +83,11 @@ def smaller(first: float, second: float) -> float:
     return min(first, second)
 
 
-def times(each: Any, number: Any) -> int:
-    """The product of two whole numbers, such as steps per shot and shots.
-
-    Raises:
-        ValueError: if one isn't a whole number, as with ``shots=all``.
+def times(first: Any, second: Any) -> Any:
+    """The product of two numbers, or None where one of them is a word such as ``all``, which a table then names.
 
     Example:
-        >>> times(500, 16)
-        8000
+        >>> times(16, 500), times("all", 500)
+        (8000, None)
     """
-    for value in (each, number):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"{each} times {number}: {value!r} is no whole number, give the product (such as a number "
-                             "of optim.steps) yourself")  # fmt: skip
-    product: int = each * number
-    return product
+    return None if isinstance(first, str) or isinstance(second, str) else first * second
