@@ -5,6 +5,7 @@
 ``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
 ``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
 ``${smaller:A,B}``                                 the smaller number
+``${times:A,B}``                                   the product, or null where one is a word such as ``all``
 ``${gpus:}``                                       how many GPUs this machine has, for launchers
 ``${cache:}``                                      the cache folder, for processes that don't inherit its setting
 =================================================  =====================================================
@@ -27,7 +28,7 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    resolvers = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "gpus": gpu_count,
+    resolvers = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "times": times, "gpus": gpu_count,
                  "cache": lambda: str(cache_dir())}  # fmt: skip
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
@@ -87,3 +88,13 @@ def smaller(first: float, second: float) -> float:
         4
     """
     return min(first, second)
+
+
+def times(first: Any, second: Any) -> Any:
+    """The product of two numbers, or None where one of them is a word such as ``all``, which a table then names.
+
+    Example:
+        >>> times(16, 500), times("all", 500)
+        (8000, None)
+    """
+    return None if isinstance(first, str) or isinstance(second, str) else first * second
