@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from counting import load_counting
 
 from promptlab.clip import load_clip
 from promptlab.features.keys import collections_of
@@ -27,7 +28,7 @@ from promptlab.features.store import FeatureStore
 from promptlab.results.store import find_results, read_result
 
 HERE = Path(__file__).resolve().parent
-BACKBONE = ["backbone._target_=counting.load_counting"]
+BACKBONE = [f"backbone._target_=counting.{load_counting.__name__}"]
 SWEEP = ["-m", "dataset=eurosat", "protocol=few_shot", "learner=zero_shot,coop,tip_adapter", "learner.optim.epochs=20",
          "shots=1,4", "seed=1,2", "views=0", "val=full", *BACKBONE]  # fmt: skip
 

@@ -121,8 +121,7 @@ def encode_on_ray(
     from ray.exceptions import RayError as RaisedByRay
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars, context.print_on_execution_start = False, False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     total = sum(len(job.views) for own in jobs for job in own)
     size = rows_of_a_piece(total, actors, plan.batch_size)
     pieces = [(part, piece) for part, own in enumerate(jobs) for piece in pieces_of(own, size)]
