@@ -70,7 +70,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     """Be connected to Ray: to the cluster at an address, or one of this machine that ends with the block.
 
     Args:
-        address: ``auto``, ``ray://HOST:PORT``, or None for ``RAY_ADDRESS`` or this machine alone.
+        address: ``auto``, ``HOST:PORT``, or None for ``RAY_ADDRESS`` or this machine alone.
 
     Raises:
         UsageError: if ray isn't installed.
