@@ -1,6 +1,6 @@
 """EuroSAT's test images encoded by two Ray actors that are killed, beside the local bank; then runs over the shards.
 
-python experiments/encode/on_ray.py DATA [WORK]     writes experiments/encode/on_ray.json
+python experiments/encode/on_ray.py DATA WORK [local actor driver sweep]     writes experiments/encode/on_ray.json
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from counting import load_counting
 
 from promptlab.clip import load_clip
 from promptlab.features.keys import collections_of
@@ -27,17 +28,19 @@ from promptlab.features.store import FeatureStore
 from promptlab.results.store import find_results, read_result
 
 HERE = Path(__file__).resolve().parent
-BACKBONE = ["backbone._target_=counting.load_counting"]
-SWEEP = ["-m", "dataset=eurosat", "protocol=few_shot", "learner=zero_shot,coop,tip_adapter", "learner.optim.epochs=20",
-         "shots=1,4", "seed=1,2", "views=0", "val=full", *BACKBONE]  # fmt: skip
+IMAGES = 8100
+BACKBONE = [f"backbone._target_=counting.{load_counting.__name__}"]
+SWEEP = ["-m", "dataset=eurosat", "protocol=few_shot", "learner=zero_shot,coop,tip_adapter", "learner.optim.epochs=10",
+         "shots=1", "seed=1,2", "views=0", "val=full", *BACKBONE]  # fmt: skip
 
 
 class Trial:
     """A folder with a cache, a folder of shards and a log of what was encoded."""
 
-    def __init__(self, folder: Path, data: Path, shards: Path | None = None) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    def __init__(self, folder: Path, data: Path, *, shards: Path | None = None, keep: bool = False) -> None:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         self.folder, self.data = folder, data
         self.shards = shards or folder / "shards"
         self.log = folder / "encoded.log"
@@ -95,7 +98,7 @@ def encode(ray: bool) -> list[str]:
     return [*words, "--ray", "--actors", "2"] if ray else words
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 600) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = 1200) -> None:
     """Look every 20 ms."""
     deadline = time.monotonic() + seconds
     while not done():
@@ -104,11 +107,12 @@ def wait_for(done: Callable[[], bool], seconds: float = 600) -> None:
         time.sleep(0.02)
 
 
-def kill_an_actor(trial: Trial, images: int) -> dict[str, Any]:
+def kill_an_actor(data: Path, work: Path) -> dict[str, Any]:
     """Encode, with one of the two actors killed half-way."""
+    trial = Trial(work / "actor", data)
     began = time.monotonic()
     driver = trial.start(*encode(ray=True))
-    wait_for(lambda: trial.written() >= images // 2)
+    wait_for(lambda: trial.written() >= IMAGES // 2)
     actors = trial.actors()
     busy = [process for process in actors if trial.encoded()[process]]
     os.kill(busy[0], signal.SIGKILL)
@@ -120,29 +124,36 @@ def kill_an_actor(trial: Trial, images: int) -> dict[str, Any]:
         "actors_before": len(actors),
         "processes_that_encoded": len(trial.encoded()),
         "rows_written_at_the_kill": at,
-        **counts(trial, images),
+        **counts(trial),
+        **bits(work / "local", trial.shards, data),
     }
 
 
-def kill_the_driver(trial: Trial, images: int) -> dict[str, Any]:
+def kill_the_driver(data: Path, work: Path) -> dict[str, Any]:
     """Encode, with the whole command killed after a third; then again."""
+    trial = Trial(work / "driver", data)
     driver = trial.start(*encode(ray=True))
-    wait_for(lambda: trial.written() >= images // 3)
+    wait_for(lambda: trial.written() >= IMAGES // 3)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     wait_for(lambda: not trial.actors())
     at = trial.written()
     seconds = trial.run(*encode(ray=True))
-    return {"seconds_of_the_second": round(seconds, 1), "rows_written_at_the_kill": at, **counts(trial, images)}
+    return {
+        "seconds_of_the_second": round(seconds, 1),
+        "rows_written_at_the_kill": at,
+        **counts(trial),
+        **bits(work / "local", trial.shards, data),
+    }
 
 
-def counts(trial: Trial, images: int) -> dict[str, Any]:
+def counts(trial: Trial) -> dict[str, Any]:
     """How much was encoded, and how much of it again."""
     encoded = sum(trial.encoded().values())
     folders = [list(listed(folder).values()) for folder in trial.shards.glob("*/*")]
     return {
         "pictures_encoded": encoded,
-        "encoded_again": encoded - images,
+        "encoded_again": encoded - IMAGES,
         "rows_in_shards": trial.written(),
         "shards": sum(map(len, folders)),
         "rows_of_the_largest_shard": max(said.rows for folder in folders for said in folder),
@@ -150,15 +161,15 @@ def counts(trial: Trial, images: int) -> dict[str, Any]:
     }
 
 
-def bits(local: Trial, shards: Path, data: Path) -> dict[str, int]:
+def bits(local: Path, shards: Path, data: Path) -> dict[str, int]:
     """How many rows of the local bank and of shards are there, and how many have equal bits."""
-    os.environ["PROMPTLAB_CACHE"] = str(local.folder / "cache")
+    os.environ["PROMPTLAB_CACHE"] = str(local / "cache")
     from promptlab.jobs.every import every_settings
 
     (settings,) = every_settings(["dataset=eurosat", f"data.root={data}"])
     contents = list(dict.fromkeys(settings.dataset.make().test.content_ids()))
     collections = collections_of(load_clip("demo"))
-    store = FeatureStore(local.folder / "cache" / "features.sqlite")
+    store = FeatureStore(local / "cache" / "features.sqlite")
     features, there = store.read_all(collections, contents)
     norms = store.read_norms(collections, contents)
     equal = in_shards = 0
@@ -186,38 +197,50 @@ def scores(trial: Trial) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def main(data: Path, work: Path) -> None:
-    """All of it, into on_ray.json."""
-    images = 8100
-    local = Trial(work / "local", data)
-    seconds = local.run(*encode(ray=False))
-    report: dict[str, Any] = {
-        "machine": f"{platform.system()}, {os.cpu_count()} processors, OMP_NUM_THREADS=1",
-        "date": time.strftime("%Y-%m-%d"),
-        "images": images,
-        "local": {"seconds": round(seconds, 1), "pictures_encoded": sum(local.encoded().values())},
-    }
-    actor = Trial(work / "actor", data)
-    report["actor_killed"] = kill_an_actor(actor, images)
-    report["actor_killed"]["bits"] = bits(local, actor.shards, data)
-    driver = Trial(work / "driver", data)
-    report["driver_killed"] = kill_the_driver(driver, images)
-    report["driver_killed"]["bits"] = bits(local, driver.shards, data)
-    plain = Trial(work / "plain", data)
-    over = Trial(work / "over_shards", data, shards=actor.shards)
-    for trial in (plain, over):
+def encode_here(data: Path, work: Path) -> dict[str, Any]:
+    """Into the local bank, for comparison."""
+    trial = Trial(work / "local", data)
+    seconds = trial.run(*encode(ray=False))
+    return {"seconds": round(seconds, 1), "pictures_encoded": sum(trial.encoded().values())}
+
+
+def sweep(data: Path, work: Path) -> dict[str, Any]:
+    """The same runs over the local bank, and with an empty one over the shards of the killed actor."""
+    local = Trial(work / "local", data, keep=True)
+    over = Trial(work / "over_shards", data, shards=work / "actor" / "shards")
+    before = sum(local.encoded().values())
+    for trial in (local, over):
         trial.run(*SWEEP)
-    one, other = scores(plain), scores(over)
-    report["sweep"] = {
+    one, other = scores(local), scores(over)
+    return {
         "runs": len(one),
         "equal_numbers": sum(one[key] == other.get(key) for key in one),
-        "pictures_encoded_without_shards": sum(plain.encoded().values()),
+        "pictures_encoded_over_the_local_bank": sum(local.encoded().values()) - before,
         "pictures_encoded_over_shards": sum(over.encoded().values()),
         "scores": one,
     }
-    (HERE / "on_ray.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps({key: value for key, value in report.items() if key != "sweep"}, indent=1))
+
+
+PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "local": encode_here,
+    "actor": kill_an_actor,
+    "driver": kill_the_driver,
+    "sweep": sweep,
+}
+
+
+def main(data: Path, work: Path, parts: Sequence[str]) -> None:
+    """Try these parts, and put what came out into on_ray.json beside what is there of others."""
+    written = HERE / "on_ray.json"
+    report = json.loads(written.read_text()) if written.exists() else {}
+    report["machine"] = f"{platform.system()}, {os.cpu_count()} processors, OMP_NUM_THREADS=1"
+    for part in parts:
+        load = os.getloadavg()[0]
+        found = PARTS[part](data, work)
+        report[part] = {"date": time.strftime("%Y-%m-%d"), "load_of_the_machine": round(load), **found}
+        written.write_text(json.dumps(report, indent=1) + "\n")
+        print(part, json.dumps({key: value for key, value in report[part].items() if key != "scores"}, indent=1))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2] if len(sys.argv) > 2 else "/tmp/promptlab-encode"))
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3:] or list(PARTS))

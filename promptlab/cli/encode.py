@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
     parser.add_argument("--ray", action="store_true", help="encode on Ray, into shards")
     parser.add_argument("--actors", type=int, metavar="N", help="how many hold the backbone (as many as have room)")
-    parser.add_argument("--address", help="of the cluster: auto, or ray://HOST:PORT (RAY_ADDRESS, else this machine)")
+    parser.add_argument("--address", help="of the cluster: auto, or HOST:PORT (RAY_ADDRESS, else this machine)")
     return parser
 
 

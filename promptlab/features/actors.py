@@ -26,6 +26,7 @@ from promptlab.features.store import Collection
 from promptlab.features.transforms import TrainingTransform
 from promptlab.support.arrays import BoolArray
 from promptlab.support.errors import DatasetError, PromptlabError
+from promptlab.support.files import sweep_leftovers
 
 _MOST_ROWS, _PIECES_PER_ACTOR = 4096, 16
 
@@ -92,6 +93,8 @@ class Encoder:
         if not (plan.root / MARKER).exists():
             raise ActorError(f"{platform.node()} doesn't see {plan.root} as the machine does that started this: shards "
                              "need a folder that every machine reads")  # fmt: skip
+        for part in plan.parts:
+            sweep_leftovers(folder_of(plan.root, part.collections[0]))
 
     def __call__(self, block: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Encode what isn't there yet of a piece, and write it down."""

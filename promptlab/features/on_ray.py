@@ -22,6 +22,7 @@ ENVIRONMENT = {
     # It warns of every restartable actor that has arguments.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
+_STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     """Be connected to Ray: to the cluster at an address, or one of this machine that ends with the block.
 
     Args:
-        address: ``auto``, ``ray://HOST:PORT``, or None for ``RAY_ADDRESS`` or this machine alone.
+        address: ``auto``, ``HOST:PORT``, or None for ``RAY_ADDRESS`` or this machine alone.
 
     Raises:
         UsageError: if ray isn't installed.
@@ -82,12 +83,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
         import ray.data
     before = ray.is_initialized()
     if not before:
-        dashboard = None if address or "RAY_ADDRESS" in os.environ else False  # for a cluster of this process's own
-        try:
-            ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:  # Ray raises that kind itself
-            where = "Ray can't be started here" if dashboard is False else "Ray can't be reached"
-            raise ActorError(f"{where}: {first_line(error)}") from error
+        _connect(ray, address)
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]
         there = ray.cluster_resources()
@@ -95,6 +91,29 @@ def connected(address: str | None) -> Iterator[Cluster]:
     finally:
         if not before:
             ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    """Start Ray, or reach it; a busy machine gets more than the half minute that Ray gives itself.
+
+    Raises:
+        ActorError: with Ray's reason.
+    """
+    is_own = not address and "RAY_ADDRESS" not in os.environ
+    for left in range(_STARTS if is_own else 1, 0, -1):
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=False if is_own else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:  # Ray raises that kind itself
+            ray.shutdown()
+            if left == 1:
+                what = "started here" if is_own else "reached"
+                raise ActorError(f"Ray can't be {what}: {first_line(error)}") from error
 
 
 def encode_on_ray(
@@ -121,8 +140,7 @@ def encode_on_ray(
     from ray.exceptions import RayError as RaisedByRay
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars, context.print_on_execution_start = False, False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     total = sum(len(job.views) for own in jobs for job in own)
     size = rows_of_a_piece(total, actors, plan.batch_size)
     pieces = [(part, piece) for part, own in enumerate(jobs) for piece in pieces_of(own, size)]

@@ -125,10 +125,12 @@ def find_rows(
     order = np.argsort(keys)
     keys, places, views = keys[order], places[order], views[order]
     starts = keys.astype(f"S{PREFIX}")  # cut to what names tell
-    for name, said in names.items():
-        first, end = np.searchsorted(starts, said.first.encode()), np.searchsorted(starts, said.last.encode(), "right")
-        if first < end:
-            found = _rows_of(folder / name, collections, keys[first:end], (places[first:end], views[first:end]))
+    firsts = np.array([said.first for said in names.values()], starts.dtype)
+    lasts = np.array([said.last for said in names.values()], starts.dtype)
+    begins, ends = np.searchsorted(starts, firsts), np.searchsorted(starts, lasts, "right")
+    for name, begin, end in zip(names, begins.tolist(), ends.tolist(), strict=True):
+        if begin < end:
+            found = _rows_of(folder / name, collections, keys[begin:end], (places[begin:end], views[begin:end]))
             if found is not None:
                 yield found
 

@@ -31,7 +31,8 @@ def every_settings(words: Sequence[str], folders: Sequence[Path] = ()) -> list[S
         DatasetError: if datasets aren't there, with the commands that get them.
 
     Example:
-        >>> [(s.dataset.label, s.views) for s in every_settings(["dataset=demo_shapes,demo_textures", "views=4"])]
+        >>> every = every_settings(["dataset=demo_shapes,demo_textures", "views=4"])
+        >>> [(settings.dataset.arguments["name"], settings.views) for settings in every]
         [('demo_shapes', 4), ('demo_textures', 4)]
     """
     overrides = [readable(opened(word), folders, sweeps=True) for word in without_null(words)]

@@ -1,5 +1,7 @@
 """Encoding into shards: what an actor does, and once with Ray itself, where one of two actors is killed."""
 
+import multiprocessing
+import os
 from functools import partial
 
 import numpy as np
@@ -12,6 +14,7 @@ from promptlab.features.on_ray import ENVIRONMENT, Cluster, connected, encode_on
 from promptlab.features.shards import FOLDER_VARIABLE, folder_of, listed, mark
 from promptlab.features.transforms import training_transform
 from promptlab.support.errors import UsageError
+from promptlab.support.files import replacing
 from tests.helpers.fakes import DyingClip, FakeClip, picture_items
 
 BATCH = 4
@@ -86,6 +89,23 @@ def test_an_actor_with_other_weights_or_another_folder_is_refused(tmp_path, root
         Encoder(plan_of(root, items, load=partial(FakeClip, "f1")))
     with pytest.raises(ActorError, match="doesn't see"):
         Encoder(plan_of(tmp_path / "elsewhere", items))
+
+
+def test_what_a_killed_actor_was_writing_is_cleared_away(tmp_path, root):
+    items = picture_items(tmp_path / "pictures", 3)
+    plan = plan_of(root, items)
+    folder = folder_of(root, plan.parts[0].collections[0])
+
+    def dies_while_writing():
+        with replacing(folder / "a.safetensors"):
+            os._exit(9)
+
+    process = multiprocessing.get_context("fork").Process(target=dies_while_writing)
+    process.start()
+    process.join()
+    assert [path.suffix for path in folder.iterdir()] == [".tmp"]
+    Encoder(plan)(block_of(jobs(items)))
+    assert [path.suffix for path in folder.iterdir()] == [".safetensors"]
 
 
 def test_actors_are_as_many_as_have_room():
