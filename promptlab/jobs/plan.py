@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,6 +16,7 @@ from promptlab.config.keys import without_untaken
 from promptlab.config.overrides import choices_of, varying
 from promptlab.config.quoting import as_typed
 from promptlab.config.same import settings_key
+from promptlab.config.settings import ConfigError
 from promptlab.jobs.alike import kind_of
 from promptlab.jobs.grid import Grid, Planned
 from promptlab.results.provenance import utc_now
@@ -43,19 +45,19 @@ def plan(
         results: where Results go.
 
     Raises:
-        ConfigError: if one of the runs can't be composed, or what it is can't be run.
+        ConfigError: if one of the runs can't be composed; one whose choices don't fit each other will fail by itself.
     """
     own = [word for word in overrides if not _is_hydras(word)]
     given = any(word.startswith("hydra/sweeper") for word in overrides)
     runs = [] if given else [list(words) for words in itertools.product(*choices_of(own))]
     composed_runs = list(composed_all(runs, folders))
-    documents = [check(without_untaken(cfg, optional), folders).as_document() for cfg in composed_runs]
+    documents = [_document(without_untaken(cfg, optional), folders) for cfg in composed_runs]
     planned = tuple(
         Planned(
             overrides=tuple(words),
             shown=tuple(shown_of(words, cfg, optional, folders)),
-            key=settings_key(document),
-            kind=kind_of(document),
+            key="" if document is None else settings_key(document),
+            kind=None if document is None else kind_of(document),
         )
         for words, cfg, document in zip(runs, composed_runs, documents, strict=True)
     )
@@ -69,7 +71,7 @@ def plan(
         varies=tuple(varying(own)),
         optional=tuple(optional),
         results=str(Path(results).absolute()),
-        force=any(document["force"] for document in documents),
+        force=any(document["force"] for document in documents if document is not None),
         runs=None if given else planned,
     )
 
@@ -85,6 +87,14 @@ def shown_of(words: Sequence[str], cfg: DictConfig, optional: Sequence[str], fol
     """
     taken, shown = without_untaken(cfg, optional), [as_typed(word.lstrip("+"), folders) for word in words]
     return [word for word in shown if not _is_left_out(word.partition("=")[0], taken, optional)]
+
+
+def _document(cfg: DictConfig, folders: Sequence[Path]) -> dict[str, Any] | None:
+    """A run's settings, None where they can't be."""
+    try:
+        return check(cfg, folders).as_document()
+    except ConfigError:
+        return None
 
 
 def _is_left_out(key: str, cfg: DictConfig, optional: Sequence[str]) -> bool:
