@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -46,6 +47,10 @@ class Workers(Callback):
             sweep_leftovers(notes)
         if "joblib" in str(config.hydra.launcher._target_):
             _register_backend()
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Let go of a run's configurations, which Hydra would hold until the last run of a sweep has ended."""
+        job_return.cfg = job_return.hydra_cfg = None
 
 
 def end_with(parent: int, end: Callable[[int], Any] = os._exit) -> None:
