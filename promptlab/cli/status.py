@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from promptlab.jobs.status import Looker, SweepStatus
 
 SUMMARY = "how far a sweep is: what is done, running, failed, missing; time left"
-USAGE = "status [DIR] [--watch] [--json]"
+USAGE = "status [DIR] [--watch]"
 SECONDS_BETWEEN_LOOKS = 3.0
 
 

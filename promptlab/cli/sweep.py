@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 SUMMARY = "go on with a sweep: what is missing, interrupted or failed"
-USAGE = "sweep resume [DIR] [hydra/KEY=VALUE ...]"
+USAGE = "sweep resume [DIR]"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -28,14 +28,15 @@ class Planned:
     Args:
         overrides: as Hydra takes them.
         shown: the same as they were typed.
-        key: what its settings have in common with a Result's, see :func:`promptlab.config.same.settings_key`.
-        kind: what its duration follows from.
+        key: what its settings have in common with a Result's, see :func:`promptlab.config.same.settings_key`; empty
+            where its choices don't fit each other.
+        kind: what its duration follows from, None likewise.
     """
 
     overrides: tuple[str, ...]
     shown: tuple[str, ...]
     key: str
-    kind: Kind
+    kind: Kind | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +83,9 @@ def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None
     results = _check_all(overrides, folders, optional, sweeps=sweeps)
     with naming_folders(results), taken_back(results):  # Hydra makes them
         if sweeps:
-            folder = into or _begin(arguments, flags, overrides, optional, folders, results)
+            from promptlab.jobs.plan import begin
+
+            folder = into or begin(arguments, flags, overrides, optional, folders, results)
             status = _sweep(folder, flags, overrides, as_json=as_json)
             if named_study(arguments) and not as_json:
                 say(f"next: {shlex.join(['promptlab', 'report', results, '--html', 'report.html'])}")
@@ -167,25 +167,6 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     return dict(plain)
 
 
-def _begin(
-    arguments: Sequence[str],
-    flags: Sequence[str],
-    overrides: Sequence[str],
-    optional: Sequence[str],
-    folders: Sequence[Path],
-    results: str,
-) -> Path:
-    """Write the grid of a new sweep down; returns its folder."""
-    from promptlab.jobs.grid import write_grid
-    from promptlab.jobs.plan import plan
-
-    grid = plan(arguments, _of_plugins(flags), overrides, optional, folders, results)
-    given = [word.value() for word in parsed_overrides(overrides) if word.key_or_group == "hydra.sweep.dir"]
-    folder = Path(str(given[-1])) if given else Path(results, "sweeps", f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
-    write_grid(folder, grid)
-    return folder
-
-
 def _sweep(folder: Path, flags: Sequence[str], overrides: Sequence[str], *, as_json: bool) -> int:
     """Run what is left of a sweep, and show what of it is done, however it ends."""
     from promptlab.jobs.sweep import show_sweep
@@ -234,12 +215,6 @@ def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: b
             os.environ["HYDRA_FULL_ERROR"] = before[1]
     if raised:
         raise raised[0]
-
-
-def _of_plugins(flags: Sequence[str]) -> list[str]:
-    """Those flags that a run alone needs as well: folders of configurations."""
-    pairs = [word for name, value in pairwise(flags) if name in ("--config-dir", "-cd") for word in (name, value)]
-    return [*pairs, *(flag for flag in flags if flag.startswith("--config-dir="))]
 
 
 def _log_to_console() -> None:

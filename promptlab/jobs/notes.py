@@ -30,6 +30,13 @@ def parent_sign(sweep: Path) -> Path:
     return sweep / f"{sign.machine}-{sign.process}.at_work"
 
 
+def forget_dead(sweep: Path) -> None:
+    """Take away the signs of processes that went through the sweep's runs and were killed."""
+    for path in sweep.glob("*.at_work"):
+        if not is_alive(path):
+            path.unlink(missing_ok=True)
+
+
 def parents(sweep: Path) -> int:
     """How many processes go through the sweep's runs now."""
     return sum(map(is_alive, sweep.glob("*.at_work")))

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.jobs.grid import Grid, read_grid
 from promptlab.jobs.lines import say_failed
-from promptlab.jobs.notes import noted, parent_sign, sign_path, stamp, write_note
+from promptlab.jobs.notes import forget_dead, noted, parent_sign, sign_path, stamp, write_note
 from promptlab.jobs.status import look
 from promptlab.support.at_work import at_work, is_alive, read_sign
 from promptlab.support.console import say
@@ -57,6 +57,7 @@ def work_through(config: DictConfig, launcher: Launcher) -> None:
             _ = returned.return_value  # raises what was no run's own affair
 
     rounds = Rounds(folder, grid, launch, as_json=bool(config.hydra.callbacks.workers.as_json))
+    forget_dead(folder)
     with at_work(parent_sign(folder)):
         rounds.go(left_of(folder))
 

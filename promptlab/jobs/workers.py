@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -76,6 +77,10 @@ class Workers(Callback):
             take_gpu(config.hydra.job.num)
         if "LocalLauncher" in str(config.hydra.launcher._target_):
             end_when(lambda: not is_there(int(os.environ[_SWEEP])), "the sweep")
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Let go of a run's configurations, which Hydra would hold until the last run of a sweep has ended."""
+        job_return.cfg = job_return.hydra_cfg = None
 
 
 def _environment(config: DictConfig) -> dict[str, str]:

@@ -21,10 +21,11 @@ from promptlab.learners import CoOp, Optim
 from promptlab.results.document import ResultError
 from promptlab.results.ids import items_digest
 from promptlab.results.predictions import read_predictions
-from promptlab.results.store import read_result
+from promptlab.results.store import SIGN_NAME, lock, read_result
 from promptlab.runs.run import run
 from promptlab.support.checksums import sealed, unsealed
 from promptlab.support.errors import DatasetError
+from promptlab.support.locks import HeldError
 from tests.helpers.settings import settings_of
 
 QUICK = ("shots=2", "views=2", "++learner.optim.epochs=2", "trainer.enable_progress_bar=false")
@@ -162,8 +163,6 @@ def test_a_run_waits_for_another_of_the_same_fit(caplog):
     """And then finds what that one did."""
     from threading import Thread
 
-    from promptlab.results.store import lock
-
     first = run(config())
     (first.folder / "result.json").rename("kept.json")
     second = []
@@ -176,6 +175,15 @@ def test_a_run_waits_for_another_of_the_same_fit(caplog):
         Path("kept.json").rename(first.folder / "result.json")
     other.join()
     assert not second[0].fresh
+
+
+def test_a_fit_that_is_at_work_elsewhere_is_refused_where_nobody_waits():
+    first = run(config())
+    (first.folder / "result.json").unlink()
+    with lock(first.folder), pytest.raises(HeldError, match="another process works in"):
+        run(config(), wait=False)
+    assert run(config(), wait=False).fresh
+    assert not (first.folder / SIGN_NAME).exists()
 
 
 def test_a_fit_that_was_cut_short_says_so():
