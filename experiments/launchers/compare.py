@@ -1,9 +1,10 @@
 """The same sweep through every launcher, with numbers that have to be equal bit for bit.
 
-    PROMPTLAB_CACHE=BANK promptlab encode ...    # or any run on EuroSAT and demo_shapes with views=0
-    python experiments/launchers/compare.py shared/data BANK
+    PROMPTLAB_CACHE=BANK promptlab -m dataset=demo_shapes,eurosat learner=zero_shot protocol=few_shot views=0
+    python experiments/launchers/compare.py shared/data BANK WORK
 
-Every launcher has results and a cache of its own, which begins with a copy of the bank: each trains and scores alone.
+Every launcher has results and a cache of its own in WORK, which begins with a copy of the bank: each trains and scores
+alone. A comparison that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,29 +31,30 @@ FILES = ("learned.safetensors", "predictions-test.safetensors")
 Runs = Mapping[str, Mapping[str, Any]]
 
 
-def main(root: str, bank: str) -> None:
+def main(root: str, bank: str, work: str) -> None:
     """Run all, and write ``launchers.csv`` (what is equal) and ``numbers.csv`` (a row a run)."""
-    found: dict[str, Runs] = {}
-    rows = []
-    for launcher in LAUNCHERS:
-        began = time.monotonic()
-        status, found[launcher] = sweep(launcher, Path(root).absolute(), Path(bank))
-        row = {"launcher": launcher, "exit status": status, "runs": len(found[launcher])}
-        rows.append({**row, **equal(found[launcher], found["basic"]), "seconds": round(time.monotonic() - began)})
-        print(rows[-1], flush=True)
+    ended = {
+        launcher: sweep(launcher, Path(root).absolute(), Path(bank), Path(work, launcher)) for launcher in LAUNCHERS
+    }
+    found = {launcher: runs for launcher, (_, runs) in ended.items()}
+    rows = [
+        {"launcher": launcher, "exit status": status, "runs": len(runs), **equal(runs, found["basic"])}
+        for launcher, (status, runs) in ended.items()
+    ]
     write("launchers.csv", rows)
     write("numbers.csv", numbers(found))
 
 
-def sweep(launcher: str, root: Path, bank: Path) -> tuple[int, Runs]:
-    """The exit status, and what every run gave by its fit's id."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "cache").mkdir()
-        shutil.copy(bank / "features.sqlite", Path(folder, "cache"))
-        words = [f"hydra/launcher={launcher}", *SWEEP, "results=results", f"data.root={root}"]
-        environment = {**os.environ, "PROMPTLAB_CACHE": f"{folder}/cache"}
-        done = subprocess.run([sys.executable, "-m", "promptlab", "-m", *words], env=environment, cwd=folder)
-        return done.returncode, {result.fit_id: facts(result) for result in load_results(f"{folder}/results")}
+def sweep(launcher: str, root: Path, bank: Path, folder: Path) -> tuple[int, Runs]:
+    """The exit status, and what every run gave by its fit's id; goes on with what a stopped comparison left."""
+    cache = folder.absolute() / "cache"
+    if not cache.is_dir():
+        cache.mkdir(parents=True)
+        shutil.copy(bank / "features.sqlite", cache)
+    words = [f"hydra/launcher={launcher}", *SWEEP, "results=results", f"data.root={root}"]
+    environment = {**os.environ, "PROMPTLAB_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, "-m", "promptlab", "-m", *words], env=environment, cwd=folder)
+    return done.returncode, {result.fit_id: facts(result) for result in load_results(folder / "results")}
 
 
 def facts(result: Result) -> dict[str, Any]:

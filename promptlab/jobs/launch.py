@@ -39,7 +39,7 @@ from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError, refuse_values
 from promptlab.config.studies import expanded, named_study
 from promptlab.jobs.disk import naming_folders, taken_back
-from promptlab.jobs.workers import LostWorkerError
+from promptlab.jobs.workers import LauncherError, LostWorkerError, is_of_launcher
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
 
@@ -208,6 +208,10 @@ def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: b
         raise ConfigError(explain(error)) from error
     except BrokenProcessPool as error:
         raise LostWorkerError from error
+    except Exception as error:
+        if is_of_launcher(error):
+            raise LauncherError(error) from error
+        raise
     finally:
         sys.argv = before[0]
         os.environ.pop("HYDRA_FULL_ERROR", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from promptlab.jobs.gpus import named_gpus, take_gpu
 from promptlab.support.errors import PromptlabError
 from promptlab.support.files import sweep_leftovers
 from promptlab.support.machine import usable_cpus
+from promptlab.support.words import first_line
 
 _LOOK_SECONDS = 1.0
 _SWEEP = "PROMPTLAB_SWEEP_PROCESS"
@@ -36,6 +38,24 @@ class LostWorkerError(PromptlabError, RuntimeError):
             "a process of the sweep was killed, perhaps for want of memory, and those beside it ended with it: the "
             "same command goes on where they stood; hydra.launcher.n_jobs says how many run at once"
         )
+
+
+class LauncherError(PromptlabError, RuntimeError):
+    """A launcher gave up for a reason of its own: a cluster that isn't there, a scheduler that refuses, a timeout."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(f"the launcher gave up: {first_line(reason)}. The same command goes on where the sweep stood")
+
+
+def is_of_launcher(error: Exception) -> bool:
+    """Whether an error was raised inside the package that a launcher hands runs to.
+
+    Args:
+        error: as it was caught.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module = str(frames[-1][0].f_globals.get("__name__", "")) if frames else ""
+    return module.split(".")[0] in ("ray", "submitit", "joblib")
 
 
 class Workers(Callback):

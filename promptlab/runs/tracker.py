@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,14 +88,16 @@ def tracked(settings: Settings, folder: Path, fit_id: str) -> Iterator[Tracker]:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Without Lightning's warning that what isn't there yet is made."""
+    """Without Lightning's warnings that what isn't there yet is made, and that a run's folder holds a run."""
     log = logging.getLogger("lightning.pytorch.loggers")
     level = log.level
     log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:

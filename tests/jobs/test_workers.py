@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from promptlab.jobs.workers import LostWorkerError, end_with
+from promptlab.jobs.workers import LauncherError, LostWorkerError, end_with, is_of_launcher
 
 PARENT = """
 import subprocess, sys, time
@@ -69,6 +69,16 @@ def test_processes_of_joblib_end_with_the_sweep_before_they_have_a_job():
 
 def test_a_lost_worker_is_a_message():
     assert "the same command goes on" in str(LostWorkerError())
+
+
+def test_what_a_launcher_gives_up_with_is_a_message():
+    raising = {"__name__": "ray._private.node"}
+    exec("def start():\n    raise Exception('timed out')", raising)
+    with pytest.raises(Exception, match="timed out") as caught:
+        raising["start"]()
+    assert is_of_launcher(caught.value)
+    assert "the launcher gave up: Exception: timed out. The same command" in str(LauncherError(caught.value))
+    assert not is_of_launcher(ValueError("a defect of ours"))
 
 
 def is_running(process):
