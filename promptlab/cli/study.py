@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from promptlab.jobs.committed import CommittedStudy
     from promptlab.report.collection import Collection
     from promptlab.report.repeated import Verdict
+    from promptlab.results.document import Result
 
 SUMMARY = "repeat a committed study: do its numbers hold?"
 USAGE = "study DIR [KEY=VALUE ...]"
@@ -117,6 +118,12 @@ def _percent(number: float | None) -> str:
     return "nothing" if number is None else f"{100 * number:.2f}"
 
 
+def _place(run: Result) -> tuple[str, ...]:
+    """Where a run stands in the table, whichever id it has."""
+    shots = str(run.shots).rjust(4, "0")
+    return run.dataset, run.protocol, run.learner, str(run.views), shots, str(run.seed).rjust(4, "0"), run.fit_id
+
+
 def _write(folder: Path, study: CommittedStudy, collection: Collection) -> None:
     """Make what was found the study's own: the table of runs, the report's tables and its figures."""
     from dataclasses import replace
@@ -130,8 +137,8 @@ def _write(folder: Path, study: CommittedStudy, collection: Collection) -> None:
     from promptlab.support.console import say
     from promptlab.support.files import write_bytes_atomic, write_text_atomic
 
-    found = collection.results
-    tables = [*sweep_tables(found, cost=True), *average_tables(found)]
+    found = sorted(collection.results, key=_place)
+    tables = [*sweep_tables(found), *average_tables(found)]
     write_text_atomic(folder / RUNS_NAME, record_csv(found))
     write_text_atomic(folder / "table.md", "\n".join(map(markdown, tables)))
     figures = {drawing.name: drawing for drawing in of_collection(collection)} if study.figures else {}
