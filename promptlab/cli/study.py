@@ -106,6 +106,10 @@ def _say_verdict(verdict: Verdict, folder: Path, results: Path) -> None:
         say(f"  missing: {line}")
     of = f"{counted(verdict.numbers, 'number')} of {counted(verdict.evaluations, 'evaluation')}"
     how = f"{verdict.changed} of them by up to {verdict.largest:.2f} points off" if verdict.changed else "all the same"
+    if verdict.renamed:
+        say(
+            f"{counted(verdict.renamed, 'evaluation')} found by name: their ids were others when they were written down"
+        )
     if verdict.holds:
         say(f"{folder} holds: {of}, {how}", style="green")
     else:
