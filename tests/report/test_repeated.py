@@ -65,7 +65,7 @@ def test_what_was_not_computed_is_missing(committed):
 
 
 def test_a_row_of_another_id_is_found_by_name_where_only_one_is_called_so(committed):
-    """The three runs differ by more than the columns say, or they don't: as many are found as have a name of their own."""
+    """Runs that differ by more than the columns say share a name, and are missing rather than mistaken."""
     rows = {f"old {key}": row | {"eval_id": f"old {key}"} for key, row in read_rows(committed).items()}
     names = [tuple(row[key] for key in ("shots", "views", "seed", "evaluation")) for row in rows.values()]
     single = sum(names.count(name) == 1 for name in names)
