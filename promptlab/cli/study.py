@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlab.cli._plugins import find_plugins
 from promptlab.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _run(study: CommittedStudy, results: Path, words: Sequence[str]) -> None:
 
     for command in study.words(results, words):
         say(f"promptlab {shlex.join(command)}", style="dim")
+        find_plugins(command)
         launch(command)
 
 
