@@ -13,6 +13,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from promptlab.jobs.committed import read_study
 from promptlab.report.figures.style import FAINT, Drawing, looks, new_figure
 from promptlab.report.statistics import mean_interval
 
@@ -70,12 +71,13 @@ def _steps(axes: Axes) -> None:
 
 
 def _curves(axes: Axes) -> None:
+    study = read_study(HERE.parent / "demo_few_shot")
     scores: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    baseline = 0.0
+    baseline, runs = 0.0, 0
     with (HERE.parent / "demo_few_shot" / "runs.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             scores[row["learner"]][int(row["shots"])].append(float(row["top1"]))
-            baseline = float(row["zero_shot_top1"])
+            baseline, runs = float(row["zero_shot_top1"]), runs + 1
     axes.axhline(100 * baseline, color=FAINT, linestyle=(0, (4, 2)), label="zero-shot CLIP")
     for name, look in looks(NAMES).items():
         if name not in NAMES:
@@ -87,11 +89,11 @@ def _curves(axes: Axes) -> None:
         low, high = ([m + sign * w for m, w in zip(means, widths, strict=True)] for sign in (-1, 1))
         axes.fill_between(list(curve), low, high, color=look.color, alpha=0.13, linewidth=0)
     axes.set_xscale("log", base=2)
-    axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+    axes.set_xticks(list(scores["coop"]), [str(shots) for shots in scores["coop"]])
     axes.minorticks_off()
     axes.set_xlabel("training images per class")
     axes.set_ylabel("top-1 accuracy (%)")
-    axes.set_title("promptlab -m study=demo_few_shot\n125 runs; 95 % intervals of five seeds")
+    axes.set_title(f"promptlab {study.commands[0]}\n{runs} runs; 95 % intervals of five seeds")
     axes.legend(loc="lower right", labelspacing=0.2, handlelength=2.4)
 
 
