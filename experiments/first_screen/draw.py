@@ -67,7 +67,7 @@ def _steps(axes: Axes) -> None:
     axes.minorticks_off()
     axes.grid(visible=False, axis="y")
     axes.legend(loc="lower right", ncols=2, handlelength=1.2)
-    axes.set_title("Seconds of a training step, equal gradients;\nViT-B/16, 100 classes, two CPU cores")
+    axes.set_title("Seconds of a training step, equal gradients;\nViT-B/16, 100 classes, two CPU cores", fontsize=7)
 
 
 def _curves(axes: Axes) -> None:
@@ -93,7 +93,7 @@ def _curves(axes: Axes) -> None:
     axes.minorticks_off()
     axes.set_xlabel("training images per class")
     axes.set_ylabel("top-1 accuracy (%)")
-    axes.set_title(f"promptlab {study.commands[0]}\n{runs} runs; 95 % intervals of five seeds")
+    axes.set_title(f"promptlab {study.commands[0]}\n{runs} runs; 95 % intervals of five seeds", fontsize=7)
     axes.legend(loc="lower right", labelspacing=0.2, handlelength=2.4)
 
 
