@@ -29,6 +29,7 @@ main keys:
   val=few|shots|full|none  select=last|val       validation images, and whether they choose the epoch
   results=results   force=false                  where results go; whether finished runs are repeated
   experiment=NAME                                a recipe; promptlab --cfg job shows the composed configuration
+  -m study=NAME                                  a whole study; promptlab list studies
 
 exit status:
   0 done   1 failed   2 a command or configuration that can't be understood   130 interrupted

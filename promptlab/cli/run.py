@@ -17,6 +17,7 @@ usage: promptlab {USAGE} [--json] [--config-dir DIR]
 flags:
   -m                                             a sweep: values with commas are run one after the other
   --json                                         one JSON document in place of tables: folders and whole Results
+  --skip-missing                                 a sweep leaves out datasets that aren't on this disk
   --config-dir DIR                               configurations of a plug-in
   --cfg job                                      show the composed configuration, and run nothing
 """

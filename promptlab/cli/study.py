@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlab.cli._plugins import find_plugins
 from promptlab.support.errors import UsageError
 
 if TYPE_CHECKING:
     from promptlab.jobs.committed import CommittedStudy
     from promptlab.report.collection import Collection
     from promptlab.report.repeated import Verdict
+    from promptlab.results.document import Result
 
 SUMMARY = "repeat a committed study: do its numbers hold?"
 USAGE = "study DIR [KEY=VALUE ...]"
@@ -80,6 +82,7 @@ def _run(study: CommittedStudy, results: Path, words: Sequence[str]) -> None:
 
     for command in study.words(results, words):
         say(f"promptlab {shlex.join(command)}", style="dim")
+        find_plugins(command)
         launch(command)
 
 
@@ -105,6 +108,10 @@ def _say_verdict(verdict: Verdict, folder: Path, results: Path) -> None:
         say(f"  missing: {line}")
     of = f"{counted(verdict.numbers, 'number')} of {counted(verdict.evaluations, 'evaluation')}"
     how = f"{verdict.changed} of them by up to {verdict.largest:.2f} points off" if verdict.changed else "all the same"
+    if verdict.renamed:
+        say(
+            f"{counted(verdict.renamed, 'evaluation')} found by name: their ids were others when they were written down"
+        )
     if verdict.holds:
         say(f"{folder} holds: {of}, {how}", style="green")
     else:
@@ -115,6 +122,12 @@ def _say_verdict(verdict: Verdict, folder: Path, results: Path) -> None:
 
 def _percent(number: float | None) -> str:
     return "nothing" if number is None else f"{100 * number:.2f}"
+
+
+def _place(run: Result) -> tuple[str, ...]:
+    """Where a run stands in the table, whichever id it has."""
+    shots = str(run.shots).rjust(4, "0")
+    return run.dataset, run.protocol, run.learner, str(run.views), shots, str(run.seed).rjust(4, "0"), run.fit_id
 
 
 def _write(folder: Path, study: CommittedStudy, collection: Collection) -> None:
@@ -130,8 +143,8 @@ def _write(folder: Path, study: CommittedStudy, collection: Collection) -> None:
     from promptlab.support.console import say
     from promptlab.support.files import write_bytes_atomic, write_text_atomic
 
-    found = collection.results
-    tables = [*sweep_tables(found, cost=True), *average_tables(found)]
+    found = sorted(collection.results, key=_place)
+    tables = [*sweep_tables(found), *average_tables(found)]
     write_text_atomic(folder / RUNS_NAME, record_csv(found))
     write_text_atomic(folder / "table.md", "\n".join(map(markdown, tables)))
     figures = {drawing.name: drawing for drawing in of_collection(collection)} if study.figures else {}

@@ -69,7 +69,7 @@ def require_known(key: str, nodes: Mapping[str, Any], folders: Sequence[Path] = 
         ConfigError: with the closest keys, wherever they stand.
     """
     first = key.replace("/", ".").replace("@", ".").split(".")[0]
-    known = (*Config.__dataclass_fields__, "experiment", "hydra", "inner")
+    known = (*Config.__dataclass_fields__, "experiment", "study", "hydra", "inner")
     if first in known and key != "inner":
         return
     meant = _meant(key, nodes, folders) or suggest(key, known[:-1])

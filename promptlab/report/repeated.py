@@ -1,9 +1,13 @@
-"""Whether numbers that were written down before still hold: row by row, by the id of each evaluation."""
+"""Whether numbers that were written down before still hold: row by row, by the id of each evaluation.
+
+Where the facts behind ids have been extended since, a row is found by what it is called, if only one is called so.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +57,7 @@ class Verdict:
         differences: those beyond the tolerance, the largest first.
         changed: how many numbers differ at all.
         largest: of the differences within and beyond the tolerance, in percentage points.
+        renamed: how many of the evaluations have another id than was written down.
         missing: evaluations that were written down and have no result now, in words.
     """
 
@@ -61,6 +66,7 @@ class Verdict:
     differences: list[Difference]
     changed: int
     largest: float
+    renamed: int
     missing: list[str]
 
     @property
@@ -97,9 +103,13 @@ def compare(committed: Rows, results: Iterable[Result], *, tolerance: float = 0.
         results: of the repeated runs.
         tolerance: by how much a fraction may differ, beyond the rounding of what was written.
     """
-    now = {row["eval_id"]: row for row in csv.DictReader(io.StringIO(record_csv(results)))}
-    both = [key for key in committed if key in now]
-    every = [difference for key in both for difference in _differences(committed[key], now[key])]
+    now = list(csv.DictReader(io.StringIO(record_csv(results))))
+    by_id, by_name = {row["eval_id"]: row for row in now}, _of_one_name(now)
+    names = _of_one_name(committed.values())
+    pairs = [(row, by_id.get(key) or (by_name.get(_named(row)) if _named(row) in names else None))
+             for key, row in committed.items()]  # fmt: skip
+    both = [(was, found) for was, found in pairs if found is not None]
+    every = [difference for was, found in both for difference in _differences(was, found)]
     changed = [difference for difference in every if difference.points > 100 * _ROUNDED]
     beyond = [difference for difference in changed if difference.points > 100 * (tolerance + _ROUNDED)]
     return Verdict(
@@ -108,8 +118,16 @@ def compare(committed: Rows, results: Iterable[Result], *, tolerance: float = 0.
         differences=sorted(beyond, key=lambda difference: -difference.points),
         changed=len(changed),
         largest=max((difference.points for difference in changed), default=0.0),
-        missing=[_named(row) for key, row in committed.items() if key not in now],
+        renamed=sum(was["eval_id"] != found["eval_id"] for was, found in both),
+        missing=[_named(was) for was, found in pairs if found is None],
     )
+
+
+def _of_one_name(rows: Iterable[Mapping[str, str]]) -> Rows:
+    """Rows by what they are called, without those that share it: other settings tell them apart."""
+    every = list(rows)
+    counts = Counter(map(_named, every))
+    return {_named(row): row for row in every if counts[_named(row)] == 1}
 
 
 def _differences(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Difference]:

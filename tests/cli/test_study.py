@@ -28,10 +28,10 @@ def test_a_study_is_written_down_repeated_and_compared(folder, tmp_path, monkeyp
     assert status == 0
     written = yaml.safe_load((folder / "study.yaml").read_text())
     assert set(written["machine"]) == {"processor", "torch", "threads"}
-    assert "zero-shot" in (folder / "table.md").read_text()
+    assert "demo\\_textures" in (folder / "table.md").read_text()
 
     status, out, _ = study(capsys, folder, "--check-only")
-    assert (status, "holds: 4 numbers of 2 evaluations, all the same" in out) == (0, True)
+    assert (status, "holds: 6 numbers of 2 evaluations, all the same" in out) == (0, True)
     assert "on the machine of the numbers" in out
 
     runs = folder / "runs.csv"

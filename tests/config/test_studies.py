@@ -23,7 +23,7 @@ RUNS = {
     "coop_few_shot_backbones": 825,
     "coop_few_shot_variants": 660,
     "demo_base_to_new": 27,
-    "demo_few_shot": 150,
+    "demo_few_shot": 125,
     "kgcoop_base_to_new": 33,
     "kgcoop_cross_dataset": 3,
     "kgcoop_domain_generalization": 3,

@@ -100,6 +100,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "list": (("", "learners", "learners coop", "nothing", "datasets nothing"), ("--config-dir", "--json")),
     "report": (("", ".", "nothing", ". nothing"), ("--format",)),
     "verify": (("", ".", "nothing"), ("--nothing",)),
+    "study": (("", ".", "nothing", "nothing seed=2"), ("--results", "--nothing")),
     "cache": (("", "list", "prune", "clear", "nothing"), ("--older-than-days", "--keep-mb", "--nothing")),
     "interpret": (("", ".", "nothing"), ("--top", "--metric", "--json", "--noise", "--seed")),
     "synthesize": (("", ".", "nothing"), ("--classes", "--per-class", "--seed", "--template", "--out")),

@@ -64,6 +64,19 @@ def test_what_was_not_computed_is_missing(committed):
     assert len(verdict.missing) == len(RESULTS[0].evaluations)
 
 
+def test_a_row_of_another_id_is_found_by_name_where_only_one_is_called_so(committed):
+    """Runs that differ by more than the columns say share a name, and are missing rather than mistaken."""
+    rows = {f"old {key}": row | {"eval_id": f"old {key}"} for key, row in read_rows(committed).items()}
+    names = [tuple(row[key] for key in ("shots", "views", "seed", "evaluation")) for row in rows.values()]
+    single = sum(names.count(name) == 1 for name in names)
+    verdict = compare(rows, RESULTS)
+    assert (verdict.renamed, len(verdict.missing)) == (single, len(rows) - single)
+    assert not verdict.differences
+    (only,) = [result for result in RESULTS if result.fit_id == RESULTS[0].fit_id]
+    mine = {key: row for key, row in rows.items() if row["fit_id"] == only.fit_id}
+    assert compare(mine, [only]).renamed == len(mine)
+
+
 def test_a_score_that_is_gone_differs_whatever_is_allowed(committed):
     name, part = next(iter(RESULTS[0].evaluations.items()))
     without = replace(part, metrics=None, reason="it can't")
