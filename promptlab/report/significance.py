@@ -69,8 +69,8 @@ def paired_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> li
     differences = [[a - b for a, b in zip(first, second, strict=True)] for first, second in pairs]
     found = {at: _untestable(values) for at, values in enumerate(differences)}
     testable: dict[int, list[int]] = {}
-    for at, reason in found.items():
-        if reason is None:
+    for at, said in found.items():
+        if said is None:
             testable.setdefault(len(differences[at]), []).append(at)
     for n, places in testable.items():
         t = _t_tests([pairs[at] for at in places])

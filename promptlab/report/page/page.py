@@ -10,6 +10,7 @@ from importlib.resources import files
 from promptlab.report.collection import Collection
 from promptlab.report.comparison import comparisons
 from promptlab.report.figures.every import drawings, leading_confusions, looks_of
+from promptlab.report.figures.many import svgs
 from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
@@ -49,17 +50,20 @@ def html(collection: Collection) -> str:
     look = looks_of(found)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
-    def figure(drawing: Drawing) -> str:
-        return inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption))
-
+    parts = [_part(section, collection, look) for section in found]
+    drawn = [drawing for part in parts for drawing in part.drawings]
+    figures = {
+        drawing.name: inline_svg(svg, escape(drawing.caption))
+        for drawing, svg in zip(drawn, svgs(drawn, FIGURE_INCHES), strict=True)
+    }
     return environment.from_string(_asset("template.html.j2")).render(
-        parts=[_part(section, collection, look) for section in found],
+        parts=parts,
         runs=runs_table(found, collection.folders),
         shared=shared,
         settings=own,
         gaps=gaps(collection, found),
         counts=_counts(collection),
-        figure=figure,
+        figures=figures,
         style=_asset("style.css"),
         script=_asset("script.js"),
     )
