@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -44,8 +45,14 @@ def svgs_of_copies(drawings: Sequence[Drawing], width: float, processes: int) ->
     """
     global _drawings
     _drawings = drawings
-    with get_context("fork").Pool(processes) as pool:
+    with get_context("fork").Pool(processes, _leave_signals) as pool:
         return pool.starmap(_svg, [(position, width) for position in range(len(drawings))], chunksize=1)
+
+
+def _leave_signals() -> None:
+    """A copy ends as the pool asks it to: what this process does on signals is not for it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _svg(position: int, width: float) -> str:
