@@ -10,7 +10,6 @@ from importlib.resources import files
 from promptlab.report.collection import Collection
 from promptlab.report.comparison import comparisons
 from promptlab.report.figures.every import drawings, leading_confusions, looks_of
-from promptlab.report.figures.many import svgs
 from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
@@ -52,10 +51,7 @@ def html(collection: Collection) -> str:
 
     parts = [_part(section, collection, look) for section in found]
     drawn = [drawing for part in parts for drawing in part.drawings]
-    figures = {
-        drawing.name: inline_svg(svg, escape(drawing.caption))
-        for drawing, svg in zip(drawn, svgs(drawn, FIGURE_INCHES), strict=True)
-    }
+    figures = {drawing.name: inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption)) for drawing in drawn}
     return environment.from_string(_asset("template.html.j2")).render(
         parts=parts,
         runs=runs_table(found, collection.folders),

@@ -1,8 +1,5 @@
 """What figures draw is what the results say; how they look was looked at (experiments/report)."""
 
-import subprocess
-import sys
-
 import pytest
 
 from promptlab.report.figures.base_new import base_against_new
@@ -185,23 +182,3 @@ def test_long_names_find_room(width):
 def test_letters_that_the_font_lacks_are_left_to_the_browser():
     (section,) = sections([at_home(make_result({"test": 0.7}, dataset="猫与狗"))])
     assert "猫与狗" in gain_bars(section, looks_of([section])).svg(3.25)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies processes")
-def test_copies_of_the_process_draw_the_same():
-    """In a process of its own: copies of one that has threads may hang."""
-    code = (
-        "from tests.helpers.studies import study\n"
-        "from promptlab.report.figures.every import drawings, looks_of\n"
-        "from promptlab.report.figures.many import svgs_of_copies\n"
-        "from promptlab.report.study import sections\n"
-        "from promptlab.support.interruption import interruptible\n"
-        "found = sections(study(datasets=('dtd',), seeds=(1,)))\n"
-        "drawn = drawings(found[0], [], looks_of(found))[:2]\n"
-        "with interruptible():\n"  # what the command does on signals is not for its copies
-        "    copied = svgs_of_copies(drawn, 3.25, 2)\n"
-        "assert copied == [drawing.svg(3.25) for drawing in drawn]\n"
-        "print(len(drawn), 'alike')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
-    assert (done.stdout, done.stderr) == ("2 alike\n", "")
