@@ -127,7 +127,8 @@ def confusions(row: SweepRow, folders: Mapping[str, Path]) -> list[Confusion]:
             classes = len(predictions.class_names)
             cells = predictions.labels.astype(np.int64) * classes + predictions.top_ids[:, 0]
             counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-            names, read = predictions.class_names, ((run, predictions),)
+            names = predictions.class_names
+            read: tuple[tuple[Result, Predictions], ...] = ((run, predictions),)
             before = found.get(name)
             if before is not None and before.class_names == names:
                 counts, read = counts + before.counts, (*before.read, *read)

@@ -35,54 +35,43 @@ class PairedTest:
     reason: str = ""
 
 
-def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
-    """Compare two learners by values that belong together, e.g. their scores on the same datasets.
+def paired_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[PairedTest]:
+    """Compare learners, two at a time, by values that belong together, e.g. their scores on the same datasets.
 
-    Differences of zero are split between both signs in Wilcoxon's test, as Demšar has it.
+    Differences of zero are split between both signs in Wilcoxon's test, as Demšar has it. Those with as many values are
+    tested in one go: scipy takes a millisecond a call.
 
     Args:
-        first: one value per pair.
-        second: the other's, in the same order.
+        pairs: for each two learners, the one's values and the other's in the same order.
 
     Raises:
         ValueError: for no values, or numbers of values that differ.
 
     Example:
-        >>> found = paired_test([0.71, 0.74, 0.75], [0.70, 0.72, 0.72])
+        >>> (found,) = paired_tests([([0.71, 0.74, 0.75], [0.70, 0.72, 0.72])])
         >>> round(found.difference.mean, 3), round(found.t_p, 3), found.wilcoxon_p
         (0.02, 0.074, 0.25)
         >>> print(found.reason)
         with 3 pairs Wilcoxon's p is never below 0.25
     """
-    return paired_tests([(first, second)])[0]
-
-
-def paired_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[PairedTest]:
-    """As :func:`paired_test` for many, those with as many pairs in one go: scipy takes a millisecond a call.
-
-    Args:
-        pairs: the values of two learners each.
-
-    Raises:
-        ValueError: as :func:`paired_test`.
-    """
     differences = [[a - b for a, b in zip(first, second, strict=True)] for first, second in pairs]
     found = {at: _untestable(values) for at, values in enumerate(differences)}
     testable: dict[int, list[int]] = {}
-    for at, reason in found.items():
-        if reason is None:
+    for at, said in found.items():
+        if said is None:
             testable.setdefault(len(differences[at]), []).append(at)
-    for n, places in testable.items():
+    for places in testable.values():
         t = _t_tests([pairs[at] for at in places])
-        wilcoxon = _wilcoxons(
-            [[round(value, 12) for value in differences[at]] for at in places]
-        )  # not to rank rounding
-        smallest = 2.0 ** (1 - n)
-        reason = f"with {n} pairs Wilcoxon's p is never below {smallest:.2g}" if smallest > ALPHA else ""
+        wilcoxon = _wilcoxons([differences[at] for at in places])
         for at, t_p, wilcoxon_p in zip(places, t, wilcoxon, strict=True):
-            difference = mean_interval(differences[at])
-            found[at] = PairedTest(difference=difference, t_p=t_p, wilcoxon_p=wilcoxon_p, reason=reason)
+            found[at] = _tested(differences[at], t_p, wilcoxon_p)
     return [test for test in found.values() if test is not None]
+
+
+def _tested(differences: Sequence[float], t_p: float, wilcoxon_p: float) -> PairedTest:
+    n, smallest = len(differences), 2.0 ** (1 - len(differences))
+    reason = f"with {n} pairs Wilcoxon's p is never below {smallest:.2g}" if smallest > ALPHA else ""
+    return PairedTest(difference=mean_interval(differences), t_p=t_p, wilcoxon_p=wilcoxon_p, reason=reason)
 
 
 def _untestable(differences: Sequence[float]) -> PairedTest | None:
@@ -127,6 +116,7 @@ def _wilcoxons(rows: Sequence[Sequence[float]]) -> list[float]:
     """Two-sided p of the signed-rank test of each row of differences; all have as many."""
     from scipy import stats
 
+    rows = [[round(difference, 12) for difference in row] for row in rows]  # ties are ties, whatever is rounded
     if len(rows[0]) > EXACT_PAIRS:
         return [float(stats.wilcoxon(row, zero_method="zsplit").pvalue) for row in rows]
     found = {at: _tied_wilcoxon(row) for at, row in enumerate(rows) if not _ranks_are_whole(row)}

@@ -16,6 +16,7 @@ from promptlab.report.column import Column, Row, ScoreColumn, shown
 from promptlab.report.columns import RECORD, SWEEP, Scored, score_columns
 from promptlab.report.cost import COSTS
 from promptlab.report.grouping import summarise
+from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
 from promptlab.support.extras import extra
 from promptlab.support.files import replacing
@@ -87,8 +88,16 @@ def _numbers(column: ScoreColumn) -> list[Column[SweepRow]]:
     def number(name: str, of: Callable[[SweepRow], float | None]) -> Column[SweepRow]:
         return Column(name=name, of=of, text="{:.4f}".format, has=lambda row: column.has(row) and of(row) is not None)
 
-    def spread(name: str, of: str) -> Column[SweepRow]:
-        return number(f"{column.name} {name}", lambda row: getattr(column.of(row), of, None))
+    def spread(name: str, of: Callable[[MeanInterval], float | None]) -> Column[SweepRow]:
+        def found(row: SweepRow) -> float | None:
+            score = column.of(row)
+            return of(score) if isinstance(score, MeanInterval) else None
 
-    numbers = [number(column.name, column.number), spread("half width", "half_width"), spread("sd", "deviation")]
+        return number(f"{column.name} {name}", found)
+
+    numbers = [
+        number(column.name, column.number),
+        spread("half width", lambda score: score.half_width),
+        spread("sd", lambda score: score.deviation),
+    ]
     return numbers if column.zero_shot is None else [*numbers, number(f"{column.name} zero-shot", column.zero_shot)]

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from promptlab.report.significance import holm, paired_test, paired_tests
+from promptlab.report.significance import holm, paired_tests
 
 C45 = [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.000, 0.940, 0.619, 0.972, 0.957]
 C45_M = [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.000, 0.962, 0.666, 0.981, 0.978]
 """Table 2: AUC on 14 datasets."""
+
+
+def paired_test(first, second):
+    (found,) = paired_tests([(first, second)])
+    return found
 
 
 def test_demsars_signed_ranks():

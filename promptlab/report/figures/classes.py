@@ -101,8 +101,8 @@ def confusion_matrices(section: Section, found: Sequence[Confusion]) -> Drawing 
             axes.set_title(f"{confusion.dataset}, {confusion.evaluation}")
             axes.set_xlabel("predicted")
         grid[0].set_ylabel("label")
-        bar = {"location": "bottom", "shrink": 0.6, "aspect": 40}
-        figure.colorbar(image, ax=grid, label="share of the label's images", **bar)
+        label = "share of the label's images"
+        figure.colorbar(image, ax=grid, location="bottom", shrink=0.6, aspect=40, label=label)
         return figure
 
     return Drawing(

@@ -64,8 +64,7 @@ def reliability_diagrams(section: Section, looks: Mapping[str, Look]) -> Drawing
                 axes.bar(low, accuracy, high - low, align="edge", color=color, alpha=strength, linewidth=0)
             axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7, linestyle="--")
             axes.set_title(f"{wrapped(name, 26)}\nECE {100 * found.ece:.1f} %")
-            axes.set_xlim(0, 1)
-            axes.set_ylim(0, 1)
+            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             axes.set_xlabel("confidence")
         grid[0].set_ylabel("accuracy")
         return figure

@@ -174,6 +174,8 @@ def panels(
     grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y).ravel()
     for axes in grid[count:]:
         axes.remove()
+    for axes in grid[:count]:
+        axes.locator_params(nbins=4)  # small panels read best so, and ticks are most of what drawing takes
     return figure, list(grid[:count])
 
 

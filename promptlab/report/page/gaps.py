@@ -41,8 +41,8 @@ def _seeds(section: Section, where: str) -> Iterator[str]:
         if lacking:
             missing = f"without seed{'s' if len(lacking) > 1 else ''} {some_of(list(map(str, lacking)), 10)}"
             short.setdefault(missing, []).append(f"{row.dataset} {name} {at_shots(row.shots)}")
-    for missing, rows in short.items():
-        yield f"{where}, {missing}: {some_of(rows, 8)}"
+    for missing, cells in short.items():
+        yield f"{where}, {missing}: {some_of(cells, 8)}"
 
 
 def _cells(section: Section, where: str) -> Iterator[str]:

@@ -49,17 +49,17 @@ def html(collection: Collection) -> str:
     look = looks_of(found)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
-    def figure(drawing: Drawing) -> str:
-        return inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption))
-
+    parts = [_part(section, collection, look) for section in found]
+    drawn = [drawing for part in parts for drawing in part.drawings]
+    figures = {drawing.name: inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption)) for drawing in drawn}
     return environment.from_string(_asset("template.html.j2")).render(
-        parts=[_part(section, collection, look) for section in found],
+        parts=parts,
         runs=runs_table(found, collection.folders),
         shared=shared,
         settings=own,
         gaps=gaps(collection, found),
         counts=_counts(collection),
-        figure=figure,
+        figures=figures,
         style=_asset("style.css"),
         script=_asset("script.js"),
     )

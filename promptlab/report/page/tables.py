@@ -179,7 +179,7 @@ def published(section: Section) -> PageTable:
 def pairs(section: Section, confused: Iterable[Confusion]) -> PageTable:
     """The leading learner's most confused pairs, with pictures where there are any."""
     lines = [[*_pair(one, pair), _pictures(pair)] for one in confused for pair in one.pairs()]
-    names = ("dataset", "evaluation", "label", "taken for", "images", "% of the label's images", "pictures")
+    names = ["dataset", "evaluation", "label", "taken for", "images", "% of the label's images", "pictures"]
     notes = ["all seeds together; pictures: images that were taken wrongly, those with the most confidence first"]
     if not any(line[-1].pictures for line in lines):
         names, lines = names[:-1], [line[:-1] for line in lines]
