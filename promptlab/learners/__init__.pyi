@@ -2,6 +2,8 @@ from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
 from .base.optim import ParameterGroup as ParameterGroup
+from .base.other_backbone import OtherBackbone as OtherBackbone
+from .base.sides import Sides as Sides
 from .base.stages import Batch as Batch
 from .base.stages import ClosedFormStage as ClosedFormStage
 from .base.stages import GradientStage as GradientStage

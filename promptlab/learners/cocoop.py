@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_prompts import ClassPrompts
 from promptlab.prompts.starting_context import ContextLength, ContextWords, check_context, starting_context
@@ -80,8 +82,18 @@ class CoCoOp(PromptLearner):
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""
-        contexts = self.ctx + self.meta_net(image_features).float().unsqueeze(1)  # (B, M, E)
+        contexts = self._contexts(image_features)
         return self.clip.as_logits(self.prompts.encode_for_images(contexts, queries=image_features))
+
+    def sides(self, inputs: Tensor) -> Sides:
+        """Image features (B, D) as they are given, text features (B, C, D) of each image's own prompts."""
+        contexts = self._contexts(F.normalize(inputs, dim=-1))
+        return Sides(inputs, self.prompts.encode_for_images(contexts, normalised=False))
+
+    def _contexts(self, image_features: Tensor) -> Tensor:
+        """(B, M, E)."""
+        moved: Tensor = self.meta_net(image_features).float().unsqueeze(1)
+        return self.ctx + moved
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context and the meta-network."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.prompts.class_prompts import ClassPrompts, Position
@@ -83,9 +84,13 @@ class CoOp(TextSideLearner):
         """Refuse fewer context vectors than words to start from."""
         check_context(arguments)
 
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.prompts.encode(self.ctx)
+    def text_features(self, *, normalised: bool = True) -> Tensor:
+        """(C, D) L2-normalised, or of the length that the text tower gives them."""
+        return self.prompts.encode(self.ctx, normalised=normalised)
+
+    def sides(self, inputs: Tensor) -> Sides:
+        """Image features (B, D) as they are given, text features (C, D)."""
+        return Sides(inputs, self.text_features(normalised=False))
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context."""

@@ -22,6 +22,7 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_prompts import ClassPrompts
 from promptlab.prompts.starting_context import ContextLength, ContextWords, starting_context
@@ -105,9 +106,14 @@ class MaPLe(PromptLearner):
             classify, prompts = self.clip.classifier(self.text_features()), self.image_prompts()
         return lambda images: classify(self.clip.encode_images(images, prompts))
 
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-        return self.prompts.encode(self.ctx, deep=dict(enumerate(self.deep_ctx, start=1)))
+    def text_features(self, *, normalised: bool = True) -> Tensor:
+        """(C, D) L2-normalised, or of the length that the text tower gives them."""
+        return self.prompts.encode(self.ctx, deep=dict(enumerate(self.deep_ctx, start=1)), normalised=normalised)
+
+    def sides(self, inputs: Tensor) -> Sides:
+        """Features (B, D) of images (B, 3, H, W) and text features (C, D), both of prompted towers."""
+        images = self.clip.encode_images(inputs, self.image_prompts(), normalised=False)
+        return Sides(images, self.text_features(normalised=False))
 
     def image_prompts(self) -> dict[int, Tensor]:
         """What the image tower gets, layer to (M, V)."""

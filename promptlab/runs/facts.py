@@ -16,6 +16,7 @@ from promptlab.data.sources.features import FeatureRows
 from promptlab.features.given import contents_read
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base.offers import OFFERED
+from promptlab.learners.base.other_backbone import OtherBackbone
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
 from promptlab.runs.parts import Parts
 from promptlab.support.signatures import signature_of
@@ -110,6 +111,10 @@ def _without_offers(learner: Choice) -> Choice:
 def _plain(value: Any) -> Any:
     """A choice, or what a caller made in Python, as plain values; choices in lists and mappings as nodes."""
     choice = as_choice(value)
+    if choice is not None and choice.kind is OtherBackbone:
+        value, choice = choice.make(), None
+    if isinstance(value, OtherBackbone):
+        return dataclasses.asdict(value.identified())
     if choice is not None and choice.as_factory:
         version = getattr(choice.kind, "version", None)
         return {"_target_": choice.path, "version": version, **arguments_of(choice)}

@@ -1,5 +1,7 @@
 """Small learners, each of which uses one thing that a stage or an evaluation offers."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -192,6 +194,59 @@ class Corrected(Wrapper):
     def classes_changed(self, classes):
         if classes.indices is None:
             self.bias = nn.Parameter(self.bias.new_zeros(len(classes.names)))
+
+
+class Decoupled(Wrapper):
+    """DePT's way around a prompt learner: a linear head on the raw features of both towers, trained with it."""
+
+    per_class = ("head",)
+
+    def __init__(self, clip, class_names, *, inner, generator=None):
+        super().__init__(clip, class_names, inner, generator=generator)
+        self.scale = nn.Parameter(torch.ones(clip.dim))
+        self.head = nn.Parameter(
+            0.01 * torch.randn(len(class_names), clip.dim, generator=torch.Generator().manual_seed(3))
+        )
+
+    @classmethod
+    def facts(cls, inner=None):
+        return replace(super().facts(inner), normalised=False)
+
+    def forward(self, inputs):
+        sides = self.inner.sides(inputs)
+        return 0.3 * self.clip.as_logits(sides.similarities()) + 0.7 * (self.scale * sides.images) @ self.head.T
+
+    def loss(self, batch):
+        sides = self.inner.sides(batch.inputs)
+        rows = torch.cat([sides.texts_of(batch.labels), sides.images])
+        logits = self.clip.as_logits(sides.similarities())
+        probe = (self.scale * rows) @ self.head.T
+        return 0.3 * F.cross_entropy(logits, batch.labels) + 0.7 * F.cross_entropy(probe, batch.labels.repeat(2))
+
+    def fit_plan(self):
+        (own,) = self.inner.fit_plan()
+        groups = [ParameterGroup([self.scale, self.head], lr_factor=6.5)]
+        return [replace(own, parameters=[*own.parameters, self.scale, self.head], loss=self.loss, groups=groups)]
+
+    def classes_changed(self, classes):
+        if classes.indices is None:
+            self.head = nn.Parameter(self.head.new_zeros(len(classes.names), self.clip.dim))
+
+
+class Taught(Toy):
+    """Learns from another backbone's zero-shot predictions."""
+
+    per_class = ("target",)
+
+    def __init__(self, clip, class_names, *, teacher, **more):
+        super().__init__(clip, class_names, **more)
+        self.taught_by = teacher.beside(clip)
+        self.arguments = {**self.arguments, "teacher": teacher.identified()}
+        self.target = self.taught_by.encode_texts([f"a {name}." for name in class_names])
+
+    def loss(self, batch):
+        taught = self.taught_by.logits(batch.inputs, self.target).softmax(-1)
+        return F.cross_entropy(self(batch.inputs), taught)
 
 
 def entropy(logits):

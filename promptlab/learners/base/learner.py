@@ -37,6 +37,7 @@ from promptlab.clip.frozen import FeatureKind, FrozenCLIP
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
+from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import Batch, Stage
 from promptlab.prompts.class_texts import checked_names, warn_of_repeated
 
@@ -138,6 +139,17 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     @abstractmethod
     def fit_plan(self) -> list[Stage]:
         """The stages of a fit, in order; none if nothing is learned."""
+
+    def sides(self, inputs: Tensor) -> Sides:
+        """The features that its logits compare, with their lengths, for learners around it.
+
+        Args:
+            inputs: features (B, D) of the length that the image tower gives them, or images (B, 3, H, W).
+
+        Raises:
+            TypeError: if its logits are no such comparison.
+        """
+        raise TypeError(f"{type(self).__name__} doesn't say which features of both towers it compares")
 
     def scorer(self) -> Scorer:
         """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
