@@ -15,6 +15,7 @@ from .learners import GDA as GDA
 from .learners import IVLP as IVLP
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
+from .learners import TCP as TCP
 from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter

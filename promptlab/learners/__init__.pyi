@@ -26,6 +26,7 @@ from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
 from .taskres import TaskRes as TaskRes
+from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
 from .zero_shot import ZeroShot as ZeroShot
