@@ -5,6 +5,7 @@
 ``${up_to:NUMBER,{1: 50, 4: 100, else: 200}}``     the entry of the smallest limit that isn't exceeded
 ``${unless:SIBLING,VALUE}``                        the value, or null where somebody set the key SIBLING
 ``${smaller:A,B}``                                 the smaller number
+``${times:A,B}``                                   the product, or null where one is a word such as ``all``
 =================================================  =====================================================
 
 They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
@@ -22,7 +23,7 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller)):
+    for name, resolver in (("by", by), ("up_to", up_to), ("unless", unless), ("smaller", smaller), ("times", times)):
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 
@@ -80,3 +81,13 @@ def smaller(first: float, second: float) -> float:
         4
     """
     return min(first, second)
+
+
+def times(first: Any, second: Any) -> Any:
+    """The product of two numbers, or None where one of them is a word such as ``all``, which a table then names.
+
+    Example:
+        >>> times(16, 500), times("all", 500)
+        (8000, None)
+    """
+    return None if isinstance(first, str) or isinstance(second, str) else first * second

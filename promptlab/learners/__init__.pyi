@@ -12,6 +12,7 @@ from .base.wrapper import Wrapper as Wrapper
 from .clap import CLAP as CLAP
 from .clap import ZSLP as ZSLP
 from .clip_adapter import CLIPAdapter as CLIPAdapter
+from .clip_lora import CLIPLoRA as CLIPLoRA
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
 from .gda import GDA as GDA
