@@ -30,4 +30,5 @@ from .taskres import TaskRes as TaskRes
 from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
+from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot

@@ -29,6 +29,7 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TwoStage,
     ZeroShot,
 )
 
@@ -76,6 +77,7 @@ LEARNERS = {
     "mta": (MTA, {"test_views": 6}),
     "tcp": (TCP, {"layer": 3, "teacher_template": "a drawing of a {}."}),
     "clip-lora": (CLIPLoRA, {}),
+    "2sfs": (TwoStage, {}),
     "taskres": (TaskRes, {}),
     "zs-lp": (ZSLP, {}),
     "clap": (CLAP, {"templates": "select"}),

@@ -29,6 +29,7 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TwoStage,
     ZeroShot,
 )
 from tests.helpers.images import pictures
@@ -55,6 +56,7 @@ CASES = [
     (PromptSRC, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
     (TCP, {"layer": 3}),
     (CLIPLoRA, {}),
+    (TwoStage, {}),
     (TaskRes, {}),
     (ZSLP, {}),
     (CLAP, {}),
