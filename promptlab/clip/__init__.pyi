@@ -1,4 +1,3 @@
-from .adapters import Adapters as Adapters
 from .adapters import BlockAdapter as BlockAdapter
 from .frozen import FrozenCLIP as FrozenCLIP
 from .guards import UnsupportedBackboneError as UnsupportedBackboneError

@@ -161,9 +161,9 @@ def _encode_batch(
     images = torch.zeros(batch_size, *batch[0][2].shape)
     torch.stack([picture for _, _, picture in batch], out=images[: len(batch)])
     with torch.inference_mode():
-        raw = clip.encode_images(images.to(clip.device), normalised=False, kind=kind)[: len(batch)].float()
-        norms = raw.norm(dim=-1).cpu().tolist()
-        features = F.normalize(raw, dim=-1).cpu().numpy()  # (B, D)
+        raw = clip.encode_images(images.to(clip.device), normalised=False, kind=kind).float()
+        norms = raw.norm(dim=-1)[: len(batch)].cpu().tolist()
+        features = F.normalize(raw, dim=-1)[: len(batch)].cpu().numpy()  # (B, D), by the whole batch, as the product
     width = feature_width(clip, kind)
     if features.shape != (len(batch), width) or not np.isfinite(features).all():
         raise ValueError(

@@ -76,3 +76,17 @@ def test_a_plug_ins_own_yaml_holds_its_recipe(tmp_path):
 
     assert (arguments("protocol=few_shot")["n_ctx"], arguments()["n_ctx"]) == (8, 2)
     assert arguments("shots=1")["optim"].make().epochs == 5
+
+
+def test_steps_can_be_a_multiple_of_the_shots(tmp_path):
+    (tmp_path / "learner").mkdir()
+    (tmp_path / "learner" / "mine.yaml").write_text(
+        "name: mine\n_target_: promptlab.learners.CoOp\noptim:\n  _target_: promptlab.training.Optim\n"
+        "  steps: ${times:${shots},500}\n  schedule: cosine_per_step\n  warmup_epochs: 0\n"
+    )
+
+    def optim(*overrides):
+        return check(composed(["learner=mine", *overrides], [tmp_path]), [tmp_path]).learner.arguments["optim"]
+
+    assert optim("shots=4").arguments["steps"] == 2000
+    assert optim("shots=all").arguments["steps"] is None  # then epochs count

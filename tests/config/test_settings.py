@@ -48,7 +48,7 @@ def test_it_is_the_run_that_a_configuration_makes(tmp_path):
         ({"shots": 0}, "shots=0: a whole number from 1 to 1,000,000 or all is needed"),
         ({"views": "many"}, "views='many': a whole number from 0 to 10,000 or online is needed"),
         ({"crop_scale": (0.5, 0.1)}, "crop_scale=[0.5, 0.1]: the smallest share comes first"),
-        ({"val": "some"}, "val='some': one of few, full, none"),
+        ({"val": "some"}, "val='some': one of few, shots, full, none"),
         ({"select": "best"}, "select='best': one of last, val"),
         ({"crop_scale": (0.0, 1.0)}, "crop_scale=(0.0, 1.0): a list of the smallest and largest share"),
         ({"crop_scale": (0.5,)}, "a list of the smallest and largest share"),

@@ -79,6 +79,16 @@ def test_what_a_run_is_separates_rows(change):
     assert len(summarise([make_result(seed=1), make_result(seed=2, **change)])) == 2
 
 
+def test_other_papers_draws_are_rows_of_their_own():
+    def drawn(**protocol):
+        return [replace(run, config={"protocol": {"name": "few_shot", **protocol}}) for run in sweep()]
+
+    runs = [*sweep(), *drawn(rule="coop")[:1], *drawn(rule="validation_first")]
+    rows = summarise(runs)
+    assert {row.setting for row in rows} == {"rule=–", "rule=validation_first"}
+    assert [row.seeds for row in rows] == [SEEDS, SEEDS]
+
+
 def test_a_setting_names_only_what_differs():
     runs = [make_result(seed=1, fit=with_arguments(1, n_ctx=n, csc=False, optimizer={"lr": 0.1})) for n in (4, 16)]
     assert sorted(row.setting for row in summarise(runs)) == ["n_ctx=16", "n_ctx=4"]

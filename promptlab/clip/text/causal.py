@@ -12,22 +12,20 @@ The result equals the full encoding to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from promptlab.clip.adapters import Adapters, require_layers
 from promptlab.clip.text import memory
 from promptlab.clip.text.attention import activation, attend, attend_causally
 from promptlab.clip.text.block import finish, queries_keys_values, replace_context
+from promptlab.clip.text.chunks import ReadOut, chunked, largest_pair, places_back, recomputed, reorder, sequences
 from promptlab.clip.text.edits import Edits
-from promptlab.clip.text.pairs import Block, Gather, PairPlan, gather
+from promptlab.clip.text.pairs import Gather, PairPlan, gather
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 
@@ -166,14 +164,14 @@ class CausalTower:
         longest = max(block.prefix_length + block.tail_length for block in plan.blocks)
         if start is None and longest > self.context_length:
             raise ValueError(f"a prompt has {longest} tokens, more than the context length of {self.context_length}")
-        read_out = _ReadOut(queries, normalised)
+        read_out = ReadOut(queries, normalised)
         if isinstance(prefixes, PrefixStates):
             if edits.adapters or start is not None:
                 raise ValueError("prefixes that were worked on hold what blocks were then: give token embeddings")
             return self._encode_tails(prefixes, tails, plan, self.budget, read_out, edits)
         trains = edits.train(prefixes.rows, tails.rows)
         per_prefix = memory.prefix_bytes(self, max(prefixes.lengths), trains)
-        memory.require_minimum(self.budget, per_prefix, self._largest_pair(plan, trains))
+        memory.require_minimum(self.budget, per_prefix, largest_pair(self, plan, trains))
         most = int(self.budget * memory.PREFIX_SHARE) // per_prefix
         if most >= count:
             states = self._prefix_states(prefixes, edits, count)
@@ -186,7 +184,7 @@ class CausalTower:
         tails: Ragged,
         plan: PairPlan,
         edits: Edits,
-        read_out: _ReadOut,
+        read_out: ReadOut,
         most: int,
         trains: bool,
     ) -> Tensor:
@@ -203,12 +201,12 @@ class CausalTower:
         answers, outputs = [], []
         for start, stop, part, here in plan.in_groups(most):
             group = partial(encode_group, start, stop, part)
-            answers.append(_recomputed(group) if trains and not edits.adapters else group())
+            answers.append(recomputed(group) if trains and not edits.adapters else group())
             outputs.append(torch.from_numpy(here))
-        return _reorder(answers, torch.cat(outputs).to(self.device))
+        return reorder(answers, torch.cat(outputs).to(self.device))
 
     def _encode_tails(
-        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, read_out: _ReadOut, edits: Edits
+        self, states: PrefixStates, tails: Ragged, plan: PairPlan, budget: int, read_out: ReadOut, edits: Edits
     ) -> Tensor:
         trains = edits.train(tails.rows, *states.tensors)
         chunks = self._chunks(plan, budget, trains)
@@ -216,10 +214,10 @@ class CausalTower:
         for chunk in chunks:
             answer = partial(self._answer, states, tails, chunk, read_out, edits)
             recompute = trains and len(chunks) > 1 and not edits.adapters
-            answers.append(_recomputed(answer) if recompute else answer())
-        return _reorder(answers, torch.cat([chunk.outputs for chunk in chunks]))
+            answers.append(recomputed(answer) if recompute else answer())
+        return reorder(answers, torch.cat([chunk.outputs for chunk in chunks]))
 
-    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, read_out: _ReadOut, edits: Edits) -> Tensor:
+    def _answer(self, states: PrefixStates, tails: Ragged, chunk: Gather, read_out: ReadOut, edits: Edits) -> Tensor:
         return read_out.of(self._run_tails(states.tensors, tails, chunk, edits), chunk.prefixes)
 
     def _prefix_states(self, prefixes: Ragged, edits: Edits, count: int) -> PrefixStates:
@@ -230,7 +228,7 @@ class CausalTower:
     def _run_prefixes(self, prefixes: Ragged, edits: Edits, count: int, stop: int) -> tuple[Tensor, list[Tensor]]:
         """Hidden states (T, E) before layer ``stop``, and keys and values (T, 2E) of the layers below."""
         lengths = prefixes.lengths
-        chunk, inverse = _sequences(lengths, self.device), _back(lengths, self.device)
+        chunk, inverse = sequences(lengths, self.device), places_back(lengths, self.device)
         x = self._positioned(prefixes, chunk, edits)
         keys_values: list[Tensor] = []
         for i in range(edits.start, stop):
@@ -239,7 +237,7 @@ class CausalTower:
                 if len(lengths) < len(vectors):  # from here on every prefix has its own context
                     lengths = lengths * count
                     x, keys_values = x.repeat(count, 1), [kv.repeat(count, 1) for kv in keys_values]
-                    chunk, inverse = _sequences(lengths, self.device), _back(lengths, self.device)
+                    chunk, inverse = sequences(lengths, self.device), places_back(lengths, self.device)
                 x = replace_context(x, vectors.to(x.dtype), len(lengths), edits.share)
             q, k, v = queries_keys_values(self.blocks[i], x, edits.of_block(i))
             keys_values.append(torch.cat([k, v], dim=1)[inverse])
@@ -283,68 +281,5 @@ class CausalTower:
         """The plan's chunks under a budget; kept with the plan."""
         key = (budget, trains, self.width, self.heads, len(self.blocks), self.dtype, self.device)
         if key not in plan.gathers:
-            plan.gathers[key] = [gather(plan, blocks, self.device) for blocks in self._fill(plan, budget, trains)]
+            plan.gathers[key] = [gather(plan, blocks, self.device) for blocks in chunked(self, plan, budget, trains)]
         return plan.gathers[key]
-
-    def _fill(self, plan: PairPlan, budget: int, trains: bool) -> Iterator[list[Block]]:
-        """Blocks cut and collected into lists that stay under the budget."""
-        memory.require_minimum(budget, 0, self._largest_pair(plan, trains))
-        chunk: list[Block] = []
-        free = budget
-        for block in plan.blocks:
-            per_pair = memory.pair_bytes(self, block.prefix_length, block.tail_length, trains)
-            for piece in block.cut(budget // per_pair):
-                if piece.pairs * per_pair > free:
-                    yield chunk
-                    chunk, free = [], budget
-                chunk.append(piece)
-                free -= piece.pairs * per_pair
-        yield chunk
-
-    def _largest_pair(self, plan: PairPlan, trains: bool) -> int:
-        return max(memory.pair_bytes(self, block.prefix_length, block.tail_length, trains) for block in plan.blocks)
-
-
-@dataclass(frozen=True)
-class _ReadOut:
-    """What is answered of features: themselves, or with queries (P, D) their similarities to these."""
-
-    queries: Tensor | None
-    normalised: bool
-
-    def part(self, start: int, stop: int) -> _ReadOut:
-        """The same for some of the prefixes."""
-        return _ReadOut(None if self.queries is None else self.queries[start:stop], self.normalised)
-
-    def of(self, features: Tensor, prefixes: Tensor) -> Tensor:
-        """The answer of features (N, D) whose prefixes are these (N,)."""
-        if self.normalised:
-            features = F.normalize(features, dim=-1)
-        return features if self.queries is None else (features * self.queries[prefixes]).sum(-1)
-
-
-@lru_cache(maxsize=64)
-def _sequences(lengths: tuple[int, ...], device: torch.device) -> Gather:
-    """Each sequence as a tail behind one empty prefix."""
-    plan = PairPlan.zip((0,), lengths)
-    return gather(plan, plan.blocks, device)
-
-
-@lru_cache(maxsize=64)
-def _back(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """Where :func:`_sequences` put each token."""
-    rows = _sequences(lengths, device).token_rows
-    inverse = torch.empty_like(rows)
-    inverse[rows] = torch.arange(len(rows), device=device)
-    return inverse
-
-
-def _recomputed(function: Callable[[], Tensor]) -> Tensor:
-    answer: Tensor = checkpoint(function, use_reentrant=False, preserve_rng_state=False)
-    return answer
-
-
-def _reorder(answers: list[Tensor], outputs: Tensor) -> Tensor:
-    """Answers of chunks, back in the order of the pairs."""
-    joined = torch.cat(answers) if len(answers) > 1 else answers[0]
-    return joined[torch.argsort(outputs)]
