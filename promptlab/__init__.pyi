@@ -13,6 +13,7 @@ from .features.bank import FeatureBank as FeatureBank
 from .learners import CLAP as CLAP
 from .learners import GDA as GDA
 from .learners import IVLP as IVLP
+from .learners import MMRL as MMRL
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
 from .learners import TCP as TCP

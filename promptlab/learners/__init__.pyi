@@ -22,6 +22,7 @@ from .kgcoop import KgCoOp as KgCoOp
 from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
+from .mmrl import MMRL as MMRL
 from .mta import MTA as MTA
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC

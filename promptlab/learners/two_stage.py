@@ -140,8 +140,9 @@ class TwoStage(PromptLearner):
 
 def _split(optim: Optim, share: float) -> tuple[Optim, Optim]:
     """The two stages' parts of all steps, or of all epochs where these are given."""
-    counted = "epochs" if optim.steps is None else "steps"
-    total = getattr(optim, counted)
+    total = optim.epochs if optim.steps is None else optim.steps
     first = max(1, int(share * total))
-    parts = [replace(optim, **{counted: length}) for length in (first, max(1, total - first))]
-    return parts[0], parts[1]
+    lengths = first, max(1, total - first)
+    if optim.steps is None:
+        return replace(optim, epochs=lengths[0]), replace(optim, epochs=lengths[1])
+    return replace(optim, steps=lengths[0]), replace(optim, steps=lengths[1])
