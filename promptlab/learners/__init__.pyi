@@ -23,6 +23,7 @@ from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
 from .mmrl import MMRL as MMRL
+from .mmrl_pp import MMRLPlusPlus as MMRLPlusPlus
 from .mta import MTA as MTA
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC

@@ -70,8 +70,8 @@ class TwoStage(PromptLearner):
         optim: Optim | None = None,
     ) -> None:
         super().__init__(clip, class_names)
-        towers = {"text": clip.text_tower, "vision": clip.image_tower}
-        self.norms = nn.ModuleDict({name: copied_norms(tower.blocks) for name, tower in towers.items()})
+        blocks = {"text": clip.text_tower.blocks, "vision": clip.image_tower.blocks}
+        self.norms = nn.ModuleDict({tower: copied_norms(of_tower) for tower, of_tower in blocks.items()})
         self.text_template, self.tower_share = text_template, tower_share
         self.prompts = WrittenPrompts(clip, class_names, template=text_template)
         self.classifier = nn.Parameter(self.text_features().detach())  # (C, D)
@@ -131,11 +131,9 @@ class TwoStage(PromptLearner):
         return F.cross_entropy(self.clip.logits(images, self.class_features()), batch.labels)
 
     def _adapters(self, tower: str) -> dict[int, BlockAdapter]:
-        blocks: Any = self.norms[tower]
-        return {
-            i: BlockAdapter(**{name: (norm.weight, norm.bias) for name, norm in norms.items()})
-            for i, norms in enumerate(blocks)
-        }
+        layers: Any = self.norms[tower]
+        pairs = [{name: (norm.weight, norm.bias) for name, norm in norms.items()} for norms in layers]
+        return {i: BlockAdapter(ln_1=pair["ln_1"], ln_2=pair["ln_2"]) for i, pair in enumerate(pairs)}
 
 
 def _split(optim: Optim, share: float) -> tuple[Optim, Optim]:
