@@ -6,11 +6,12 @@ kept by a tower between two calls, so what changed in a step is what the next on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 Branch = Callable[[Tensor], Tensor]
@@ -74,3 +75,19 @@ def normed(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
         unchanged: Tensor = norm(x)
         return unchanged
     return F.layer_norm(x.float(), norm.normalized_shape, *own, norm.eps).to(x.dtype)
+
+
+def copied_norms(blocks: Iterable[Any]) -> nn.ModuleList:
+    """Copies of the two layer norms of each block, ``ln_1`` and ``ln_2``, fp32 and trainable.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> norms = copied_norms(clip.text_tower.blocks)
+        >>> len(norms) == clip.text_layers, norms[0]["ln_1"].weight.requires_grad
+        (True, True)
+    """
+    return nn.ModuleList(
+        nn.ModuleDict({name: copy.deepcopy(getattr(block, name)).float().requires_grad_() for name in ("ln_1", "ln_2")})
+        for block in blocks
+    )

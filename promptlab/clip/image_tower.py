@@ -8,7 +8,7 @@ open_clip's ``VisionTransformer`` computes, with its own modules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -61,6 +61,11 @@ class ImageTower:
     def width(self) -> int:
         """V, width of a token."""
         return int(self.visual.transformer.width)
+
+    @property
+    def blocks(self) -> Sequence[Any]:
+        """The modules of its layers, frozen."""
+        return list(self.visual.transformer.resblocks)
 
     @property
     def layers(self) -> int:

@@ -12,6 +12,7 @@ from .base.wrapper import Wrapper as Wrapper
 from .clap import CLAP as CLAP
 from .clap import ZSLP as ZSLP
 from .clip_adapter import CLIPAdapter as CLIPAdapter
+from .clip_lora import CLIPLoRA as CLIPLoRA
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
 from .dept import DePT as DePT
@@ -22,12 +23,16 @@ from .kgcoop import KgCoOp as KgCoOp
 from .linear_probe import LinearProbe as LinearProbe
 from .lp_plus_plus import LPPlusPlus as LPPlusPlus
 from .maple import MaPLe as MaPLe
+from .mmrl import MMRL as MMRL
+from .mmrl_pp import MMRLPlusPlus as MMRLPlusPlus
 from .mta import MTA as MTA
 from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
 from .taskres import TaskRes as TaskRes
+from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
+from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot

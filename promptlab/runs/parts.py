@@ -154,17 +154,19 @@ def build_learner(parts: Parts) -> PromptLearner:
     return made
 
 
-def bind(learner: PromptLearner, known: tuple[int, ...], evaluation: EvaluationSet) -> PromptLearner | str:
-    """The learner for an evaluation's label space, or the reason why it can't score it."""
-    position = {label: place for place, label in enumerate(known)}
+def bind(learner: PromptLearner, parts: Parts, evaluation: EvaluationSet) -> PromptLearner | str:
+    """The learner for an evaluation's label space and images, or the reason why it can't score them."""
+    position = {label: place for place, label in enumerate(parts.known)}
     own = None if evaluation.known is None else [position.get(label) for label in evaluation.known]
     if own is not None and None not in own:
-        return learner.select([place for place in own if place is not None])
-    if learner.open_vocabulary and own is not None:
-        return learner.extend(evaluation.class_names, evaluation.template, own)
-    if learner.open_vocabulary:
-        return learner.rebind(evaluation.class_names, evaluation.template)
-    return f"{type(learner).__name__} can't score classes it has no training images of"
+        bound = learner.select([place for place in own if place is not None])
+    elif not learner.open_vocabulary:
+        return f"{type(learner).__name__} can't score classes it has no training images of"
+    elif own is not None:
+        bound = learner.extend(evaluation.class_names, evaluation.template, own)
+    else:
+        bound = learner.rebind(evaluation.class_names, evaluation.template)
+    return bound.tested_on(evaluation.dataset, parts.task.dataset)
 
 
 def require_scorable(learner: PromptLearner, parts: Parts) -> None:
@@ -179,7 +181,7 @@ def require_scorable(learner: PromptLearner, parts: Parts) -> None:
         raise _nothing_to_train_on(source)
     if not trains and not parts.task.evaluations:
         raise DatasetError(f"{source.name} has no test images, and {parts.settings.learner.label} trains nothing")
-    bound = [bind(learner, parts.known, evaluation) for evaluation in parts.task.evaluations]
+    bound = [bind(learner, parts, evaluation) for evaluation in parts.task.evaluations]
     reasons = [reason for reason in bound if isinstance(reason, str)]
     if bound and len(reasons) == len(bound):
         raise ConfigError(f"nothing of this run could be scored: {reasons[0]}")

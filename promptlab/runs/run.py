@@ -147,7 +147,7 @@ class _Work:
                 continue
             write_result(self.folder, self._document(learner, report, earlier, scored, None), UNFINISHED_NAME)
             (self.folder / RESUME_NAME).unlink(missing_ok=True)
-            scorer = bind(learner, self.parts.known, evaluation)
+            scorer = bind(learner, self.parts, evaluation)
             clip, anew = self.parts.clip, self.parts.settings.force
             scored[evaluation.name] = score(
                 scorer, evaluation, target, clip, self.bank, self.folder, anew=anew, keep_logits=self.keeps_logits

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -54,6 +54,11 @@ class TextTower(Protocol):
     @property
     def layers(self) -> int:
         """Layers that :data:`DeepPrompts` may name."""
+        ...
+
+    @property
+    def blocks(self) -> Sequence[Any]:
+        """The modules of these layers, frozen."""
         ...
 
     @property

@@ -159,6 +159,15 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         """What evaluation calls: inputs to logits, with all that doesn't depend on the inputs computed once."""
         return self
 
+    def tested_on(self, dataset: str, source: str) -> Self:
+        """The learner for a dataset's test images: itself, unless a paper treats other datasets otherwise.
+
+        Args:
+            dataset: name of the dataset that is scored, whose classes the learner has already been moved to.
+            source: name of the dataset that it was trained on.
+        """
+        return self
+
     def score_together(self, inputs: Tensor) -> Tensor:
         """Logits (N, C) of all N test images, (N, D) or (N, 3, H, W), of a ``transductive`` learner."""
         raise NotImplementedError(f"{type(self).__name__} says transductive, but doesn't define score_together")

@@ -121,6 +121,15 @@ class Wrapper(PromptLearner):
         other.inner = self.inner.extend(class_names, template, own)
         return other
 
+    def tested_on(self, dataset: str, source: str) -> Self:
+        """The inner learner for a dataset's test images."""
+        inner = self.inner.tested_on(dataset, source)
+        if inner is self.inner:
+            return self
+        other = self._relabelled(self.class_names)
+        other.inner = inner
+        return other
+
     def learned_tensors(self) -> Mapping[str, Tensor]:
         """The wrapper's tensors and the inner learner's, those under ``inner.``."""
         own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(INNER)}

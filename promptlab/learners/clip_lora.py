@@ -1,0 +1,192 @@
+"""CLIP-LoRA: low-rank updates of the attention products in every layer of both towers.
+
+Paper: Low-Rank Few-Shot Adaptation of Vision-Language Models, https://arxiv.org/abs/2405.18541; code:
+MaxZanella/CLIP-LoRA. Beside a product W x of queries, keys or values stands
+
+``s B A drop(x)``,  A (r, W) and B (W, r),  ``s = alpha / sqrt(r)``
+
+with dropout of its own in each, in training alone; the loss is the cross-entropy of cosine logits against "a photo of a
+{}.", the same text for all datasets.
+What is learned: A, from U(-1/sqrt(W), 1/sqrt(W)), and B, from zeros.
+Where promptlab departs: fp32; the updates stay beside the weights, which keep their bytes; prompts share the dropout of
+the SOS that they share; logits have the backbone's scale (theirs 100, which is OpenAI's); their users' choice of layers
+is left out, all have updates. Their images aren't CoOp's draw: ``protocol.rule=validation_first`` is theirs. What they
+publish is few-shot on all classes; scores of other names are what the updated towers say of these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Gt, Interval, Le, MinLen, doc
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promptlab.clip.adapters import BlockAdapter
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.class_set import ClassSet
+from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import Batch, GradientStage, Stage
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
+from promptlab.prompts.written_prompts import WrittenPrompts
+
+Encoder = Literal["both", "text", "vision"]
+"""The towers with updates."""
+Product = Literal["q", "k", "v", "o"]
+"""A product of attention: that of queries, keys, values, or the one behind them."""
+Drop = Callable[[Tensor], Tensor]
+"""What a branch sees of its input."""
+
+
+class CLIPLoRA(PromptLearner):
+    """Both towers with low-rank updates, trained by cross-entropy on images.
+
+    Args:
+        clip: the frozen backbone; its image tower, where that is updated, is a vision transformer of CLIP's blocks.
+        class_names: names of the C classes; underscores are read as spaces.
+        text_template: the prompt of every class, whichever dataset it is of.
+        rank: r.
+        alpha: numerator of s.
+        dropout: share of a branch's input that a training step leaves out.
+        params: the products with updates, some of ``q``, ``k``, ``v`` and ``o``.
+        encoder: the towers with updates, ``both``, ``text`` or ``vision``.
+        optim: optimiser and schedule; the authors' AdamW and its 8,000 steps of 16 shots if None.
+        generator: source of the random start; None seeds one with 0.
+
+    Raises:
+        UnsupportedBackboneError: if the image tower can't take updates.
+        ValueError: for a number out of range, unknown products, or a template without ``{}``.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> learner = promptlab.CLIPLoRA(clip, ["red circle", "blue star"], encoder="text", params=["q"])
+        >>> len(learner.updates["text"]) == clip.text_layers, learner.updates["text"][0]["q"].A.shape
+        (True, torch.Size([2, 128]))
+    """
+
+    needs = "images"
+    open_vocabulary = True
+
+    def __init__(
+        self,
+        clip: FrozenCLIP,
+        class_names: Sequence[str],
+        *,
+        text_template: Template = DEFAULT_TEMPLATE,
+        rank: Annotated[int, Interval(ge=1, le=10_000)] = 2,
+        alpha: Annotated[float, Gt(0), Le(10_000)] = 1.0,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.25,
+        params: Annotated[Sequence[Product], MinLen(1), doc("a list of some of q, k, v, o")] = ("q", "k", "v"),
+        encoder: Encoder = "both",
+        optim: Optim | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(clip, class_names)
+        generator = generator or torch.Generator().manual_seed(0)
+        towers = {} if encoder == "vision" else {"text": (clip.text_layers, clip.width)}
+        if encoder != "text":
+            towers["vision"] = clip.vision_layers, clip.vision_width
+
+        def updates(width: int) -> nn.ModuleDict:
+            return nn.ModuleDict({part: LowRank(width, rank, alpha, generator) for part in params})
+
+        self.updates = nn.ModuleDict(
+            {tower: nn.ModuleList(updates(width) for _ in range(layers)) for tower, (layers, width) in towers.items()}
+        ).to(clip.device)
+        self.text_template, self.dropout = text_template, dropout
+        self.prompts = WrittenPrompts(clip, class_names, template=text_template)
+        self.optim = optim or Optim(
+            name="adamw", lr=2e-4, weight_decay=0.01, steps=8000, drop_last=False, schedule="cosine_per_step",
+            warmup_epochs=0, eta_min=1e-6,
+        )  # fmt: skip
+
+    def classes_changed(self, classes: ClassSet) -> None:
+        """Other names are read in the same prompt, whatever their dataset's is."""
+        self.prompts = WrittenPrompts(self.clip, classes.names, template=self.text_template)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, C) of images (B, 3, H, W), nothing dropped."""
+        return self._logits(images, _everything)
+
+    def scorer(self) -> Scorer:
+        """The classifier with the text side computed once."""
+        with torch.no_grad():
+            classify = self.clip.classifier(self.text_features())
+        return lambda images: classify(self.image_features(images))
+
+    def text_features(self, drop: Drop | None = None) -> Tensor:
+        """(C, D) L2-normalised; ``drop`` is what a training step does to the branches' inputs."""
+        return self.prompts.encode(adapters=self._adapters("text", drop or _everything))
+
+    def image_features(self, images: Tensor, drop: Drop | None = None) -> Tensor:
+        """(B, D) L2-normalised, of images (B, 3, H, W)."""
+        return self.clip.encode_images(images, adapters=self._adapters("vision", drop or _everything))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy, with the branches' dropout drawn from the batch's generator; without one nothing is dropped.
+
+        The draw is made on the backbone's device, from a number of the generator's.
+        """
+        if batch.generator is None or not self.dropout:
+            return F.cross_entropy(self(batch.inputs), batch.labels)
+        seed = int(torch.randint(2**62, (), generator=batch.generator))
+        own = torch.Generator(self.clip.device).manual_seed(seed)
+
+        def drop(x: Tensor) -> Tensor:
+            kept = torch.rand(x.shape, generator=own, device=x.device) >= self.dropout
+            return x * kept / (1 - self.dropout)
+
+        return F.cross_entropy(self._logits(batch.inputs, drop), batch.labels)
+
+    def fit_plan(self) -> list[Stage]:
+        """One gradient stage over all updates."""
+        return [GradientStage("updates", list(self.parameters()), self.loss, self.optim)]
+
+    def _logits(self, images: Tensor, drop: Drop) -> Tensor:
+        return self.clip.logits(self.image_features(images, drop), self.text_features(drop))
+
+    def _adapters(self, tower: Encoder, drop: Drop) -> dict[int, BlockAdapter]:
+        """Of the layers of a tower; none of one without updates."""
+        if tower not in self.updates:
+            return {}
+        layers: Any = self.updates[tower]
+        return {
+            i: BlockAdapter(**{part: update.branch(drop) for part, update in parts.items()})
+            for i, parts in enumerate(layers)
+        }
+
+
+class LowRank(nn.Module):
+    """An update ``alpha / sqrt(rank) * B A`` of a square matrix.
+
+    Args:
+        width: W, of the matrix.
+        rank: r.
+        alpha: see above.
+        generator: source of A's start; B starts at zero.
+
+    Example:
+        >>> update = LowRank(64, 2, 1.0, torch.Generator())
+        >>> int(update.branch(lambda x: x)(torch.ones(3, 64)).count_nonzero())
+        0
+    """
+
+    def __init__(self, width: int, rank: int, alpha: float, generator: torch.Generator) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(width)
+        self.A = nn.Parameter(torch.empty(rank, width).uniform_(-bound, bound, generator=generator))
+        self.B = nn.Parameter(torch.zeros(width, rank))
+        self.scale = alpha / math.sqrt(rank)
+
+    def branch(self, drop: Drop) -> Callable[[Tensor], Tensor]:
+        """Input (..., W) to what is added to the product, (..., W)."""
+        return lambda x: self.scale * (drop(x) @ self.A.T @ self.B.T)
+
+
+def _everything(x: Tensor) -> Tensor:
+    return x

@@ -1,0 +1,143 @@
+"""2SFS against its formula by hand, and against what the authors' code computed."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from promptlab.clip import FrozenCLIP, UnsupportedBackboneError
+from promptlab.learners import Batch, Optim, TwoStage
+from tests.helpers.adapters import adapters_golden
+from tests.helpers.golden import read_golden
+from tests.helpers.images import pictures
+from tests.helpers.models import class_names, tiny_clip
+from tests.helpers.prompts_golden import close, gradients_held
+from tests.helpers.settings import settings_of
+
+
+@pytest.fixture(scope="module")
+def golden():
+    expected, metadata = read_golden("two_stage.safetensors")
+    source, labels = adapters_golden(), expected["labels"].long()
+    images = source.drawn("images", (len(labels), 3, 32, 32), 1.0)
+    return source.clip, json.loads(metadata["class_names"]), expected, Batch(images, labels)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return tiny_clip()
+
+
+def theirs(name):
+    """The authors' name of a parameter such as ``norms.text.0.ln_1.weight``."""
+    _, tower, rest = name.split(".", 2)
+    return f"{'visual.' if tower == 'vision' else ''}transformer.resblocks.{rest}"
+
+
+def descend(stage, batch, steps):
+    """Steps of a stage on one batch, under its own schedule; their losses."""
+    optimiser, losses = stage.optim.build(stage.parameters), []
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = stage.optim.lr_after(step)
+        optimiser.zero_grad()
+        loss = stage.loss(batch)
+        loss.backward()
+        losses.append(loss.detach())
+        optimiser.step()
+    return losses
+
+
+def test_the_authors_numbers_from_start_to_end(golden):
+    """Six steps: three of the norms, three of the classifier, as ``run_twostage`` takes them."""
+    clip, names, expected, batch = golden
+    count = int(expected["n_base"])
+    learner = TwoStage(clip, names[:count], optim=replace(TwoStage(clip, names[:2]).optim, steps=6))
+    norms = [name for name, _ in learner.named_parameters() if name != "classifier"]
+    assert {f"two_stage.grad.{theirs(name)}" for name in norms} == {
+        k for k in expected if ".stage_2" not in k and ".grad." in k
+    }
+    close(learner(batch.inputs).detach(), expected["two_stage.logits"], 1e-5)
+    first, second = learner.fit_plan()
+    loss = first.loss(batch)
+    torch.testing.assert_close(loss, expected["two_stage.loss"], atol=1e-5, rtol=1e-5)
+    gradients_held(
+        learner.norms, loss, {name.removeprefix("norms."): f"two_stage.grad.{theirs(name)}" for name in norms}, expected
+    )
+    losses = descend(first, batch, 3)
+    for name in norms:
+        close(learner.get_parameter(name).detach(), expected[f"two_stage.after_stage_1.{theirs(name)}"], 1e-4)
+    close(learner.text_features().detach(), expected["two_stage.classifier_start"], 1e-4)
+    at_start = second.loss(batch)
+    torch.testing.assert_close(at_start, expected["two_stage.stage_2.loss"], atol=1e-4, rtol=1e-5)
+    (gradient,) = torch.autograd.grad(at_start, [learner.classifier])
+    close(gradient, expected["two_stage.stage_2.grad.classifier"], 1e-4)
+    close(learner(batch.inputs).detach(), expected["two_stage.stage_2.logits"], 1e-4)
+    losses += descend(second, batch, 3)
+    torch.testing.assert_close(torch.stack(losses), expected["two_stage.losses"], atol=1e-4, rtol=1e-5)
+    close(learner.classifier.detach(), expected["two_stage.classifier_end"], 1e-4)
+    for part, key in (
+        (learner, "base"),
+        (learner.rebind(names[count:]), "new"),
+        (learner.extend(names), "all"),
+    ):
+        close(part.scorer()(batch.inputs), expected[f"two_stage.{key}_logits"], 1e-4)
+
+
+def test_norms_take_the_place_of_the_towers_own(clip):
+    """In a copy of the model, through open_clip's own forward."""
+    names, images = class_names(3), pictures()
+    learner, model = TwoStage(clip, names), copy.deepcopy(clip.model)
+    blocks = {"text": model.transformer.resblocks, "vision": model.visual.transformer.resblocks}
+    for tower, layers in learner.norms.items():
+        for block, norms in zip(blocks[tower], layers, strict=True):
+            for name, norm in norms.items():
+                for parameter in norm.parameters():
+                    parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+                getattr(block, name).load_state_dict(norm.state_dict())
+    tuned = FrozenCLIP(model, clip.tokenizer, clip.preprocess, "tuned")
+    texts = tuned.encode_texts([f"a photo of a {name}." for name in names])
+    expected = clip.logit_scale * tuned.encode_images(images) @ texts.T
+    torch.testing.assert_close(learner(images), expected, atol=1e-4, rtol=0)
+    first, second = learner.fit_plan()
+    batch = Batch(images, torch.tensor([0, 1, 2, 0]))
+    torch.testing.assert_close(first.loss(batch), F.cross_entropy(expected, batch.labels))
+    torch.testing.assert_close(second.loss(batch), F.cross_entropy(expected, batch.labels))
+    close(learner.classifier.detach(), texts, 1e-5)
+
+
+def test_known_classes_keep_their_rows_among_others(clip):
+    learner = TwoStage(clip, ["cat", "dog"])
+    learner.started.fill_(True)
+    learner.classifier.data.normal_(generator=torch.Generator().manual_seed(1))
+    mixed = learner.extend(["tree", "dog"], "{} texture.")
+    text = clip.encode_texts(["a photo of a tree."])
+    torch.testing.assert_close(mixed.classifier.data, torch.cat([text, learner.classifier.data[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("optim", "lengths"),
+    [
+        (Optim(steps=10, schedule="constant", warmup_epochs=0), ("steps", 6, 4)),
+        (Optim(epochs=5), ("epochs", 3, 2)),
+    ],
+)
+def test_both_stages_share_the_length(clip, optim, lengths):
+    stages = TwoStage(clip, ["cat"], optim=optim).fit_plan()
+    assert (lengths[0], *(getattr(stage.optim, lengths[0]) for stage in stages)) == lengths
+
+
+@pytest.mark.parametrize(("shots", "steps"), [(1, 300), (16, 4800), ("all", 4800)])
+def test_the_recipe_is_the_papers(shots, steps):
+    arguments = settings_of(["learner=two_stage", f"shots={shots}"]).learner.arguments
+    optim = arguments["optim"].arguments
+    assert (optim["steps"], optim["lr"], optim["weight_decay"], optim["eta_min"]) == (steps, 2e-4, 0.01, 1e-6)
+    assert arguments["tower_share"] == 0.6
+
+
+def test_a_backbone_without_its_blocks_is_named():
+    with pytest.raises(UnsupportedBackboneError):
+        TwoStage(tiny_clip(resnet=True), ["cat"])
