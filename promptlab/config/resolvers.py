@@ -27,8 +27,8 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    resolvers: dict[str, Callable[..., Any]] = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "gpus": gpu_count,
-                 "cache": lambda: str(cache_dir())}  # fmt: skip
+    tables = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller}
+    resolvers: dict[str, Callable[..., Any]] = {**tables, "gpus": gpu_count, "cache": lambda: str(cache_dir())}
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
