@@ -28,8 +28,8 @@ from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
 from .learners import LPPlusPlus as LPPlusPlus
 from .learners import MaPLe as MaPLe
-from .learners import ProGrad as ProGrad
 from .learners import MMRLPlusPlus as MMRLPlusPlus
+from .learners import ProGrad as ProGrad
 from .learners import ProLIP as ProLIP
 from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes

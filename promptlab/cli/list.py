@@ -27,7 +27,7 @@ KINDS = {
     "launchers": "hydra/launcher",
     "loggers": "logger",
 }
-_BY_COMMENT = ("launchers", "loggers")
+_BY_COMMENT = ("experiments", "launchers", "loggers")
 """Whose files say what they are in the comment at their head."""
 DESCRIPTION = """\
   promptlab list                      everything
@@ -58,15 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.kind not in (None, *KINDS):
         close = suggest(options.kind, KINDS)
         raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
-    from promptlab.config.groups import about_recipe, choices, existing
+    from promptlab.config.groups import about_by_comment, choices, existing
 
     folders = [] if options.config_dir is None else existing([options.config_dir])
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
     for kind in _BY_COMMENT:
         for name, node in lists.get(kind, {}).items():
-            lists[kind][name] = {"about": {"summary": comment_of(KINDS[kind], name, folders)}, **node}
-    for name, node in lists.get("experiments", {}).items():
-        lists["experiments"][name] = {"about": about_recipe(name, folders), **node}
+            lists[kind][name] = {"about": about_by_comment(KINDS[kind], name, folders), **node}
     for name, node in lists.get("studies", {}).items():
         lists["studies"][name] = {**node, "about": _about_study(name, node, folders)}
     for name in options.names:

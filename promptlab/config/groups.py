@@ -57,15 +57,15 @@ def _node(path: Path) -> Any:
         raise UsageError(f"{path} can't be read as YAML: {' '.join(str(error).split())}") from error
 
 
-def about_recipe(name: str, folders: Sequence[Path] = ()) -> dict[str, str]:
-    """What a recipe says of itself in the comment at its head, since ``about`` is no key of a run: summary and paper.
+def about_by_comment(group: str, name: str, folders: Sequence[Path] = ()) -> dict[str, str]:
+    """What a file says of itself in the comment at its head, where ``about`` would be no key: summary, maybe paper.
 
     Example:
-        >>> about_recipe("coop_few_shot")["paper"]
+        >>> about_by_comment("experiment", "coop_few_shot")["paper"]
         'https://arxiv.org/abs/2109.01134'
     """
     for folder in (conf_dir(), *folders):
-        path = folder / "experiment" / f"{name}.yaml"
+        path = folder / group / f"{name}.yaml"
         if path.is_file():
             head = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
             lines = [line.lstrip("# ") for line in head if "@package" not in line]

@@ -15,7 +15,7 @@ They nest, work inside SHIP's ``inner``, and in a plug-in's own YAML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -28,8 +28,8 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    resolvers = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "times": times, "gpus": gpu_count,
-                 "cache": lambda: str(cache_dir())}  # fmt: skip
+    tables = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "times": times}
+    resolvers: dict[str, Callable[..., Any]] = {**tables, "gpus": gpu_count, "cache": lambda: str(cache_dir())}
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from promptlab.config.check import check
 from promptlab.config.compose import composed
-from promptlab.config.groups import about_recipe, choices
+from promptlab.config.groups import about_by_comment, choices
 from promptlab.support.paths import conf_dir
 
 ELEVEN = ("imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft",
@@ -153,6 +153,6 @@ def test_curves_train_as_long_as_their_shots_ask_for(recipe, shots, epochs):
 def test_every_recipe_is_held_against_its_paper_and_names_it():
     assert set(choices("experiment")) == {*(case[0] for case in CASES), *ONE_DATASET}
     for name in choices("experiment"):
-        about = about_recipe(name)
+        about = about_by_comment("experiment", name)
         assert about["paper"].startswith("https://arxiv.org/abs/"), name
         assert about["summary"], name
