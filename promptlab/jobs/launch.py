@@ -39,6 +39,7 @@ from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError, refuse_values
 from promptlab.config.studies import expanded, named_study
 from promptlab.jobs.disk import naming_folders, taken_back
+from promptlab.jobs.grid_sweeper import register as register_grid_sweeper
 from promptlab.jobs.workers import LauncherError, LostWorkerError, is_of_launcher
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
@@ -198,6 +199,7 @@ def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: b
         except Exception as error:  # Hydra would print its overrides first
             raised.append(error)
 
+    register_grid_sweeper()
     GlobalHydra.instance().clear()
     before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["promptlab", *arguments]

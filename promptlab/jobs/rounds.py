@@ -38,12 +38,13 @@ Launch = Callable[[Sequence[int], bool], None]
 """To be called with the numbers of runs, and whether they wait for what is at work elsewhere."""
 
 
-def work_through(config: DictConfig, launcher: Launcher) -> None:
+def work_through(config: DictConfig, launcher: Launcher, at_once: int | None = None) -> None:
     """Run what is left of a sweep.
 
     Args:
         config: Hydra's, of the sweep.
         launcher: which runs jobs.
+        at_once: runs that it gets at once; None is all.
     """
     folder = Path(config.hydra.sweep.dir)
     grid = read_grid(folder)
@@ -53,8 +54,10 @@ def work_through(config: DictConfig, launcher: Launcher) -> None:
     def launch(numbers: Sequence[int], wait: bool) -> None:
         own = "hydra.callbacks.workers"
         jobs = [[*runs[n].overrides, f"{own}.run={n}", f"{own}.wait={str(wait).lower()}"] for n in numbers]
-        for returned in launcher.launch(jobs, initial_job_idx=0):
-            _ = returned.return_value  # raises what was no run's own affair
+        size = at_once or len(jobs)
+        for start in range(0, len(jobs), size):
+            for returned in launcher.launch(jobs[start : start + size], initial_job_idx=start):
+                _ = returned.return_value  # raises what was no run's own affair
 
     rounds = Rounds(folder, grid, launch, as_json=bool(config.hydra.callbacks.workers.as_json))
     forget_dead(folder)
