@@ -28,8 +28,10 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    tables = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "times": times}
-    resolvers: dict[str, Callable[..., Any]] = {**tables, "gpus": gpu_count, "cache": lambda: str(cache_dir())}
+    resolvers: dict[str, Callable[..., Any]] = {
+        "by": by, "up_to": up_to, "unless": unless, "smaller": smaller, "times": times, "gpus": gpu_count,
+        "cache": lambda: str(cache_dir()),
+    }  # fmt: skip
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
