@@ -83,7 +83,7 @@ def copied_norms(blocks: Iterable[Any]) -> nn.ModuleList:
     Example:
         >>> import promptlab
         >>> clip = promptlab.load_clip("demo")
-        >>> norms = copied_norms(clip.text_tower.blocks)
+        >>> norms = copied_norms(clip.text_blocks)
         >>> len(norms) == clip.text_layers, norms[0]["ln_1"].weight.requires_grad
         (True, True)
     """

@@ -120,6 +120,20 @@ class FrozenCLIP(CosineLogits):
         return self.image_tower.layers
 
     @property
+    def text_blocks(self) -> Sequence[Any]:
+        """The modules of the text tower's layers, frozen."""
+        return self.text_tower.blocks
+
+    @property
+    def vision_blocks(self) -> Sequence[Any]:
+        """The modules of the image tower's layers, frozen.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower isn't a vision transformer.
+        """
+        return self.image_tower.blocks
+
+    @property
     def dim(self) -> int:
         """D, width of the joint space."""
         return self.text_tower.dim

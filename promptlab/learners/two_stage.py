@@ -70,7 +70,7 @@ class TwoStage(PromptLearner):
         optim: Optim | None = None,
     ) -> None:
         super().__init__(clip, class_names)
-        blocks = {"text": clip.text_tower.blocks, "vision": clip.image_tower.blocks}
+        blocks = {"text": clip.text_blocks, "vision": clip.vision_blocks}
         self.norms = nn.ModuleDict({tower: copied_norms(of_tower) for tower, of_tower in blocks.items()})
         self.text_template, self.tower_share = text_template, tower_share
         self.prompts = WrittenPrompts(clip, class_names, template=text_template)

@@ -227,3 +227,15 @@ def test_what_no_run_offers_is_refused(clip):
 
     with pytest.raises(TypeError, match="Misspelt offers templte: known are template, has_images, generator"):
         Misspelt(clip, NAMES, inner=COOP)
+
+
+def test_the_inner_learner_is_told_whose_images_are_scored(clip):
+    class Told(CoOp):
+        def tested_on(self, dataset, source):
+            return self if dataset == source else self.select([0, 1])
+
+    learner = Corrected(clip, NAMES, inner=partial(Told, n_ctx=2))
+    assert learner.tested_on("same", "same") is learner
+    other = learner.tested_on("other", "same")
+    assert (other.inner.class_names, other.class_names) == (tuple(NAMES[:2]), tuple(NAMES))
+    assert learner.inner.class_names == tuple(NAMES)

@@ -1,0 +1,36 @@
+"""What a learner becomes for an evaluation."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from promptlab.learners import ZeroShot
+from promptlab.protocols.task import EvaluationSet
+from promptlab.runs.parts import bind
+from tests.helpers.adapters import unit_batch
+from tests.helpers.models import tiny_clip
+
+NAMES = ("cat", "dog", "tree")
+
+
+class ToldOfDatasets(ZeroShot):
+    """Remembers whose images it is to score."""
+
+    told = ()
+
+    def tested_on(self, dataset, source):
+        other = self._relabelled(self.class_names)
+        other.told = (dataset, source)
+        return other
+
+
+@pytest.mark.parametrize(
+    ("names", "known"), [(("dog", "cat"), (1, 0)), (("cat", "ring"), (0, 3)), (("sun", "moon"), None)]
+)
+def test_a_learner_is_told_whose_images_are_scored(names, known):
+    """Whether its classes are chosen, mixed with others, or all others."""
+    clip = tiny_clip()
+    parts = SimpleNamespace(known=(0, 1, 2), task=SimpleNamespace(dataset="source"))
+    evaluation = EvaluationSet("test", "target", unit_batch(clip, 2), names, "a photo of a {}.", known=known)
+    bound = bind(ToldOfDatasets(clip, NAMES), parts, evaluation)
+    assert (bound.class_names, bound.told) == (names, ("target", "source"))
