@@ -41,7 +41,7 @@ _START = 250.0
 
 
 class LPPlusPlus(ReadsTexts, PromptLearner):
-    """``f (w_k + alpha_k t_k) + b_k``; zero-shot CLIP with ``alpha`` at the backbone's scale before the fit.
+    """``f (w_k + alpha_k t_k) + b_k``; before the fit w and b are 0 and alpha is 1, which is zero-shot CLIP's order.
 
     Args:
         clip: the frozen backbone.
@@ -93,7 +93,7 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
         self._bias_start = clip.dim**-0.5 * (2 * torch.rand(classes, generator=generator) - 1)
         self.register_buffer("weight", torch.zeros(classes, clip.dim, device=device))
         self.register_buffer("bias", torch.zeros(classes, device=device))
-        self.register_buffer("alpha", torch.full((classes,), float(clip.logit_scale), device=device))
+        self.register_buffer("alpha", torch.ones(classes, device=device))
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of L2-normalised image features (B, D)."""

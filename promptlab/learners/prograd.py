@@ -31,7 +31,7 @@ from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.learners.zero_shot import ZeroShot
 from promptlab.prompts.class_prompts import ClassPrompts
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
-from promptlab.prompts.starting_context import ContextLength, starting_context
+from promptlab.prompts.starting_context import ContextLength, late_context, starting_context
 
 
 class ProGrad(TextSideLearner):
@@ -80,7 +80,7 @@ class ProGrad(TextSideLearner):
         super().__init__(clip, class_names)
         taught = teacher_template or template or DEFAULT_TEMPLATE
         start, fixed = (
-            late_start(clip, taught.partition("{}")[0].strip(), n_ctx)
+            late_context(clip, taught.partition("{}")[0].strip(), n_ctx)
             if words_start
             else (starting_context(clip, None, n_ctx, default=n_ctx, generator=generator), "")
         )
@@ -126,24 +126,3 @@ def without_conflict(own: Tensor, general: Tensor, strength: float) -> Tensor:
     """
     product, square = (own * general).sum(), (general * general).sum()
     return torch.where(product < 0, own - strength * product / square * general, own)
-
-
-def late_start(clip: FrozenCLIP, words: str, n_ctx: int) -> tuple[Tensor, str]:
-    """Context vectors (M, E) of which the last ones are words, with zeros before; and what of the words stays fixed.
-
-    Args:
-        clip: the frozen backbone.
-        words: what stands in front of the class name.
-        n_ctx: M.
-
-    Raises:
-        ValueError: for more words than vectors.
-    """
-    count = len(words.split())
-    if count > n_ctx:
-        raise ValueError(f"n_ctx={n_ctx}, but {words!r} has {count} words: give at least as many context vectors")
-    tokens = clip.encode_words(words)
-    start = torch.zeros(n_ctx, clip.width, device=clip.device)
-    if count:
-        start[-count:] = clip.text_tower.embed(tokens[:count])
-    return start, clip.tokenizer.decode(tokens[count:]).strip()

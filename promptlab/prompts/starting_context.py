@@ -92,6 +92,37 @@ def starting_context(
     return (0.02 * torch.randn(*leading, M, clip.width, generator=generator)).to(clip.device)
 
 
+def late_context(clip: FrozenCLIP, text: str, n_ctx: int) -> tuple[Tensor, str]:
+    """Context vectors of which the last ones are words, a vector each, with zeros before them, as ProGrad begins.
+
+    Args:
+        clip: the frozen backbone.
+        text: what stands in front of the class name.
+        n_ctx: M.
+
+    Returns:
+        (M, E), fp32 on the backbone's device, and what of the text has no vector: tokens beyond its number of words,
+        since a comma is a token but no word.
+
+    Raises:
+        ValueError: for more words than vectors.
+
+    Example:
+        >>> import promptlab
+        >>> start, fixed = late_context(promptlab.load_clip("demo"), "a type of pet, a photo of a", 16)
+        >>> int((start.abs().sum(1) == 0).sum()), fixed
+        (8, 'a')
+    """
+    count = len(text.split())
+    if count > n_ctx:
+        raise ValueError(f"n_ctx={n_ctx}, but {text!r} has {count} words: give at least as many context vectors")
+    tokens = clip.encode_words(text)
+    start = torch.zeros(n_ctx, clip.width, device=clip.device)
+    if count:
+        start[-count:] = clip.text_tower.embed(tokens)[:count]
+    return start, clip.tokenizer.decode(tokens[count:]).strip()
+
+
 def _word_context(clip: FrozenCLIP, text: str, n_ctx: int | None) -> Tensor:
     """Token embeddings (M, E) of the words to start from."""
     words = text.replace("_", " ")

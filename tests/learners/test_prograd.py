@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CoOp, ProGrad
-from promptlab.learners.prograd import late_start, without_conflict
+from promptlab.learners.prograd import without_conflict
+from promptlab.prompts.starting_context import late_context
 from tests.helpers.adapters import unit_batch
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, prompts_golden
@@ -97,7 +98,7 @@ def test_a_gradient_without_another_stays():
 )
 def test_words_fill_the_end_and_a_comma_pushes_the_last_one_out(words, zeros, fixed):
     clip = tiny_clip()
-    start, stays = late_start(clip, words, 16)
+    start, stays = late_context(clip, words, 16)
     assert stays == fixed
     assert int((start.abs().sum(1) == 0).sum()) == zeros
     embedded = clip.embed_words(words)[: 16 - zeros] if words else start[16:]
