@@ -27,9 +27,9 @@ _REST = "else"
 
 def register() -> None:
     """Make the resolvers known to OmegaConf; safe to repeat."""
-    tables = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller}
-    resolvers: dict[str, Callable[..., Any]] = {**tables, "gpus": gpu_count, "cache": lambda: str(cache_dir())}
-    for name, resolver in resolvers.items():
+    tables: dict[str, Callable[..., Any]] = {"by": by, "up_to": up_to, "unless": unless, "smaller": smaller}
+    machine: dict[str, Callable[..., Any]] = {"gpus": gpu_count, "cache": lambda: str(cache_dir())}
+    for name, resolver in {**tables, **machine}.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 

@@ -52,7 +52,7 @@ class Tracker:
             CurveLog().write([self.logger], result.learning_curve)
         scores = scores_of(result)
         if isinstance(self.logger, TensorBoardLogger):  # its table of runs wants settings and scores at once
-            self.logger.log_hyperparams(self._settings, scores)
+            self.logger.log_hyperparams(dict(self._settings), scores)
         else:
             self.logger.log_metrics(scores, step=len(result.learning_curve))
 
@@ -71,10 +71,11 @@ def tracked(settings: Settings, folder: Path, fit_id: str) -> Iterator[Tracker]:
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    logger, shown = _logger(settings.logger, folder), {"fit_id": fit_id, **shown_settings(settings)}
+    logger: Any = _logger(settings.logger, folder)
+    shown = {"fit_id": fit_id, **shown_settings(settings)}
     with lock_file(Path(settings.results) / ".tracker.lock"), _without_advice():  # the first makes what all share
         logger.log_hyperparams(shown)
-        _ = logger.experiment  # type: ignore[attr-defined]
+        _ = logger.experiment
     status = "failed"
     try:
         yield Tracker(logger, shown)
