@@ -71,10 +71,11 @@ def tracked(settings: Settings, folder: Path, fit_id: str) -> Iterator[Tracker]:
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    logger, shown = _logger(settings.logger, folder), {"fit_id": fit_id, **shown_settings(settings)}
+    logger: Any = _logger(settings.logger, folder)
+    shown = {"fit_id": fit_id, **shown_settings(settings)}
     with lock_file(Path(settings.results) / ".tracker.lock"), _without_advice():  # the first makes what all share
         logger.log_hyperparams(shown)
-        _ = getattr(logger, "experiment")  # noqa: B009  # made when first asked for; no part of the base class
+        _ = logger.experiment
     status = "failed"
     try:
         yield Tracker(logger, shown)

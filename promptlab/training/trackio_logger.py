@@ -7,6 +7,7 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,8 @@ class TrackioLogger(Logger):
         if self._run is None:
             os.environ.setdefault("TRACKIO_DIR", str(self._folder.absolute()))
             with extra("trackio", "logger=trackio"), redirect_stdout(io.StringIO()):  # it says where its data go
-                import trackio
-
                 off = {"embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+                trackio = import_module("trackio")
                 self._run = trackio.init(project=self._project, name=self._run_name, config=self._settings, **off)
         return self._run
 
@@ -71,7 +71,5 @@ class TrackioLogger(Logger):
 
     def finish(self) -> None:
         """End the run, and wait until all of it is written."""
-        import trackio
-
         with redirect_stdout(io.StringIO()):
-            trackio.finish()
+            import_module("trackio").finish()

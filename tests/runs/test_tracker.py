@@ -99,6 +99,7 @@ def test_wandb_offline(tmp_path):
     wandb = pytest.importorskip("wandb", reason="the extra wandb isn't installed")
     outcomes = runs_with(Choice(WandbLogger, {"project": "promptlab", "offline": True}), tmp_path / "r")
     assert wandb.run is None  # the second had a run of its own
+    wandb.teardown()  # its service has written all
     files = [list(outcome.folder.glob("wandb/offline-run-*/run-*.wandb")) for outcome in outcomes]
     assert [len(found) for found in files] == [1, 1]
     for outcome, (file,) in zip(outcomes, files, strict=True):
@@ -108,8 +109,8 @@ def test_wandb_offline(tmp_path):
 
 
 def test_trackio(tmp_path, monkeypatch):
-    pytest.importorskip("trackio", reason="the extra trackio isn't installed")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "r" / "trackio"))  # which it reads when it is first imported
+    pytest.importorskip("trackio", reason="the extra trackio isn't installed")
     from trackio.utils import TRACKIO_DIR
 
     logger = Choice(TrackioLogger, {"save_dir": str(tmp_path / "r" / "trackio"), "name": "one"})
