@@ -159,9 +159,11 @@ def _check_node(
 def _meant_in(
     place: tuple[str, ...], siblings: Collection[str], nodes: Mapping[str, Any], folders: Sequence[Path]
 ) -> str:
-    """The closest key beside it, which other choices have it, or the same key elsewhere."""
+    """The closest key beside it, the same one in a part of it, who else has it, or the same one elsewhere."""
     close = suggest(place[-1], [key for key in siblings if key not in GIVEN.get(place[0], ())])
-    return close or _elsewhere(place, folders) or _meant(".".join(place[1:]), nodes, (), {})
+    parts = [path for path in _paths(nodes) if path.startswith(f"{place[0]}.") and _leaf(path) == place[-1]]
+    below = f", did you mean {parts[0]}?" if len(parts) == 1 else ""
+    return close or below or _elsewhere(place, folders) or _meant(".".join(place[1:]), nodes, (), {})
 
 
 def _meant(key: str, nodes: Mapping[str, Any], folders: Sequence[Path], synonyms: Mapping[str, str] = SYNONYMS) -> str:

@@ -112,7 +112,7 @@ class VPT(ReadsTexts, PromptsImages):
         >>> import promptlab
         >>> learner = promptlab.VPT(promptlab.load_clip("demo"), ["red circle", "blue star"], prompt_depth_vision=2)
         >>> [tuple(prompts.shape) for prompts in learner.parameters()]
-        [(8, 128), (8, 128)]
+        [(8, 160), (8, 160)]
     """
 
     def __init__(

@@ -164,7 +164,9 @@ def _rehearse(learner: PromptLearner) -> None:
         raise CardError(
             f"{name} with these {len(learner.class_names)} classes can't be brought back ({error}): {advice}"
         ) from error
-    shape = (2, clip.dim) if learner.needs == "features" else (2, 3, clip.image_size, clip.image_size)
+    shape: tuple[int, ...] = (2, 3, clip.image_size, clip.image_size)
+    if learner.needs == "features":
+        shape = (2, clip.dim if learner.reads == "projected" else clip.pre_projection_width)
     inputs = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(clip.device)
     if learner.needs == "features":
         inputs = torch.nn.functional.normalize(inputs, dim=-1)

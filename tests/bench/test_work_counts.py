@@ -123,8 +123,8 @@ def test_a_sweep_encodes_each_image_once(tmp_path, monkeypatch):
     bank = FeatureBank(tmp_path / "bank.sqlite")
     encoded = []
     encode_batch = encode._encode_batch
-    monkeypatch.setattr(encode, "_encode_batch", lambda clip, batch, size: (
-        encoded.extend((content, view) for content, view, _ in batch) or encode_batch(clip, batch, size)))  # fmt: skip
+    monkeypatch.setattr(encode, "_encode_batch", lambda clip, batch, *more: (
+        encoded.extend((content, view) for content, view, _ in batch) or encode_batch(clip, batch, *more)))  # fmt: skip
     drawn = set()
     for shots, seed in itertools.product((1, 2, 4), (1, 2)):
         picks, _ = promptlab.sample_few_shot(data.train.labels, data.val.labels, shots=shots, seed=seed)

@@ -34,6 +34,8 @@ COOP = B16 | DASSL | FOUR_WORDS | {"learner": "coop", "n_ctx": 4, "csc": False, 
 COCOOP = B16 | DASSL | FOUR_WORDS | {"learner": "cocoop", "optim.batch_size": 1, "optim.epochs": 10}
 KGCOOP = B16 | DASSL | FOUR_WORDS | {"learner": "kgcoop", "weight": 8.0, "teacher_template": None,
                                      "optim.batch_size": 128, "optim.epochs": 100}  # fmt: skip
+DEPT = B16 | {"learner": "dept-kgcoop", "weight": 0.7, "lr_factor": 6.5, "inner.weight": 2, "inner.optim.lr": 0.0035,
+              "inner.optim.epochs": 10, "inner.optim.batch_size": 4, "inner.optim.warmup_epochs": 1}  # fmt: skip
 MAPLE = B16 | DASSL | FOUR_WORDS | {"learner": "maple", "n_ctx": 2, "depth": 9, "optim.lr": 0.0035,
                                     "optim.batch_size": 4, "optim.epochs": 5}  # fmt: skip
 FROM_IMAGENET = {"depth": 3, "optim.lr": 0.0026, "optim.epochs": 2}
@@ -78,6 +80,7 @@ PAPERS = {
     "cocoop_base_to_new": (COCOOP, {}),
     "kgcoop_base_to_new": (KGCOOP, {"dtd": {"teacher_template": "a photo of a {}, a type of texture."}}),
     "maple_base_to_new": (MAPLE, {}),
+    "dept_base_to_new": (DEPT, {}),
     "ship_base_to_new": (SHIP, {"imagenet": SHIP_IMAGENET}),
     "clip_adapter_few_shot": (CLIP_ADAPTER, FEWER_ON_IMAGENET),
     "tip_adapter_few_shot": (TIP, TIP_BY_DATASET),

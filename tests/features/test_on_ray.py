@@ -119,11 +119,11 @@ def test_actors_are_as_many_as_have_room():
 
 
 def test_two_actors_one_of_them_killed(tmp_path, root):
-    ray = pytest.importorskip("ray")
-    items = picture_items(tmp_path / "pictures", 60)
     with pytest.MonkeyPatch.context() as patch:
         for key, value in ENVIRONMENT.items():
             patch.setenv(key, value)
+        ray = pytest.importorskip("ray")  # reads them when it is imported
+        items = picture_items(tmp_path / "pictures", 60)
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         try:
             with connected(None) as cluster:
@@ -131,6 +131,10 @@ def test_two_actors_one_of_them_killed(tmp_path, root):
                 plan = plan_of(root, items, load=partial(DyingClip, tmp_path))
                 advanced = []
                 told = encode_on_ray(plan, [jobs(items)], 2, gpus=False, advance=advanced.append)
+        except ray.exceptions.RaySystemError as error:
+            if "Failed to startup worker" not in str(error):
+                raise
+            pytest.skip("this machine is too busy for Ray to start its processes")
         finally:
             ray.shutdown()
     assert (told, sum(advanced), (tmp_path / "died").exists()) == (60, 60, True)

@@ -1,11 +1,15 @@
 """Fixtures that folders of tests share, and examples in docstrings get: pyproject's ``addopts`` loads them for both."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from promptlab.data.prepare.download import Patience
 from tests.helpers.server import Server
+
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+"""Ray reads it when it is imported: under `uv run pytest` it would build an environment for every worker."""
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

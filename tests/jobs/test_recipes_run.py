@@ -13,6 +13,7 @@ SESSIONS = {
     "tip_adapter_few_shot": (["tip_adapter_few_shot"], []),  # nothing of it trains
     "base_to_new": (["_base_to_new"], AN_EPOCH),
     "transfer": (["_cross_dataset", "_domain_generalization"], [*AN_EPOCH, "protocol.targets=[shifted]"]),
+    "dept": (["dept_"], ["inner.optim.epochs=1"]),
     "ship": (["ship_"], ["learner.generator_optim.epochs=1", "inner.optim.epochs=1"]),
 }
 """Sweeps that together run every recipe: what is in the recipes' names, and what makes them short."""
@@ -21,7 +22,7 @@ MINIATURE = ["backbone=demo", "dataset=small", "shots=1", "views=0", "trainer.en
 
 def sessions_of(name):
     found = [session for session, (parts, _) in SESSIONS.items() if any(part in name for part in parts)]
-    return next((session for session in ("ship", "tip_adapter_few_shot") if session in found), found[0])
+    return next((session for session in ("ship", "dept", "tip_adapter_few_shot") if session in found), found[0])
 
 
 @pytest.fixture(scope="module")
