@@ -23,7 +23,14 @@ from promptlab import load_results
 from promptlab.results.document import Result
 
 HERE = Path(__file__).parent
-LAUNCHERS = ("basic", "joblib", "submitit_local", "ray")
+CASES = {
+    "basic": ("basic", 1),
+    "joblib": ("joblib", 1),
+    "submitit_local": ("submitit_local", 1),
+    "ray": ("ray", 1),
+    "basic, 2 threads": ("basic", 2),
+}
+"""Launchers, and the threads that each run computes with."""
 LEARNERS = ("coop", "kgcoop", "clip_adapter", "tip_adapter", "linear_probe")
 SWEEP = ("protocol=few_shot", "dataset=demo_shapes,eurosat", f"learner={','.join(LEARNERS)}", "learner.optim.epochs=3",
          "shots=2", "seed=1,2", "views=0", "trainer.enable_progress_bar=false")  # fmt: skip
@@ -33,26 +40,25 @@ Runs = Mapping[str, Mapping[str, Any]]
 
 def main(root: str, bank: str, work: str) -> None:
     """Run all, and write ``launchers.csv`` (what is equal) and ``numbers.csv`` (a row a run)."""
-    ended = {
-        launcher: sweep(launcher, Path(root).absolute(), Path(bank), Path(work, launcher)) for launcher in LAUNCHERS
-    }
-    found = {launcher: runs for launcher, (_, runs) in ended.items()}
+    places = Path(root).absolute(), Path(bank)
+    ended = {case: sweep(*how, *places, Path(work, case)) for case, how in CASES.items()}
+    found = {case: runs for case, (_, runs) in ended.items()}
     rows = [
-        {"launcher": launcher, "exit status": status, "runs": len(runs), **equal(runs, found["basic"])}
-        for launcher, (status, runs) in ended.items()
+        {"launcher": case, "exit status": status, "runs": len(runs), **equal(runs, found["basic"])}
+        for case, (status, runs) in ended.items()
     ]
     write("launchers.csv", rows)
     write("numbers.csv", numbers(found))
 
 
-def sweep(launcher: str, root: Path, bank: Path, folder: Path) -> tuple[int, Runs]:
+def sweep(launcher: str, threads: int, root: Path, bank: Path, folder: Path) -> tuple[int, Runs]:
     """The exit status, and what every run gave by its fit's id; goes on with what a stopped comparison left."""
     cache = folder.absolute() / "cache"
     if not cache.is_dir():
         cache.mkdir(parents=True)
         shutil.copy(bank / "features.sqlite", cache)
     words = [f"hydra/launcher={launcher}", *SWEEP, "results=results", f"data.root={root}"]
-    environment = {**os.environ, "PROMPTLAB_CACHE": str(cache)}
+    environment = {**os.environ, "PROMPTLAB_CACHE": str(cache), "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run([sys.executable, "-m", "promptlab", "-m", *words], env=environment, cwd=folder)
     return done.returncode, {result.fit_id: facts(result) for result in load_results(folder / "results")}
 
@@ -79,7 +85,7 @@ def numbers(found: Mapping[str, Runs]) -> list[dict[str, Any]]:
     rows = []
     for fit, own in sorted(found["basic"].items(), key=lambda item: item[1]["name"]):
         dataset, learner, seed = own["name"]
-        scores = {launcher: runs.get(fit, {}).get("top1", "") for launcher, runs in found.items()}
+        scores = {case: runs.get(fit, {}).get("top1", "") for case, runs in found.items()}
         rows.append({"fit": fit, "dataset": dataset, "learner": learner, "seed": seed, **scores})
     return rows
 

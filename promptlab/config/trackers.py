@@ -24,7 +24,7 @@ def require_tracker(logger: Choice) -> Choice:
     Example:
         >>> from lightning.pytorch.loggers import CSVLogger
         >>> require_tracker(Choice(CSVLogger, {"save_dir": "logs"})).label
-        'csv_logger'
+        'csvlogger'
     """
     package = _PACKAGES.get(logger.kind.__name__)
     if package is not None and find_spec(package) is None:

@@ -57,7 +57,7 @@ def check_options(options: Mapping[str, Any], *, device: str | None = None, in_r
         {'precision': 'bf16-mixed'}
         >>> check_options({"devices": 2})
         Traceback (most recent call last):
-        ValueError: devices=2: one fit trains on one device, the backbone's; ...
+        ValueError: devices=2: one fit trains on one device, the backbone's: ...
     """
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from promptlab.config.settings import Choice, Settings
 from promptlab.results.document import Result
@@ -46,7 +46,7 @@ class Tracker:
             result: its document.
             trained: whether the logger got the learning curve while it trained.
         """
-        if self.logger is None:
+        if self.logger is None or isinstance(self.logger, CSVLogger):  # a table of epochs, beside the Result
             return
         if not trained:
             CurveLog().write([self.logger], result.learning_curve)
