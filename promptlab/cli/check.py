@@ -12,7 +12,7 @@ from typing import Any
 
 from promptlab.support.errors import UsageError
 
-SUMMARY = "the tests that every learner, dataset or protocol passes"
+SUMMARY = "the tests that every learner, dataset or protocol passes, for yours"
 USAGE = "check MODULE:NAME"
 HELP = """\
 usage: promptlab check MODULE:NAME [KEY=VALUE ...]

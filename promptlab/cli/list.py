@@ -15,7 +15,7 @@ from typing import Any
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
-SUMMARY = "what there is to choose from: learners, datasets, studies, launchers, ..."
+SUMMARY = "what there is to choose from: learners, datasets, studies, ..."
 USAGE = "list [learners|datasets|...]"
 KINDS = {
     "learners": "learner",
