@@ -11,6 +11,7 @@ silently drops the words, ``ctx_init=null`` has to say so.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -66,9 +67,9 @@ class PromptsImages(PromptLearner):
     image_prompts: DeepImagePrompts
     optim: Optim
 
+    @abstractmethod
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
-        raise NotImplementedError
 
     def image_features(self, images: Tensor) -> Tensor:
         """(B, D) L2-normalised, of images (B, 3, H, W) under the prompts."""

@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.results.document import ResultError
 from promptlab.results.predictions import CONTENT_ID_BYTES
+from promptlab.results.sidecar import opened_sidecar, required, write_sidecar
 from promptlab.results.store import safe_name
 from promptlab.support.checksums import DamageError
-from promptlab.support.files import write_bytes_atomic
-from promptlab.support.pointers import refuse_pointer
-from promptlab.support.tensor_files import check, pack
-from promptlab.support.typed_json import from_plain, to_plain
+from promptlab.support.typed_json import from_plain
 
 SCHEMA_VERSION = 1
 _TENSORS = {"best": np.float32, "below": np.float16, "labels": np.int32, "image_ids": np.uint8}
@@ -157,18 +154,13 @@ def write_logits(directory: str | Path, logits: Logits) -> Path:
     Returns:
         The path of the file, named :func:`logits_name`.
     """
-    from safetensors.numpy import save
-
     metadata = _Metadata(
         schema_version=SCHEMA_VERSION,
         evaluation=logits.evaluation,
         eval_id=logits.eval_id,
         class_names=logits.class_names,
     )
-    tensors = {name: np.ascontiguousarray(getattr(logits, name)) for name in _TENSORS}
-    path = Path(directory) / logits_name(logits.evaluation)
-    write_bytes_atomic(path, pack(save, tensors, cast(dict[str, Any], to_plain(metadata))))
-    return path
+    return write_sidecar(Path(directory) / logits_name(logits.evaluation), logits, list(_TENSORS), metadata)
 
 
 def read_logits(path: str | Path) -> Logits:
@@ -187,30 +179,16 @@ def read_logits(path: str | Path) -> Logits:
         ...     softer = kept.probabilities(temperature=2.0)
         ...     print(result.learner, (softer.argmax(axis=1) == kept.labels).mean())
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    refuse_pointer(path, ResultError)
-    try:
-        data = Path(path).read_bytes()
-        header, arrays = check(data), load(data)
+    with opened_sidecar(path, "a file of logits") as (header, arrays):
         if not header.metadata or not header.sealed:
             raise DamageError("it has no checksum, or is no file of logits")
         metadata = from_plain(_Metadata, header.metadata)
         if metadata.schema_version != SCHEMA_VERSION:
             raise ResultError(f"{path}: schema_version: this promptlab reads version {SCHEMA_VERSION}, the file has "
                               f"{metadata.schema_version}")  # fmt: skip
-        if missing := [name for name in _TENSORS if name not in arrays]:
-            raise DamageError(f"it has no {', '.join(missing)}")
         return Logits(
             evaluation=metadata.evaluation,
             eval_id=metadata.eval_id,
             class_names=metadata.class_names,
-            **{name: arrays[name] for name in _TENSORS},
+            **required(arrays, list(_TENSORS)),
         )
-    except ResultError:
-        raise
-    except OSError as error:
-        raise ResultError(f"{path}: can't be read ({error})") from error
-    except (SafetensorError, DamageError, ValueError) as error:
-        raise ResultError(f"{path}: damaged, or not a file of logits ({error})") from error

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.results.document import ResultError
+from promptlab.results.sidecar import opened_sidecar, required, write_sidecar
 from promptlab.results.store import safe_name
 from promptlab.support.checksums import DamageError
-from promptlab.support.files import write_bytes_atomic
-from promptlab.support.pointers import refuse_pointer
-from promptlab.support.tensor_files import Header, check, pack
-from promptlab.support.typed_json import from_plain, to_plain
+from promptlab.support.tensor_files import Header
+from promptlab.support.typed_json import from_plain
 from promptlab.support.words import counted
 
 SCHEMA_VERSION = 2
@@ -154,8 +153,6 @@ def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
     Returns:
         The path of the file, named :func:`predictions_name`.
     """
-    from safetensors.numpy import save
-
     metadata = _Metadata(
         schema_version=SCHEMA_VERSION,
         evaluation=predictions.evaluation,
@@ -163,10 +160,8 @@ def write_predictions(directory: str | Path, predictions: Predictions) -> Path:
         class_names=predictions.class_names,
         files=predictions.files,
     )
-    tensors = {name: np.ascontiguousarray(getattr(predictions, name)) for name in _TENSORS}
     path = Path(directory) / predictions_name(predictions.evaluation)
-    write_bytes_atomic(path, pack(save, tensors, cast(dict[str, Any], to_plain(metadata))))
-    return path
+    return write_sidecar(path, predictions, list(_TENSORS), metadata)
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -180,30 +175,15 @@ def read_predictions(path: str | Path) -> Predictions:
         >>> (predictions.top_ids[:, 0] == predictions.labels).mean()  # doctest: +SKIP
         >>> [row["file"] for row in predictions.rows() if not row["correct"]]  # doctest: +SKIP
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    refuse_pointer(path, ResultError)
-    try:
-        data = Path(path).read_bytes()
-        metadata, arrays = _metadata(check(data), path), load(data)
-        if missing := [name for name in _TENSORS if name not in arrays]:
-            raise DamageError(f"it has no {', '.join(missing)}")
+    with opened_sidecar(path, "a predictions file") as (header, arrays):
+        metadata = _metadata(header, path)
         return Predictions(
             evaluation=metadata.evaluation,
             eval_id=metadata.eval_id,
             class_names=metadata.class_names,
             files=metadata.files,
-            **{name: arrays[name] for name in _TENSORS},
+            **required(arrays, list(_TENSORS)),
         )
-    except ResultError:
-        raise
-    except OSError as error:
-        raise ResultError(f"{path}: can't be read ({error})") from error
-    except (SafetensorError, DamageError) as error:
-        raise ResultError(f"{path}: damaged, or not a predictions file ({error})") from error
-    except ValueError as error:
-        raise ResultError(f"{path}: {error}") from error
 
 
 def _metadata(header: Header, path: str | Path) -> _Metadata:
