@@ -13,6 +13,7 @@ from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.weights.load import DEMO, load_clip
 from promptlab.demo.raster import PATTERNS, SHAPES
 from promptlab.demo.world import COLOURS
+from promptlab.support.devices import AUTO
 
 _FIRST = """red blue old new tall small dark bright cold warm big black white green brown pink grey long short wide
 round flat soft hard fast slow clean wet dry young happy sad rich poor loud quiet sweet fresh wild gold"""
@@ -29,7 +30,7 @@ class Settings:
         backbone: ``demo``, or an architecture of open_clip.
         pretrained: tag or file of its weights; random weights if None (``demo`` has its own).
         precision: of the frozen weights.
-        device: where it runs.
+        device: where it runs; ``auto`` as in :func:`load_clip`.
         classes: C.
         n_ctx: M.
         batch: B.
@@ -44,7 +45,7 @@ class Settings:
     backbone: str = "ViT-B-16-quickgelu"
     pretrained: str | None = None
     precision: Precision = "fp32"
-    device: str = "cpu"
+    device: str = AUTO
     classes: int = 100
     n_ctx: int = 16
     batch: int = 32

@@ -61,12 +61,13 @@ def _measure(options: argparse.Namespace) -> Report:
 
 def _settings(options: argparse.Namespace) -> Settings:
     from promptlab.bench.settings import Settings
+    from promptlab.support.devices import usable_device
 
     return Settings(
         backbone=_backbone(options.backbone),
         pretrained=options.pretrained,
         precision=options.precision,
-        device=options.device,
+        device=str(usable_device(options.device)),
         classes=options.classes,
         n_ctx=options.n_ctx,
         batch=options.batch,
@@ -124,7 +125,7 @@ def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
     own.add_argument("--backbone", default="demo" if sweeps else VIT, help="as backbone= has it, or open_clip")
     own.add_argument("--pretrained", help="tag or file of its weights; random weights if left out")
     own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
-    own.add_argument("--device", default="cpu", help="cpu, or cuda")
+    own.add_argument("--device", default="auto", help="cpu, cuda, ...; auto: the best there is")
     own.add_argument("--threads", type=_positive, help="torch's threads")
     own.add_argument("--classes", type=_positive, default=24 if sweeps else 100, help="C")
     own.add_argument("--n-ctx", type=_positive, default=n_ctx, help="M, context vectors")

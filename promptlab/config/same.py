@@ -16,6 +16,9 @@ from promptlab.results.ids import ID_LENGTH, canonical_json
 CHANGE_NOTHING = ("results", "force", "ckpt_every_s", "logger")
 """Settings that say where, how often and beside what, and nothing of what is learned and scored."""
 
+OF_THE_MACHINE = ("device", "text_memory_mb")
+"""Settings of a backbone that say where and in which portions it computes."""
+
 
 def settings_key(document: Mapping[str, Any]) -> str:
     """A key that settings have in common if they mean the same run.
@@ -24,10 +27,11 @@ def settings_key(document: Mapping[str, Any]) -> str:
         document: the settings as a Result keeps them (``config``), as ``Settings.as_document`` gives them.
 
     Example:
-        >>> one, other = {"seed": 1, "results": "a", "trainer": {}}, {"seed": 1, "results": "b", "trainer": {}}
+        >>> one, other = ({"seed": 1, "results": folder, "backbone": {}, "trainer": {}} for folder in "ab")
         >>> settings_key(one) == settings_key(other), settings_key(one) == settings_key({**one, "seed": 2})
         (True, False)
     """
     kept = {key: value for key, value in document.items() if key not in CHANGE_NOTHING}
-    text = canonical_json({**kept, "trainer": telling(document["trainer"])})
+    backbone = {key: value for key, value in document["backbone"].items() if key not in OF_THE_MACHINE}
+    text = canonical_json({**kept, "backbone": backbone, "trainer": telling(document["trainer"])})
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]

@@ -14,6 +14,7 @@ from annotated_types import Ge, Predicate, doc
 from promptlab.config.names import usual_name
 from promptlab.config.trainer import check_options
 from promptlab.data.amounts import Scale, Seed, Shots, Views
+from promptlab.support.devices import AUTO, is_device, usable_device
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import describe, fits, hints_of, is_path
 from promptlab.support.signatures import path_of
@@ -163,11 +164,23 @@ class Settings:
     def _check_trainer(self) -> None:
         if not isinstance(self.trainer, Mapping):
             raise ConfigError(f"trainer={self.trainer}: options as trainer.KEY=VALUE are needed")
-        device = self.backbone.arguments.get("device")
+        device = self._device_type()
         try:
-            check_options(self.trainer, device=None if device is None else str(device).split(":")[0], in_run=True)
+            check_options(self.trainer, device=device, in_run=True)
         except ValueError as error:
             raise ConfigError(f"trainer.{error}") from error
+
+    def _device_type(self) -> str | None:
+        """What kind of device the backbone will be on; None where its arguments don't say."""
+        device = self.backbone.arguments.get("device")
+        if device is None or not is_device(device):
+            return None
+        if device != AUTO:
+            return str(device).split(":")[0]
+        try:
+            return usable_device(device).type
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     @property
     def learner_class(self) -> type[PromptLearner]:

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from promptlab.results.schema import GitCommit, Host
-from promptlab.support.machine import gpu, usable_cpus
+from promptlab.support.devices import device_text
+from promptlab.support.machine import usable_cpus
 from promptlab.support.version import __version__
 
 PACKAGES = (
@@ -65,13 +66,12 @@ def host(device: str = "cpu") -> Host:
     """
     import torch
 
-    name = gpu(device)
     return Host(
         platform=platform.platform(),
         python=platform.python_version(),
         cpu_count=usable_cpus(),
         torch_threads=torch.get_num_threads(),
-        device=f"{device} ({name})" if name else device,
+        device=device_text(device),
     )
 
 

@@ -26,6 +26,7 @@ from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
 from promptlab.support.checksums import DamageError
+from promptlab.support.devices import AUTO
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.signatures import path_of
 from promptlab.support.tensor_files import check
@@ -49,8 +50,8 @@ def load_learner(
             Hugging Face hub (``"organisation/name"``).
         clip: the backbone it was trained on; None loads the one that the card names.
         learner: the class, needed for learners that aren't promptlab's: classes of others aren't imported from a card.
-        device: where that backbone and the learner go, ``"cuda"`` for example; the CPU if None. With ``clip``, whose
-            device it is then, it is left out.
+        device: where that backbone and the learner go, ``"cuda"`` for example; chosen as :func:`load_clip` does if
+            None. With ``clip``, whose device it is then, it is left out.
 
     Raises:
         ValueError: for a device that isn't there, or one besides ``clip``.
@@ -70,7 +71,7 @@ def load_learner(
         kind = _kind(card, learner)
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
-        clip = _backbone(card, device or "cpu") if clip is None else clip
+        clip = _backbone(card, device or AUTO) if clip is None else clip
         _require_backbone(card, clip)
         found = made(kind, clip, card.class_names, arguments, tensors)
         found.reading = {} if card.reading is None else card.reading.choices

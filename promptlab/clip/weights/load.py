@@ -22,25 +22,12 @@ from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
 from promptlab.clip.weights.transforms import refuse_transform
+from promptlab.support.devices import AUTO, is_device, usable_device
 from promptlab.support.ranges import checked
 from promptlab.support.words import first_line
 
 DEMO = "demo"
 Transform = Callable[[Image.Image], Tensor]
-
-
-def is_device(device: str | torch.device) -> bool:
-    """Whether torch knows a device of this name, be it here or elsewhere.
-
-    Example:
-        >>> is_device("cuda:0"), is_device("gpu")
-        (True, False)
-    """
-    try:
-        torch.device(device)
-    except RuntimeError:
-        return False
-    return True
 
 
 @checked()
@@ -49,7 +36,7 @@ def load_clip(
     pretrained: str | None = None,
     *,
     precision: Precision = "fp32",
-    device: Annotated[str | torch.device, Predicate(is_device), doc("a device, such as cpu or cuda:0,")] = "cpu",
+    device: Annotated[str | torch.device, Predicate(is_device), doc("a device, such as cpu or cuda:0,")] = AUTO,
     quick_gelu: bool | None = None,
     seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] | None = None,
     text_memory_mb: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None,
@@ -66,7 +53,8 @@ def load_clip(
         pretrained: for an architecture: a tag that open_clip knows for it (``"openai"``), the path of a checkpoint
             (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), or ``"random"``.
         precision: fp32, or mixed as open_clip has it: bf16 or fp16 weights in linear layers, norms in fp32.
-        device: where the model goes.
+        device: where the model goes; ``auto``: what ``PROMPTLAB_DEVICE`` names, else cuda, mps or the cpu, the first
+            that is there.
         quick_gelu: the activation that the weights were trained with. A path needs it unless the file is a published
             one; for an architecture's name it must agree with the name, for a hub repository or a folder it wins over
             the configuration.
@@ -88,13 +76,13 @@ def load_clip(
         WeightsUnavailableError: if weights can't be fetched.
 
     Example:
-        >>> clip = load_clip("demo")  # or load_clip("ViT-B-16-quickgelu", "openai", device="cuda")
+        >>> clip = load_clip("demo")  # or load_clip("ViT-B-16-quickgelu", "openai", device="cuda:1")
         >>> clip.dim, clip.width
         (128, 128)
     """
     if seed is not None and pretrained != RANDOM:
         raise ValueError(f"seed={seed} is for pretrained={RANDOM!r}; {name} with pretrained={pretrained!r} has weights")
-    device = _usable(device)
+    device = usable_device(device)
     if name == DEMO:
         refuse_transform(transform_of, repr(DEMO))
         label = DEMO
@@ -191,13 +179,3 @@ def _build_tokenizer(source: Source) -> Any:
             f"{source.label} needs the Hugging Face tokenizer {text_cfg['hf_tokenizer_name']!r}, which can't be loaded "
             f"({first_line(error)}). Check that the transformers package is installed"
         ) from None
-
-
-def _usable(device: str | torch.device) -> torch.device:
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        message = f"device={str(device)!r} can't be used here ({first_line(error)}): use 'cpu', or 'cuda' with a GPU"
-        raise ValueError(message) from None
-    return found

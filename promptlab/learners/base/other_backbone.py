@@ -8,6 +8,7 @@ from functools import lru_cache
 from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.weights.load import load_clip
+from promptlab.support.devices import AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class OtherBackbone:
     precision: Precision = "fp32"
     fingerprint: str | None = None
 
-    def load(self, device: str = "cpu") -> FrozenCLIP:
+    def load(self, device: str = AUTO) -> FrozenCLIP:
         """The backbone; the last one is kept.
 
         Raises:
