@@ -34,7 +34,7 @@ class CausalTower:
     """A frozen causal text transformer of open_clip, driven by embeddings instead of token ids.
 
     Args:
-        model: an open_clip ``CLIP`` or ``CustomTextCLIP`` that passed :func:`promptlab.clip.guards.require_promptable`.
+        model: an open_clip model for which :func:`promptlab.clip.guards.why_not_causal` finds nothing.
         memory_mb: what the tower may keep for the backward pass, in MiB.
     """
 

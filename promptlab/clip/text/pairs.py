@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from promptlab.clip.text.whole import Wholes
 
 IntArray = npt.NDArray[np.int64]
 Lengths = Sequence[int] | IntArray
@@ -78,6 +82,7 @@ class PairPlan:
         if not len(self.pairs) or (self.pairs < 0).any() or (self.pairs >= sizes).any():
             raise ValueError(f"pairs must name at least one of {sizes[0]} prefixes and {sizes[1]} tails by index")
         self.gathers: dict[Hashable, list[Gather]] = {}
+        self.wholes: dict[Hashable, list[Wholes]] = {}
         self._groups: dict[int, list[tuple[int, int, PairPlan, IntArray]]] = {}
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import open_clip
 import torch
 from annotated_types import Interval, Predicate, doc
+from open_clip.coca_model import CoCa
 from open_clip.factory import _set_model_device_and_precision
 from open_clip.model import set_model_preprocess_cfg
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
@@ -17,7 +18,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP, Precision
-from promptlab.clip.guards import require_promptable_config
 from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
@@ -82,7 +82,7 @@ def load_clip(
     Raises:
         ValueError: for an unknown name, tag, precision or device, an activation that the weights don't have, or an
             image transform that can't be known.
-        UnsupportedBackboneError: if the text tower can't take prompt vectors.
+        UnsupportedBackboneError: if the model has no text tower that takes prompt vectors.
         CheckpointError: for a file that is damaged, holds code, or doesn't fit the architecture.
         FileNotFoundError: for a missing file or folder.
         WeightsUnavailableError: if weights can't be fetched.
@@ -101,7 +101,6 @@ def load_clip(
         model, tokenizer, preprocess = _load_demo(pretrained, quick_gelu, precision)
     else:
         source = resolve(name, pretrained, quick_gelu, transform_of)
-        require_promptable_config(source.model_cfg, name)
         label = source.label if source.fetch else f"{source.label}-{seed or 0}"
         tokenizer = _build_tokenizer(source)
         model, preprocess = _load(source, precision, seed or 0)
@@ -161,10 +160,14 @@ def _load(source: Source, precision: Precision, seed: int) -> tuple[nn.Module, T
 def _build(model_cfg: dict[str, Any], precision: Precision) -> Any:
     """An open_clip model with random weights, as ``open_clip.create_model`` builds it."""
     cfg = deepcopy(model_cfg)
+    is_hugging_face = bool(cfg["text_cfg"].get("hf_model_name"))
+    if is_hugging_face:
+        cfg["text_cfg"]["hf_model_pretrained"] = False
     is_timm = "timm_model_name" in cfg["vision_cfg"]
     if is_timm:
         cfg["vision_cfg"]["timm_model_pretrained"] = False
-    model_class = open_clip.CustomTextCLIP if cfg.pop("custom_text", False) else open_clip.CLIP
+    custom = cfg.pop("custom_text", False) or is_hugging_face
+    model_class = open_clip.CLIP if not custom else CoCa if "multimodal_cfg" in cfg else open_clip.CustomTextCLIP
     model = model_class(**cfg, cast_dtype=open_clip.get_cast_dtype(precision))
     _set_precision(model, precision, is_timm)
     return model

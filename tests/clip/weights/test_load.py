@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.weights import load as loading
 from promptlab.clip.weights.checkpoints import CheckpointError
 from promptlab.clip.weights.load import load_clip
@@ -305,12 +304,6 @@ def test_wrong_names_are_refused(arguments, message):
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         load_clip("ViT-B-16", **options)
-
-
-@pytest.mark.usefixtures("nothing_is_built")
-def test_unpromptable_models_are_refused_before_weights_are_fetched():
-    with pytest.raises(UnsupportedBackboneError, match="ViT-B-16-SigLIP can't take prompt vectors"):
-        load_clip("ViT-B-16-SigLIP", "webli")
 
 
 def test_unusable_device_is_refused():
