@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.adapters import Adapters
+from promptlab.clip.functions import FunctionModel, ImageFunction
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
 from promptlab.clip.text.choice import text_tower
+from promptlab.clip.text.functions import FunctionTower, TextFunction
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
@@ -74,6 +76,58 @@ class FrozenCLIP(CosineLogits):
         self.source = source
         self.tokens = Tokens(tokenizer)
         self.text_tower: TextTower = text_tower(model, self.tokens, text_memory_mb, name)
+
+    @classmethod
+    def from_functions(
+        cls,
+        encode_image: ImageFunction,
+        encode_text: TextFunction,
+        *,
+        preprocess: Callable[[Image.Image], Tensor],
+        name: str,
+        weights: nn.Module | str,
+        logit_scale: float = 100.0,
+        logit_bias: float = 0.0,
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """A model of your own, of which nothing is known but what it makes of images and texts.
+
+        Zero-shot, adapters and probes run on it. Learners that put vectors among tokens refuse it with the reason.
+
+        Args:
+            encode_image: preprocessed images (B, 3, H, W) on the device to features (B, D), of any length.
+            encode_text: a list of N texts to features (N, D), of any length.
+            preprocess: picture to (3, H, W); all pictures to one size.
+            name: shown in messages and Results.
+            weights: the modules whose weights make the features, or a word that names them, such as a file's hash:
+                features, fits and Results are told apart by it.
+            logit_scale: factor on cosine similarities that the model was trained with.
+            logit_bias: what is added to a logit, where it was trained so.
+            device: where images go.
+
+        Raises:
+            ValueError: for a scale that isn't positive, or without weights.
+
+        Example:
+            >>> import promptlab, torch
+            >>> clip = promptlab.FrozenCLIP.from_functions(
+            ...     lambda images: images.flatten(1)[:, :8],
+            ...     lambda texts: torch.eye(8)[[len(text) % 8 for text in texts]],
+            ...     preprocess=lambda picture: torch.zeros(3, 16, 16), name="mine", weights="none",
+            ... )
+            >>> promptlab.ZeroShot(clip, ["red star", "boat"])(torch.eye(8)[:1]).shape
+            torch.Size([1, 2])
+        """
+        model = FunctionModel(
+            encode_image,
+            encode_text,
+            preprocess,
+            weights,
+            logit_scale=logit_scale,
+            logit_bias=logit_bias,
+            device=device,
+        )
+        return cls(model, None, preprocess, name)
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode whatever ``mode`` is."""
@@ -142,6 +196,12 @@ class FrozenCLIP(CosineLogits):
     def logit_scale(self) -> float:
         """Factor on cosine similarities: exp of the pretrained temperature parameter (100 for OpenAI's)."""
         return float(self.model.logit_scale.detach().float().exp())
+
+    @cached_property
+    def logit_bias(self) -> float:
+        """What the model adds to a logit: SigLIP's bias; 0 for models without one."""
+        bias = getattr(self.model, "logit_bias", None)
+        return 0.0 if bias is None else float(bias.detach().float())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -293,6 +353,9 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
         """
+        if isinstance(self.text_tower, FunctionTower):
+            features = self.text_tower.encode_texts(texts)
+            return F.normalize(features, dim=-1) if normalised else features
         tails = self.text_tokens(texts)
         plan = PairPlan.zip(self._opening_states.lengths, tails.lengths)
         return self.text_tower.encode(self._opening_states, tails, plan, normalised=normalised)
@@ -326,7 +389,7 @@ class FrozenCLIP(CosineLogits):
         raise ValueError(f"the preprocess of {self.name} has no Normalize step to read mean and std from")
 
     def __repr__(self) -> str:
-        return f"FrozenCLIP({self.name!r}, {self.precision}, D={self.dim}, E={self.width}, device={self.device})"
+        return f"FrozenCLIP({self.name!r}, {self.precision}, D={self.dim}, device={self.device})"
 
 
 def _sorted_state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -88,6 +88,20 @@ def test_contexts_per_image_and_per_sample(clip):
     close(prompts.encode_for_samples(contexts, labels), own.view(3, 4, -1)[torch.arange(3), labels])
 
 
+def test_logits_are_the_models_own(clips):
+    """Scale and bias, whose sigmoid is SigLIP's score."""
+    for kind in ("siglip", "mobileclip", "bert"):
+        clip = clips(kind)
+        images = drawn(2, 3, 32, 32)
+        own, _ = clip.model.get_logits(images, clip.tokenizer(TEXTS))
+        features, texts = clip.encode_images(images), clip.encode_texts(TEXTS)
+        close(clip.logits(features, texts), own, 1e-4)
+        close(clip.classifier(texts)(features), own, 1e-4)
+        close(clip.as_logits(features @ texts.T), own, 1e-4)
+        close(clip.as_similarities(own), features @ texts.T)
+    assert clips("siglip").logit_bias == clips("siglip").model.logit_bias.item() != 0
+
+
 class Kept:
     """Bytes that autograd keeps, of tensors that aren't the model's."""
 
