@@ -43,4 +43,4 @@ def text_tower(model: nn.Module, tokens: Tokens, memory_mb: int, name: str) -> T
         )
     if why_not_causal(model):
         return FullTower(model, tokens, memory_mb, name)
-    return CausalTower(model, memory_mb)
+    return CausalTower(model, tokens, memory_mb)

@@ -174,7 +174,7 @@ def _build(model_cfg: dict[str, Any], precision: Precision) -> Any:
 
 
 def _set_precision(model: Any, precision: Precision, is_timm: bool) -> None:
-    projection = getattr(model, "text", model).text_projection
+    projection = getattr(getattr(model, "text", model), "text_projection", None)
     if precision != "fp32" and isinstance(projection, nn.Linear) and not is_timm:
         raise ValueError(f"precision={precision!r}: open_clip can't lower a text projection with bias; use fp32")
     _set_model_device_and_precision(model, torch.device("cpu"), precision, is_timm)
