@@ -29,7 +29,7 @@ class HuggingFaceTower(WholeTower):
         self.text = text
         length = int(tokens.tokenizer.context_length)
         super().__init__(text.transformer.get_input_embeddings(), tokens, length - tokens.reserved, memory_mb, name)
-        names = arch_dict[text.config.model_type]["config_names"]
+        names = arch_dict.get(text.config.model_type, arch_dict["bert"])["config_names"]
         self._heads, self._depth = (int(getattr(text.config, names[what])) for what in ("heads", "layers"))
 
     @property

@@ -21,6 +21,7 @@ from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.weights.checkpoints import load_weights
 from promptlab.clip.weights.names import RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.clip.weights.transformers_models import PREFIX, is_folder, load_transformers
 from promptlab.clip.weights.transforms import refuse_transform
 from promptlab.support.ranges import checked
 from promptlab.support.words import first_line
@@ -62,7 +63,8 @@ def load_clip(
 
     Args:
         name: ``"demo"``, an architecture of open_clip (``"ViT-B-16-quickgelu"``), ``"hf-hub:org/repo"`` or
-            ``"local-dir:folder"``.
+            ``"local-dir:folder"`` in open_clip's layout, ``"transformers:org/repo"`` or ``"transformers:folder"`` for
+            a ``CLIPModel``, ``SiglipModel`` or ``ChineseCLIPModel``.
         pretrained: for an architecture: a tag that open_clip knows for it (``"openai"``), the path of a checkpoint
             (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), or ``"random"``.
         precision: fp32, or mixed as open_clip has it: bf16 or fp16 weights in linear layers, norms in fp32.
@@ -99,6 +101,10 @@ def load_clip(
         refuse_transform(transform_of, repr(DEMO))
         label = DEMO
         model, tokenizer, preprocess = _load_demo(pretrained, quick_gelu, precision)
+    elif name.startswith(PREFIX):
+        refuse_transform(transform_of, name)
+        label = name
+        model, tokenizer, preprocess = _load_transformers(name, pretrained, quick_gelu, precision)
     else:
         source = resolve(name, pretrained, quick_gelu, transform_of)
         label = source.label if source.fetch else f"{source.label}-{seed or 0}"
@@ -121,7 +127,8 @@ def portable(
         seed: of random weights.
     """
     is_file = pretrained not in (None, RANDOM) and not open_clip.get_pretrained_cfg(name, pretrained)
-    if is_file or name.startswith("local-dir:"):
+    is_here = name.startswith("local-dir:") or (name.startswith(PREFIX) and is_folder(name.removeprefix(PREFIX)))
+    if is_file or is_here:
         return None
     return {"name": name, "pretrained": pretrained, "quick_gelu": quick_gelu, "seed": seed}
 
@@ -140,6 +147,16 @@ def _load_demo(
                 module.__class__ = LayerNormFp32
         _set_precision(model, precision, is_timm=False)
     return model, tokenizer, preprocess
+
+
+def _load_transformers(
+    name: str, pretrained: str | None, quick_gelu: bool | None, precision: Precision
+) -> tuple[nn.Module, Any, Transform]:
+    if pretrained is not None or quick_gelu is not None:
+        raise ValueError(f"{name} brings its own weights and activation: leave out pretrained and quick_gelu")
+    if precision != "fp32":
+        raise ValueError(f"precision={precision!r}: models of transformers are loaded in fp32")
+    return load_transformers(name.removeprefix(PREFIX))
 
 
 def _load(source: Source, precision: Precision, seed: int) -> tuple[nn.Module, Transform]:

@@ -49,7 +49,7 @@ def require_architecture(name: str) -> None:
     if name not in open_clip.list_models():
         raise ValueError(
             f"unknown model {name!r}{_meant(name)} Allowed are open_clip's architectures "
-            "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder' and 'demo'"
+            "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder', 'transformers:org/repo' and 'demo'"
         )
 
 
