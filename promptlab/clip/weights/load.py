@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP, Precision
 from promptlab.clip.weights.checkpoints import load_weights
-from promptlab.clip.weights.names import RANDOM
+from promptlab.clip.weights.names import HUB, RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
 from promptlab.clip.weights.transformers_models import PREFIX, is_folder, load_transformers
 from promptlab.clip.weights.transforms import refuse_transform
@@ -66,7 +66,8 @@ def load_clip(
             ``"local-dir:folder"`` in open_clip's layout, ``"transformers:org/repo"`` or ``"transformers:folder"`` for
             a ``CLIPModel``, ``SiglipModel`` or ``ChineseCLIPModel``.
         pretrained: for an architecture: a tag that open_clip knows for it (``"openai"``), the path of a checkpoint
-            (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), or ``"random"``.
+            (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), such a file in a repository of the hub
+            (``"hf-hub:org/repo/file.pt"``), or ``"random"``.
         precision: fp32, or mixed as open_clip has it: bf16 or fp16 weights in linear layers, norms in fp32.
         device: where the model goes.
         quick_gelu: the activation that the weights were trained with. A path needs it unless the file is a published
@@ -126,7 +127,8 @@ def portable(
         quick_gelu: the activation.
         seed: of random weights.
     """
-    is_file = pretrained not in (None, RANDOM) and not open_clip.get_pretrained_cfg(name, pretrained)
+    is_tag = pretrained in (None, RANDOM) or bool(open_clip.get_pretrained_cfg(name, pretrained))
+    is_file = not is_tag and not str(pretrained).startswith(HUB)
     is_here = name.startswith("local-dir:") or (name.startswith(PREFIX) and is_folder(name.removeprefix(PREFIX)))
     if is_file or is_here:
         return None
