@@ -15,6 +15,7 @@ from typing import Any
 
 import open_clip
 from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import GatedRepoError
 from open_clip.factory import parse_model_name
 from open_clip.pretrained import download_pretrained_from_hf
 
@@ -201,10 +202,32 @@ def _fetch_tag(label: str, tag_cfg: dict[str, Any]) -> Checkpoint:
     return Checkpoint(_download(label, lambda: open_clip.download_pretrained(tag_cfg)))
 
 
+def refuse_gated(label: str, error: BaseException) -> None:
+    """Say what to do where a repository's owner asks for an agreement; nothing for other errors.
+
+    Args:
+        label: what was asked for.
+        error: what a client raised, perhaps because of what the hub's own raised.
+
+    Raises:
+        WeightsUnavailableError: if that is what went wrong.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, GatedRepoError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return
+    raise WeightsUnavailableError(
+        f"{label} is a gated repository: accept its owner's conditions on the model's page, then log in with "
+        f"'hf auth login' or set HF_TOKEN"
+    ) from None
+
+
 def _download(label: str, fetch: Callable[[], str]) -> Path:
     try:
         return Path(fetch())
     except Exception as error:  # the hub's client and urllib have dozens
+        refuse_gated(label, error)
         raise WeightsUnavailableError(
             f"{label} is not in the local cache and could not be fetched ({first_line(error)}). Check the name and the "
             "network; without a network, give the path of a checkpoint as pretrained, or 'local-dir:folder' as name"

@@ -18,7 +18,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
 from promptlab.clip.weights.checkpoints import CheckpointError
-from promptlab.clip.weights.sources import WeightsUnavailableError
+from promptlab.clip.weights.sources import WeightsUnavailableError, refuse_gated
 from promptlab.clip.weights.transformers_state import (
     ImportedModelError,
     text_config,
@@ -199,6 +199,7 @@ def _fetched(label: str, fetch: Callable[[], T]) -> T:
     try:
         return fetch()
     except Exception as error:  # the library and the hub's client have dozens
+        refuse_gated(label, error)
         raise WeightsUnavailableError(
             f"{label} can't be loaded ({first_line(error)}). Check the name and the network; a folder is given as "
             f"'{PREFIX}FOLDER'"
