@@ -18,13 +18,13 @@ from promptlab.clip.functions import FunctionModel, ImageFunction
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
-from promptlab.clip.text.choice import text_tower
 from promptlab.clip.text.functions import FunctionTower, TextFunction
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates, TextTower
 from promptlab.clip.tokens import Tokens
+from promptlab.clip.towers import text_tower
 from promptlab.data.amounts import FeatureKind as FeatureKind
 
 Precision = Literal["fp32", "bf16", "fp16"]

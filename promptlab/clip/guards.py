@@ -2,7 +2,7 @@
 
 That tower (:mod:`promptlab.clip.text.causal`) rests on three facts: attention is causal, the feature is read at the
 end-of-text token, and each block is CLIP's own. A model for which one of them doesn't hold would give numbers that look
-right and aren't, so another tower drives it (:mod:`promptlab.clip.text.choice`).
+right and aren't, so another tower drives it (:mod:`promptlab.clip.towers`).
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from torch import nn
 
 from promptlab.clip.guards import UnsupportedBackboneError, why_not_causal
 from promptlab.clip.text.causal import CausalTower
-from promptlab.clip.text.choice import text_tower
 from promptlab.clip.text.full import FullTower
 from promptlab.clip.tokens import Tokens
+from promptlab.clip.towers import text_tower
 from tests.helpers.models import tiny_model
 
 VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}

@@ -104,7 +104,8 @@ class FullTower(WholeTower):
         projection = self.text.text_projection
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Module) else x @ projection
-        return x.float()
+        features: Tensor = x.float()
+        return features
 
     def _edited(self, x: Tensor, mask: Tensor | None, prefixes: Tensor, edits: Edits) -> Tensor:
         """Through the blocks one by one, with other contexts at some, and what is added to some."""

@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from promptlab.clip.text.whole import Wholes
 
 IntArray = npt.NDArray[np.int64]
 Lengths = Sequence[int] | IntArray
@@ -154,6 +150,23 @@ class Gather:
     last: Tensor
     outputs: Tensor
     prefixes: Tensor
+
+
+@dataclass(frozen=True)
+class Wholes:
+    """Some prompts of a plan, all filled to one length.
+
+    Args:
+        rows: (N, L) rows of the tokens of all prefixes, then of all tails, then of what fills the context.
+        lengths: (N,) tokens of each prompt before what fills it.
+        prefixes: (N,) the prefix of each.
+        outputs: (N,) its place in the answer.
+    """
+
+    rows: Tensor
+    lengths: Tensor
+    prefixes: Tensor
+    outputs: Tensor
 
 
 def gather(plan: PairPlan, blocks: Sequence[Block], device: torch.device) -> Gather:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
@@ -20,27 +19,10 @@ from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.text import memory
 from promptlab.clip.text.chunks import ReadOut, recomputed, reorder
 from promptlab.clip.text.edits import Edits
-from promptlab.clip.text.pairs import IntArray, PairPlan
+from promptlab.clip.text.pairs import IntArray, PairPlan, Wholes
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 from promptlab.clip.tokens import Tokens
-
-
-@dataclass(frozen=True)
-class Wholes:
-    """Some prompts of a plan, all filled to one length.
-
-    Args:
-        rows: (N, L) rows of the tokens of all prefixes, then of all tails, then of what fills the context.
-        lengths: (N,) tokens of each prompt before what fills it.
-        prefixes: (N,) the prefix of each.
-        outputs: (N,) its place in the answer.
-    """
-
-    rows: Tensor
-    lengths: Tensor
-    prefixes: Tensor
-    outputs: Tensor
 
 
 class WholeTower(ABC):

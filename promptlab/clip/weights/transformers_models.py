@@ -122,7 +122,7 @@ def _clip(theirs: Any, config: Any) -> nn.Module:
     if len(quick) > 1:
         raise ImportedModelError("one tower has QuickGELU and the other hasn't: open_clip builds no such model")
     state = theirs.state_dict()
-    model = open_clip.CLIP(
+    model: nn.Module = open_clip.CLIP(
         embed_dim=config.projection_dim,
         vision_cfg=vision_config(config.vision_config),
         text_cfg=text_config(config.text_config),
@@ -132,11 +132,11 @@ def _clip(theirs: Any, config: Any) -> nn.Module:
     return model
 
 
-def _siglip(theirs: Any, config: Any) -> nn.Module:
+def _siglip(theirs: Any, config: Any) -> Any:
     state = theirs.state_dict()
     text = text_config(config.text_config) | {"pool_type": "last", "no_causal_mask": True, "proj_bias": True}
     dim = theirs.text_model.head.out_features
-    model = open_clip.CustomTextCLIP(dim, _ANY_VISION, text, init_logit_bias=0.0)
+    model: Any = open_clip.CustomTextCLIP(dim, _ANY_VISION, text, init_logit_bias=0.0)
     model.text.load_state_dict(text_state(state))
     model.visual = TransformersImages(theirs.vision_model, config.vision_config.image_size)
     for name in ("logit_scale", "logit_bias"):
@@ -144,10 +144,10 @@ def _siglip(theirs: Any, config: Any) -> nn.Module:
     return model
 
 
-def _chinese_clip(theirs: Any, config: Any) -> nn.Module:
+def _chinese_clip(theirs: Any, config: Any) -> Any:
     state = theirs.state_dict()
     quick = uses_quick_gelu(config.vision_config)
-    model = open_clip.CustomTextCLIP(
+    model: Any = open_clip.CustomTextCLIP(
         config.projection_dim, vision_config(config.vision_config), _ANY_TEXT, quick_gelu=quick
     )
     own = {key.removeprefix("visual."): tensor for key, tensor in vision_state(state).items()}
