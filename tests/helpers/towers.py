@@ -71,6 +71,13 @@ HUGGING_FACE = {
              "linear"),
 }  # fmt: skip
 KINDS = (*FULL, *HUGGING_FACE)
+CAUSAL = {
+    "worldwide": {
+        "text": {"pool_type": "eos", "eos_id": 2, "context_length": 20},
+        "tokens": {"opening": "", "closing": "[SEP]"},
+    }
+}
+"""Causal, without a token before the words."""
 
 
 def write_tokenizer(folder, opening="[CLS]", closing="[SEP]"):
@@ -89,7 +96,7 @@ def write_tokenizer(folder, opening="[CLS]", closing="[SEP]"):
 
 def full_model(kind, folder):
     """A model with a text transformer of open_clip's, and its tokenizer."""
-    cfg = dict(FULL[kind])
+    cfg = dict((FULL | CAUSAL)[kind])
     asked = dict(cfg.pop("tokens", {}))
     text = TEXT | cfg.pop("text")
     if asked:
@@ -124,7 +131,7 @@ def tower_clip(kind, folder, **kwargs):
     """A small frozen model of a kind, random but lively."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model, tokenizer = (full_model if kind in FULL else hugging_face_model)(kind, folder)
+        model, tokenizer = (hugging_face_model if kind in HUGGING_FACE else full_model)(kind, folder)
         for parameter in model.parameters():
             if parameter.ndim == 1:
                 nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.1)

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.clip import BlockAdapter, UnsupportedBackboneError
+from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.full import FullTower
 from promptlab.clip.text.hugging_face import HuggingFaceTower
 from promptlab.clip.text.memory import whole_bytes
@@ -14,7 +15,7 @@ from tests.helpers.towers import FULL, KINDS, own_encoding, prompt_of, tower_cli
 
 NAMES = ["red star", "blue boat", "old, red tree house", "star"]
 TEXTS = [f"a photo of a {name}." for name in NAMES]
-BLOCKS = ["siglip", "mobileclip", "coca"]
+BLOCKS = ["siglip", "mobileclip", "coca", "worldwide"]
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +209,16 @@ def test_hugging_face_models_have_no_blocks_of_clips(clips):
     for what in ("text_blocks", "text_layers"):
         with pytest.raises(UnsupportedBackboneError, match=r"roberta can't take .*Hugging Face"):
             getattr(clips("roberta"), what)
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("csc", [False, True])
+def test_a_causal_tower_without_an_opening_token(clips, position, csc):
+    clip = clips("worldwide")
+    assert type(clip.text_tower) is CausalTower
+    close(clip.encode_texts(TEXTS), F.normalize(clip.model.encode_text(clip.tokenizer(TEXTS)), dim=-1))
+    for M in (1, 3):
+        ctx = drawn(4, M, clip.width) if csc else drawn(M, clip.width)
+        contexts = ctx if csc else [ctx] * 4
+        own = own_encoding(clip, [prompt_of(clip, *pair, position) for pair in zip(NAMES, contexts, strict=True)])
+        close(ClassPrompts(clip, NAMES, n_ctx=M, position=position, csc=csc).encode(ctx), own)
