@@ -34,7 +34,9 @@ DESCRIPTION = """\
   promptlab list learners             one list
   promptlab list learners coop        all about one: what it is, where from, and its keys
   promptlab list datasets --json      for programs
+  promptlab list backbones --causal --language en
 """
+_MANY_LANGUAGES = "many"
 _GIVEN = ("clip", "class_names", "template", "has_images", "generator", "dataset", "shots", "seed", "val", "root")
 """Arguments that the run gives."""
 _TOLD_ELSEWHERE = ("summary", "is", "targets")
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("kind", nargs="?", metavar="LIST", help=", ".join(KINDS))
     parser.add_argument("names", nargs="*", metavar="NAME", help="say all about these")
     parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder, besides promptlab's own")
+    parser.add_argument("--causal", action="store_true", help="of backbones, those that encode shared prefixes once")
+    parser.add_argument("--language", metavar="LANG", help="of backbones, those that were trained with it: en, de, ...")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     options = parser.parse_args(arguments)
     if options.kind not in (None, *KINDS):
@@ -62,6 +66,10 @@ def main(arguments: Sequence[str]) -> int:
 
     folders = [] if options.config_dir is None else existing([options.config_dir])
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
+    if options.causal or options.language:
+        if options.kind != "backbones":
+            raise UsageError("--causal and --language choose among backbones: promptlab list backbones --causal")
+        lists["backbones"] = _fitting(lists["backbones"], causal=options.causal, language=options.language)
     for kind in _BY_COMMENT:
         for name, node in lists.get(kind, {}).items():
             lists[kind][name] = {"about": about_by_comment(KINDS[kind], name, folders), **node}
@@ -83,6 +91,17 @@ def main(arguments: Sequence[str]) -> int:
         else:
             _print_list(kind, found)
     return 0
+
+
+def _fitting(found: Mapping[str, Any], *, causal: bool, language: str | None) -> dict[str, Any]:
+    """The backbones whose text tower is causal, and that know a language."""
+    abouts = {name: node.get("about") or {} for name, node in found.items()}
+    return {
+        name: found[name]
+        for name, about in abouts.items()
+        if (not causal or about.get("text_tower") == "causal")
+        and (language is None or {language.lower(), _MANY_LANGUAGES} & set(about.get("languages", ())))
+    }
 
 
 def _about_study(name: str, node: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
@@ -123,7 +142,9 @@ def _print_list(kind: str, found: Mapping[str, Any]) -> None:
             lines.append(Text(" ".join(f"{key}={value}" for key, value in _settings(node).items()), style="dim"))
         if kind != "datasets":
             lines += [
-                Text(f"{key}: {value}", style="dim") for key, value in about.items() if key not in _TOLD_ELSEWHERE
+                Text(f"{key}: {', '.join(value) if isinstance(value, list) else value}", style="dim")
+                for key, value in about.items()
+                if key not in _TOLD_ELSEWHERE
             ]
         table.add_row(Text(name), Group(*lines))
     console().print(Text(kind, style="bold"))

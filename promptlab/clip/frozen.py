@@ -14,15 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.adapters import Adapters
-from promptlab.clip.guards import require_promptable
+from promptlab.clip.functions import FunctionModel, ImageFunction
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
-from promptlab.clip.text.causal import CausalTower
+from promptlab.clip.text.functions import FunctionTower, TextFunction
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates, TextTower
+from promptlab.clip.tokens import Tokens
+from promptlab.clip.towers import text_tower
 from promptlab.data.amounts import FeatureKind as FeatureKind
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -36,7 +38,7 @@ class FrozenCLIP(CosineLogits):
     plugins and device moves of Lightning see learned vectors alone.
 
     Args:
-        model: an open_clip ``CLIP`` or ``CustomTextCLIP`` with a causal text tower; it is frozen in place.
+        model: an open_clip ``CLIP``, ``CustomTextCLIP`` or ``CoCa``; it is frozen in place.
         tokenizer: the model's tokenizer.
         preprocess: the model's evaluation transform, PIL image to (3, H, W); None where no images are read.
         name: shown in messages and Results.
@@ -66,14 +68,66 @@ class FrozenCLIP(CosineLogits):
         precision: Precision = "fp32",
         source: Mapping[str, Any] | None = None,
     ) -> None:
-        require_promptable(model, name)
         self.model: Any = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.preprocess = preprocess
         self.name = name
         self.precision = precision
         self.source = source
-        self.text_tower: TextTower = CausalTower(model, text_memory_mb)
+        self.tokens = Tokens(tokenizer)
+        self.text_tower: TextTower = text_tower(model, self.tokens, text_memory_mb, name)
+
+    @classmethod
+    def from_functions(
+        cls,
+        encode_image: ImageFunction,
+        encode_text: TextFunction,
+        *,
+        preprocess: Callable[[Image.Image], Tensor],
+        name: str,
+        weights: nn.Module | str,
+        logit_scale: float = 100.0,
+        logit_bias: float = 0.0,
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """A model of your own, of which nothing is known but what it makes of images and texts.
+
+        Zero-shot, adapters and probes run on it. Learners that put vectors among tokens refuse it with the reason.
+
+        Args:
+            encode_image: preprocessed images (B, 3, H, W) on the device to features (B, D), of any length.
+            encode_text: a list of N texts to features (N, D), of any length.
+            preprocess: picture to (3, H, W); all pictures to one size.
+            name: shown in messages and Results.
+            weights: the modules whose weights make the features, or a word that names them, such as a file's hash:
+                features, fits and Results are told apart by it.
+            logit_scale: factor on cosine similarities that the model was trained with.
+            logit_bias: what is added to a logit, where it was trained so.
+            device: where images go.
+
+        Raises:
+            ValueError: for a scale that isn't positive, or without weights.
+
+        Example:
+            >>> import promptlab, torch
+            >>> clip = promptlab.FrozenCLIP.from_functions(
+            ...     lambda images: images.flatten(1)[:, :8],
+            ...     lambda texts: torch.eye(8)[[len(text) % 8 for text in texts]],
+            ...     preprocess=lambda picture: torch.zeros(3, 16, 16), name="mine", weights="none",
+            ... )
+            >>> promptlab.ZeroShot(clip, ["red star", "boat"])(torch.eye(8)[:1]).shape
+            torch.Size([1, 2])
+        """
+        model = FunctionModel(
+            encode_image,
+            encode_text,
+            preprocess,
+            weights,
+            logit_scale=logit_scale,
+            logit_bias=logit_bias,
+            device=device,
+        )
+        return cls(model, None, preprocess, name)
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode whatever ``mode`` is."""
@@ -144,6 +198,12 @@ class FrozenCLIP(CosineLogits):
         return float(self.model.logit_scale.detach().float().exp())
 
     @cached_property
+    def logit_bias(self) -> float:
+        """What the model adds to a logit: SigLIP's bias; 0 for models without one."""
+        bias = getattr(self.model, "logit_bias", None)
+        return 0.0 if bias is None else float(bias.detach().float())
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hash (16 hex digits) over architecture, weights and precision."""
         heads = [module.num_heads for module in self.model.modules() if hasattr(module, "num_heads")]  # not in repr
@@ -172,13 +232,13 @@ class FrozenCLIP(CosineLogits):
 
     @property
     def sot_token(self) -> int:
-        """Id of the start-of-text token (SOS)."""
-        return self._tokenize("")[0]
+        """Id of the start-of-text token (SOS), the first of a text that has one."""
+        return self.tokens.opening[0]
 
     @property
     def eot_token(self) -> int:
-        """Id of the end-of-text token (EOT)."""
-        return self._tokenize("")[-1]
+        """Id of the end-of-text token (EOT), the last of a text that has one."""
+        return self.tokens.closing[-1]
 
     def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
         """Let a tokenizer with a small vocabulary say which words of these texts mean nothing to it."""
@@ -187,7 +247,11 @@ class FrozenCLIP(CosineLogits):
 
     def encode_words(self, text: str) -> list[int]:
         """Token ids of a text without SOS and EOT, uncut."""
-        return self._tokenize(text)[1:-1]
+        return self.tokens.words(text)
+
+    def embed_opening(self) -> Tensor:
+        """Token embeddings (L, E) of what every text begins with: SOS, for most; none for some."""
+        return self.text_tower.embed(self.tokens.opening)
 
     def embed_words(self, text: str) -> Tensor:
         """Token embeddings (L, E) of a text without SOS and EOT, fp32, on the backbone's device."""
@@ -289,27 +353,31 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
         """
+        if isinstance(self.text_tower, FunctionTower):
+            features = self.text_tower.encode_texts(texts)
+            return F.normalize(features, dim=-1) if normalised else features
         tails = self.text_tokens(texts)
-        plan = PairPlan.zip((1,), tails.lengths)
-        return self.text_tower.encode(self._sos_states, tails, plan, normalised=normalised)
+        plan = PairPlan.zip(self._opening_states.lengths, tails.lengths)
+        return self.text_tower.encode(self._opening_states, tails, plan, normalised=normalised)
 
     def text_tokens(self, texts: Sequence[str]) -> Ragged:
-        """Token embeddings of whole texts behind SOS, EOT included.
+        """Token embeddings of whole texts behind their opening (SOS), EOT included.
 
         Raises:
             ValueError: if a text is longer than the context length.
         """
         self.warn_of_unknown_words(texts)
-        ids = [self._tokenize(text) for text in texts]
+        ids = [self.tokens.of(text) for text in texts]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.context_length:
                 raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
-        return Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
+        first = len(self.tokens.opening)
+        return Ragged.pack([self.text_tower.embed(tokens[first:]) for tokens in ids])
 
     @cached_property
-    def _sos_states(self) -> PrefixStates:
+    def _opening_states(self) -> PrefixStates:
         with torch.no_grad():
-            return self.text_tower.prefix_states(Ragged.pack([self.text_tower.embed([self.sot_token])]))
+            return self.text_tower.prefix_states(Ragged.pack([self.embed_opening()]))
 
     @property
     def _normalize(self) -> Any:
@@ -320,15 +388,8 @@ class FrozenCLIP(CosineLogits):
                 return step
         raise ValueError(f"the preprocess of {self.name} has no Normalize step to read mean and std from")
 
-    def _tokenize(self, text: str) -> list[int]:
-        """Ids with SOS and EOT, of any length."""
-        if hasattr(self.tokenizer, "encode") and hasattr(self.tokenizer, "sot_token_id"):
-            return [self.tokenizer.sot_token_id, *self.tokenizer.encode(text), self.tokenizer.eot_token_id]
-        ids: list[int] = self.tokenizer.tokenizer(self.tokenizer.clean_fn(text))["input_ids"]  # open_clip's HFTokenizer
-        return ids
-
     def __repr__(self) -> str:
-        return f"FrozenCLIP({self.name!r}, {self.precision}, D={self.dim}, E={self.width}, device={self.device})"
+        return f"FrozenCLIP({self.name!r}, {self.precision}, D={self.dim}, device={self.device})"
 
 
 def _sorted_state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

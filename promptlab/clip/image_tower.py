@@ -184,14 +184,14 @@ def _with_inserted(x: Tensor, inserted: Inserted, layer: int) -> Tensor:
     return torch.cat([x[:, :1], own, x[:, behind:]], dim=1)
 
 
-def adapted(block: Any, x: Tensor, adapter: BlockAdapter) -> Tensor:
-    """A block of CLIP's own on tokens (B, L, V), with what is added to it."""
-    x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter))
+def adapted(block: Any, x: Tensor, adapter: BlockAdapter, mask: Tensor | None = None) -> Tensor:
+    """A block of CLIP's own on tokens (B, L, V), with what is added to it; a mask is (L, L) or (B * H, L, L)."""
+    x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter, mask))
     changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
     return changed
 
 
-def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter) -> Tensor:
+def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter, mask: Tensor | None) -> Tensor:
     B, L, V = x.shape
     products = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
     branches = (adapter.q, adapter.k, adapter.v)
@@ -199,7 +199,8 @@ def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapte
         with_branch(product, branch, x).view(B, L, attention.num_heads, -1).transpose(1, 2)  # (B, H, L, V/H)
         for product, branch in zip(products, branches, strict=True)
     )
-    attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, L, V)
+    mask = mask if mask is None or mask.ndim == 2 else mask.view(B, attention.num_heads, L, L)
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, L, V)
     return with_branch(attention.out_proj(attended), adapter.o, attended)
 
 

@@ -20,6 +20,8 @@ from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template,
 class ZeroShot(ReadsTexts, TextSideLearner):
     """Scores each class by the text feature of its hand-written prompts.
 
+    Of a model trained with a bias (SigLIP), the sigmoid of a logit is the model's own score of that class alone.
+
     Args:
         clip: the frozen backbone.
         class_names: names of the C classes; underscores are read as spaces.

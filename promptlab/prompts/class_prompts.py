@@ -83,12 +83,12 @@ class ClassPrompts:
             raise ValueError(f"n_ctx={n_ctx}: at least one context vector is needed")
         self.n_ctx, self.position, self.csc, self.words = n_ctx, position, csc, words
         self._clip, self._tower = clip, clip.text_tower
-        self._sos = self._tower.embed([clip.sot_token])  # (1, E)
+        self._opening = clip.embed_opening()  # (O, E), SOS for most models
         self.ending = ending
         self._classes = [class_tokens(clip, name, words, ending) for name in class_names]
         clip.warn_of_unknown_words([tokens.text for tokens in self._classes])
         for name, tokens in zip(class_names, self._classes, strict=True):
-            length = 1 + n_ctx + len(tokens.name) + len(tokens.rest)
+            length = len(self._opening) + n_ctx + len(tokens.name) + len(tokens.rest)
             if length > clip.context_length:
                 raise ValueError(
                     f"the prompt of class {name!r} has {length} tokens with n_ctx={n_ctx}, more than the context "
@@ -174,7 +174,7 @@ class ClassPrompts:
         if tuple(ctx.shape) != expected:
             raise ValueError(f"context vectors have shape {tuple(ctx.shape)}, expected {expected}")
         if self._constant_prefix is None:
-            prefix = torch.cat([self._sos, ctx[: self._in_prefix]]).unsqueeze(0)
+            prefix = torch.cat([self._opening, ctx[: self._in_prefix]]).unsqueeze(0)
             return Ragged.stack(prefix), self._tails.with_context(ctx[self._in_prefix :]), self._plan
         return self._constant_prefix, self._tails.with_context(ctx), self._plan
 
@@ -193,7 +193,7 @@ class ClassPrompts:
         self._require_in_front("contexts per image")
         B = len(contexts)
         tails = Ragged(self._tails.rows, self._tails.lengths)
-        prefixes = Ragged.stack(torch.cat([self._sos.expand(B, -1, -1), contexts], dim=1))
+        prefixes = Ragged.stack(torch.cat([self._opening.expand(B, -1, -1), contexts], dim=1))
         if B not in self._products:
             self._products[B] = PairPlan.product(prefixes.lengths, tails.lengths)
         return prefixes, tails, self._products[B]
@@ -220,7 +220,7 @@ class ClassPrompts:
         index = torch.from_numpy(np.concatenate(rows)).to(contexts.device)
         tokens = torch.cat([contexts.flatten(0, 1), self._tails.rows])[index]
         lengths = tuple(M + self._tails.lengths[label] for label in labels.tolist())
-        return self._sos_states, Ragged(tokens, lengths), PairPlan.zip(self._sos_states.lengths, lengths)
+        return self._opening_states, Ragged(tokens, lengths), PairPlan.zip(self._opening_states.lengths, lengths)
 
     def _require_in_front(self, contexts: str) -> None:
         if not self._shared_prefix or self.position != "end":
@@ -232,9 +232,9 @@ class ClassPrompts:
         return PairPlan.zip(self._prefix_lengths() * len(self.class_names), self._tails.lengths)
 
     @cached_property
-    def _sos_states(self) -> PrefixStates:
+    def _opening_states(self) -> PrefixStates:
         with torch.no_grad():
-            return self._tower.prefix_states(Ragged.pack([self._sos]))
+            return self._tower.prefix_states(Ragged.pack([self._opening]))
 
     @property
     def _before_name(self) -> int:
@@ -248,12 +248,14 @@ class ClassPrompts:
 
     def _run_constant_prefix(self) -> PrefixStates:
         front = self.position == "front"
-        prefixes = [torch.cat([self._sos, tokens.name]) for tokens in self._classes] if front else [self._sos]
+        prefixes = [torch.cat([self._opening, tokens.name]) for tokens in self._classes] if front else [self._opening]
         with torch.no_grad():
             return self._tower.prefix_states(Ragged.pack(prefixes))
 
     def _prefix_lengths(self) -> tuple[int, ...]:
-        return (1 + self._in_prefix,) if self._constant_prefix is None else self._constant_prefix.lengths
+        return (
+            (len(self._opening) + self._in_prefix,) if self._constant_prefix is None else self._constant_prefix.lengths
+        )
 
     def _lay_tails(self) -> Tails:
         """What follows the prefix, class by class, with gaps for the context vectors that aren't in it."""

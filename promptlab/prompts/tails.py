@@ -33,8 +33,8 @@ class ClassTokens:
 def class_tokens(clip: FrozenCLIP, class_name: str, words: str = "", ending: str = ".") -> ClassTokens:
     """Token embeddings of a class; underscores are read as spaces, as CoOp does."""
     text = f"{words} {class_name}".strip().replace("_", " ")
-    name, sentence = clip.encode_words(text), clip.encode_words(f"{text}{ending}")
-    embedded = clip.text_tower.embed([*sentence, clip.eot_token])
+    name, sentence = clip.tokens.later_words(text), clip.tokens.later_words(f"{text}{ending}")
+    embedded = clip.text_tower.embed([*sentence, *clip.tokens.closing])
     return ClassTokens(text, embedded[: len(name)], embedded[len(name) :])
 
 

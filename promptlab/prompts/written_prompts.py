@@ -44,9 +44,9 @@ class WrittenPrompts:
         self.class_names = checked_names(class_names)
         self.template = check_template(template)
         self._clip = clip
-        self._sos = Ragged.pack([clip.text_tower.embed([clip.sot_token])])
+        self._opening = Ragged.pack([clip.embed_opening()])
         self._tails = clip.text_tokens([template.replace("{}", name.replace("_", " ")) for name in self.class_names])
-        self._plan = PairPlan.zip((1,), self._tails.lengths)
+        self._plan = PairPlan.zip(self._opening.lengths, self._tails.lengths)
         self._below: dict[int, tuple[Tensor, Ragged]] = {}
         self._plans: dict[int, PairPlan] = {}
 
@@ -65,15 +65,15 @@ class WrittenPrompts:
         """
         tower = self._clip.text_tower
         if inserted is None:
-            return tower.encode(self._sos, self._tails, self._plan, adapters=adapters, normalised=normalised)
+            return tower.encode(self._opening, self._tails, self._plan, adapters=adapters, normalised=normalised)
         if adapters:
             raise ValueError("inserted and adapters are both given: below the inserted vectors nothing may change")
         inserted.require(tower.layers, tower.width, "text")
         first, K = inserted.first, inserted.count
         sos, tails = self._states_before(first)
-        prefix = Ragged.pack([torch.cat([sos, inserted.vectors[first].to(sos.dtype)])])  # (1 + K, E)
+        prefix = Ragged.pack([torch.cat([sos, inserted.vectors[first].to(sos.dtype)])])  # (O + K, E)
         if K not in self._plans:
-            self._plans[K] = PairPlan.zip((1 + K,), tails.lengths)
+            self._plans[K] = PairPlan.zip(prefix.lengths, tails.lengths)
         later = {layer: vectors.unsqueeze(0) for layer, vectors in inserted.later.items()}
         return tower.encode(
             prefix, tails, self._plans[K], deep=later, share=inserted.share, start=first, normalised=normalised
@@ -90,6 +90,6 @@ class WrittenPrompts:
     def _states_before(self, layer: int) -> tuple[Tensor, Ragged]:
         """Hidden states before a layer: of SOS (1, E), and of the prompts' tokens behind it."""
         if layer not in self._below:
-            sos, tails = self._clip.text_tower.hidden_states(self._sos, self._tails, self._plan, layer)
+            sos, tails = self._clip.text_tower.hidden_states(self._opening, self._tails, self._plan, layer)
             self._below[layer] = sos.rows, tails
         return self._below[layer]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.clip import FrozenCLIP, UnsupportedBackboneError
+from promptlab.clip import FrozenCLIP
 from promptlab.learners import CoOp
 from tests.helpers.models import freeze, full_encode, full_prompts, tiny_clip, tiny_model
 
@@ -107,13 +107,6 @@ def test_without_preprocess_images_are_refused_when_asked_for():
     with pytest.raises(ValueError, match="mine was wrapped without preprocess"):
         _ = clip.image_mean
     assert F.normalize(clip.encode_texts(["a cat"]), dim=-1).shape == (1, 48)
-
-
-def test_towers_without_prompts_are_refused():
-    model = tiny_model()
-    model.text_pool_type = "last"
-    with pytest.raises(UnsupportedBackboneError, match="mine can't take prompt vectors"):
-        FrozenCLIP(model, None, None, "mine")
 
 
 def test_raw_features_of_texts_and_images(clip):

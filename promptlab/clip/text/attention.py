@@ -41,7 +41,9 @@ def _attend_block(block: Block, q: Tensor, k: Tensor, v: Tensor, prefix: Tensor,
         return tokens.view(P, n, length, heads, -1).permute(0, 3, 1, 2, 4)  # (P, H, n, length, E/H)
 
     q = by_head(q, Lq).contiguous()
-    prefix_k, prefix_v = prefix.view(P, -1, 2, heads, E // heads).permute(2, 0, 3, 1, 4)  # each (P, H, Lp, E/H)
+    prefix_k, prefix_v = prefix.view(P, block.prefix_length, 2, heads, E // heads).permute(
+        2, 0, 3, 1, 4
+    )  # each (P, H, Lp, E/H)
     to_prefix = q.flatten(2, 3) @ prefix_k.transpose(-1, -2)  # (P, H, n * Lq, Lp)
     to_tail = q @ by_head(k, L).transpose(-1, -2)  # (P, H, n, Lq, L)
     if Lq > 1:
@@ -59,7 +61,7 @@ def attend_causally(q: Tensor, k: Tensor, v: Tensor, blocks: Sequence[Block], he
     sizes = [block.pairs * block.tail_length for block in blocks]
     attended = []
     for block, *qkv in zip(blocks, *(torch.split(tokens, sizes) for tokens in (q, k, v)), strict=True):
-        shape = (block.pairs, block.tail_length, heads, -1)
+        shape = (block.pairs, block.tail_length, heads, q.shape[1] // heads)
         query, key, value = (tokens.view(shape).transpose(1, 2) for tokens in qkv)  # (S, H, L, E/H)
         out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=1.0)
         attended.append(out.transpose(1, 2).reshape(-1, q.shape[1]))

@@ -28,18 +28,21 @@ from promptlab.clip.text.edits import Edits
 from promptlab.clip.text.pairs import Gather, PairPlan, gather
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
+from promptlab.clip.tokens import Tokens
 
 
 class CausalTower:
     """A frozen causal text transformer of open_clip, driven by embeddings instead of token ids.
 
     Args:
-        model: an open_clip ``CLIP`` or ``CustomTextCLIP`` that passed :func:`promptlab.clip.guards.require_promptable`.
+        model: an open_clip model for which :func:`promptlab.clip.guards.why_not_causal` finds nothing.
+        tokens: its tokenizer.
         memory_mb: what the tower may keep for the backward pass, in MiB.
     """
 
-    def __init__(self, model: nn.Module, memory_mb: int) -> None:
+    def __init__(self, model: nn.Module, tokens: Tokens, memory_mb: int) -> None:
         text: Any = getattr(model, "text", model)
+        self.tokens = tokens
         self.blocks: Sequence[Any] = list(text.transformer.resblocks)
         self.token_embedding: nn.Embedding = text.token_embedding
         self.positions: Tensor = text.positional_embedding
@@ -84,7 +87,7 @@ class CausalTower:
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Token embeddings (L, E) of token ids, fp32, without gradient."""
         with torch.no_grad():
-            embedded: Tensor = self.token_embedding(torch.tensor(ids, device=self.device))
+            embedded: Tensor = self.token_embedding(torch.tensor(ids, dtype=torch.long, device=self.device))
             return embedded.float()
 
     def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
@@ -170,7 +173,7 @@ class CausalTower:
                 raise ValueError("prefixes that were worked on hold what blocks were then: give token embeddings")
             return self._encode_tails(prefixes, tails, plan, self.budget, read_out, edits)
         trains = edits.train(prefixes.rows, tails.rows)
-        per_prefix = memory.prefix_bytes(self, max(prefixes.lengths), trains)
+        per_prefix = memory.prefix_bytes(self, max(1, *prefixes.lengths), trains)
         memory.require_minimum(self.budget, per_prefix, largest_pair(self, plan, trains))
         most = int(self.budget * memory.PREFIX_SHARE) // per_prefix
         if most >= count:
@@ -238,7 +241,7 @@ class CausalTower:
                     lengths = lengths * count
                     x, keys_values = x.repeat(count, 1), [kv.repeat(count, 1) for kv in keys_values]
                     chunk, inverse = sequences(lengths, self.device), places_back(lengths, self.device)
-                x = replace_context(x, vectors.to(x.dtype), len(lengths), edits.share)
+                x = replace_context(x, vectors.to(x.dtype), len(self.tokens.opening), len(lengths), edits.share)
             q, k, v = queries_keys_values(self.blocks[i], x, edits.of_block(i))
             keys_values.append(torch.cat([k, v], dim=1)[inverse])
             if i + 1 < len(self.blocks):

@@ -15,6 +15,10 @@ PREFIX_SHARE = 0.25
 """Part of the budget that prefixes may take before they are encoded in groups."""
 
 
+_WHOLE_FLOATS = 20
+"""Numbers of a token's width that a plain transformer layer keeps for the backward pass, attention apart."""
+
+
 class TowerSizes(Protocol):
     """What the counts need to know of a text tower."""
 
@@ -30,6 +34,36 @@ class TowerSizes(Protocol):
     def dtype(self) -> torch.dtype:
         """What the matrix products run in."""
         ...
+
+
+class WholeSizes(Protocol):
+    """What the count of whole prompts needs to know of a text tower."""
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of a layer."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Layers."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Width of a token."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the matrix products run in."""
+        ...
+
+
+def whole_bytes(tower: WholeSizes, length: int, trains: bool) -> int:
+    """Bytes kept for one prompt that runs as a whole, through all layers."""
+    per_layer = length * (_WHOLE_FLOATS * tower.width + 3 * tower.heads * length)
+    return per_layer * (tower.depth if trains else 2) * tower.dtype.itemsize
 
 
 def token_floats(tower: TowerSizes, attended: int, trains: bool) -> int:

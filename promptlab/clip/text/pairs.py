@@ -78,6 +78,7 @@ class PairPlan:
         if not len(self.pairs) or (self.pairs < 0).any() or (self.pairs >= sizes).any():
             raise ValueError(f"pairs must name at least one of {sizes[0]} prefixes and {sizes[1]} tails by index")
         self.gathers: dict[Hashable, list[Gather]] = {}
+        self.wholes: dict[Hashable, list[Wholes]] = {}
         self._groups: dict[int, list[tuple[int, int, PairPlan, IntArray]]] = {}
 
     @classmethod
@@ -149,6 +150,23 @@ class Gather:
     last: Tensor
     outputs: Tensor
     prefixes: Tensor
+
+
+@dataclass(frozen=True)
+class Wholes:
+    """Some prompts of a plan, all filled to one length.
+
+    Args:
+        rows: (N, L) rows of the tokens of all prefixes, then of all tails, then of what fills the context.
+        lengths: (N,) tokens of each prompt before what fills it.
+        prefixes: (N,) the prefix of each.
+        outputs: (N,) its place in the answer.
+    """
+
+    rows: Tensor
+    lengths: Tensor
+    prefixes: Tensor
+    outputs: Tensor
 
 
 def gather(plan: PairPlan, blocks: Sequence[Block], device: torch.device) -> Gather:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ragged:
-    """A list of token sequences, one after the other in one matrix, without padding.
+    """A list of token sequences, one after the other in one matrix, without padding; some may be empty.
 
     Args:
         rows: (T, E) embeddings of all tokens of all sequences.
         lengths: tokens of each sequence; they sum to T.
 
     Raises:
-        ValueError: if a sequence is empty or the lengths don't sum to T.
+        ValueError: if a length is below zero or the lengths don't sum to T.
 
     Example:
         >>> import torch
@@ -31,8 +31,10 @@ class Ragged:
     lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if sum(self.lengths) != len(self.rows) or min(self.lengths, default=0) < 1:
-            raise ValueError(f"Ragged needs lengths >= 1 that sum to its {len(self.rows)} rows, got {self.lengths}")
+        if sum(self.lengths) != len(self.rows) or min(self.lengths, default=-1) < 0:
+            raise ValueError(
+                f"Ragged needs lengths >= 0, at least one, that sum to its {len(self.rows)} rows, got {self.lengths}"
+            )
 
     @classmethod
     def stack(cls, sequences: Tensor) -> Ragged:

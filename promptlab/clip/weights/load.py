@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import open_clip
 import torch
 from annotated_types import Interval, Predicate, doc
+from open_clip.coca_model import CoCa
 from open_clip.factory import _set_model_device_and_precision
 from open_clip.model import set_model_preprocess_cfg
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
@@ -17,10 +18,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP, Precision
-from promptlab.clip.guards import require_promptable_config
 from promptlab.clip.weights.checkpoints import load_weights
-from promptlab.clip.weights.names import RANDOM
+from promptlab.clip.weights.names import HUB, RANDOM
 from promptlab.clip.weights.sources import Source, WeightsUnavailableError, resolve
+from promptlab.clip.weights.transformers_models import PREFIX, is_folder, load_transformers
 from promptlab.clip.weights.transforms import refuse_transform
 from promptlab.support.devices import AUTO, is_device, usable_device
 from promptlab.support.ranges import checked
@@ -49,9 +50,11 @@ def load_clip(
 
     Args:
         name: ``"demo"``, an architecture of open_clip (``"ViT-B-16-quickgelu"``), ``"hf-hub:org/repo"`` or
-            ``"local-dir:folder"``.
+            ``"local-dir:folder"`` in open_clip's layout, ``"transformers:org/repo"`` or ``"transformers:folder"`` for
+            a ``CLIPModel``, ``SiglipModel`` or ``ChineseCLIPModel``.
         pretrained: for an architecture: a tag that open_clip knows for it (``"openai"``), the path of a checkpoint
-            (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), or ``"random"``.
+            (.pt, .pth, .bin, .safetensors; OpenAI's TorchScript archives too), such a file in a repository of the hub
+            (``"hf-hub:org/repo/file.pt"``), or ``"random"``.
         precision: fp32, or mixed as open_clip has it: bf16 or fp16 weights in linear layers, norms in fp32.
         device: where the model goes; ``auto``: what ``PROMPTLAB_DEVICE`` names, else cuda, mps or the cpu, the first
             that is there.
@@ -70,7 +73,7 @@ def load_clip(
     Raises:
         ValueError: for an unknown name, tag, precision or device, an activation that the weights don't have, or an
             image transform that can't be known.
-        UnsupportedBackboneError: if the text tower can't take prompt vectors.
+        UnsupportedBackboneError: if the model has no text tower that takes prompt vectors.
         CheckpointError: for a file that is damaged, holds code, or doesn't fit the architecture.
         FileNotFoundError: for a missing file or folder.
         WeightsUnavailableError: if weights can't be fetched.
@@ -87,9 +90,12 @@ def load_clip(
         refuse_transform(transform_of, repr(DEMO))
         label = DEMO
         model, tokenizer, preprocess = _load_demo(pretrained, quick_gelu, precision)
+    elif name.startswith(PREFIX):
+        refuse_transform(transform_of, name)
+        label = name
+        model, tokenizer, preprocess = _load_transformers(name, pretrained, quick_gelu, precision)
     else:
         source = resolve(name, pretrained, quick_gelu, transform_of)
-        require_promptable_config(source.model_cfg, name)
         label = source.label if source.fetch else f"{source.label}-{seed or 0}"
         tokenizer = _build_tokenizer(source)
         model, preprocess = _load(source, precision, seed or 0)
@@ -109,8 +115,10 @@ def portable(
         quick_gelu: the activation.
         seed: of random weights.
     """
-    is_file = pretrained not in (None, RANDOM) and not open_clip.get_pretrained_cfg(name, pretrained)
-    if is_file or name.startswith("local-dir:"):
+    is_tag = pretrained in (None, RANDOM) or bool(open_clip.get_pretrained_cfg(name, pretrained))
+    is_file = not is_tag and not str(pretrained).startswith(HUB)
+    is_here = name.startswith("local-dir:") or (name.startswith(PREFIX) and is_folder(name.removeprefix(PREFIX)))
+    if is_file or is_here:
         return None
     return {"name": name, "pretrained": pretrained, "quick_gelu": quick_gelu, "seed": seed}
 
@@ -131,6 +139,16 @@ def _load_demo(
     return model, tokenizer, preprocess
 
 
+def _load_transformers(
+    name: str, pretrained: str | None, quick_gelu: bool | None, precision: Precision
+) -> tuple[nn.Module, Any, Transform]:
+    if pretrained is not None or quick_gelu is not None:
+        raise ValueError(f"{name} brings its own weights and activation: leave out pretrained and quick_gelu")
+    if precision != "fp32":
+        raise ValueError(f"precision={precision!r}: models of transformers are loaded in fp32")
+    return load_transformers(name.removeprefix(PREFIX))
+
+
 def _load(source: Source, precision: Precision, seed: int) -> tuple[nn.Module, Transform]:
     """Build a source's model and fill it with its weights."""
     checkpoint = source.fetch() if source.fetch else None
@@ -149,17 +167,21 @@ def _load(source: Source, precision: Precision, seed: int) -> tuple[nn.Module, T
 def _build(model_cfg: dict[str, Any], precision: Precision) -> Any:
     """An open_clip model with random weights, as ``open_clip.create_model`` builds it."""
     cfg = deepcopy(model_cfg)
+    is_hugging_face = bool(cfg["text_cfg"].get("hf_model_name"))
+    if is_hugging_face:
+        cfg["text_cfg"]["hf_model_pretrained"] = False
     is_timm = "timm_model_name" in cfg["vision_cfg"]
     if is_timm:
         cfg["vision_cfg"]["timm_model_pretrained"] = False
-    model_class = open_clip.CustomTextCLIP if cfg.pop("custom_text", False) else open_clip.CLIP
+    custom = cfg.pop("custom_text", False) or is_hugging_face
+    model_class = open_clip.CLIP if not custom else CoCa if "multimodal_cfg" in cfg else open_clip.CustomTextCLIP
     model = model_class(**cfg, cast_dtype=open_clip.get_cast_dtype(precision))
     _set_precision(model, precision, is_timm)
     return model
 
 
 def _set_precision(model: Any, precision: Precision, is_timm: bool) -> None:
-    projection = getattr(model, "text", model).text_projection
+    projection = getattr(getattr(model, "text", model), "text_projection", None)
     if precision != "fp32" and isinstance(projection, nn.Linear) and not is_timm:
         raise ValueError(f"precision={precision!r}: open_clip can't lower a text projection with bias; use fp32")
     _set_model_device_and_precision(model, torch.device("cpu"), precision, is_timm)

@@ -17,6 +17,9 @@ from promptlab.support.words import bare, closest
 RANDOM = "random"
 """Asks for random weights where a tag would stand."""
 
+HUB = "hf-hub:"
+"""Begins the name of a repository, or of a file in one."""
+
 _SUFFIX = "-quickgelu"
 
 
@@ -49,7 +52,7 @@ def require_architecture(name: str) -> None:
     if name not in open_clip.list_models():
         raise ValueError(
             f"unknown model {name!r}{_meant(name)} Allowed are open_clip's architectures "
-            "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder' and 'demo'"
+            "(open_clip.list_models()), 'hf-hub:org/repo', 'local-dir:folder', 'transformers:org/repo' and 'demo'"
         )
 
 
@@ -80,6 +83,15 @@ def related_tags(name: str) -> dict[str, dict[str, Any]]:
     if own or other is None:
         return {tag: open_clip.get_pretrained_cfg(name, tag) for tag in own}
     return {tag: open_clip.get_pretrained_cfg(other, tag) for tag in _tags(other)}
+
+
+def unknown_activation(file: str, name: str) -> ValueError:
+    """The error for a file of weights of an architecture that doesn't say with which activation they were trained."""
+    plain, quick = pair_of(name)
+    return ValueError(
+        f"{file} doesn't say whether its weights were trained with QuickGELU: give quick_gelu=True with "
+        f"{quick!r} or quick_gelu=False with {plain!r}. Weights by OpenAI need QuickGELU"
+    )
 
 
 def unknown_tag(name: str, tag: str) -> ValueError:

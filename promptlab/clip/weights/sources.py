@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import GatedRepoError
 from open_clip.factory import parse_model_name
 from open_clip.pretrained import download_pretrained_from_hf
 
@@ -65,7 +67,7 @@ def resolve(name: str, pretrained: str | None, quick_gelu: bool | None, transfor
 
     Args:
         name: an architecture of open_clip, ``hf-hub:org/repo`` or ``local-dir:folder``.
-        pretrained: for an architecture: a tag, the path of a checkpoint or "random".
+        pretrained: for an architecture: a tag, the path of a checkpoint, ``hf-hub:org/repo/file`` or "random".
         quick_gelu: the activation that the weights were trained with, where that can't be known.
         transform_of: the tag whose image transform a file's weights were trained with, where that can't be known.
 
@@ -104,6 +106,8 @@ def _resolve_architecture(
         names.require_activation(name, bool(tag_cfg.get("quick_gelu")), f"the {pretrained!r} weights were trained")
         label = f"{name}/{pretrained}"
         return Source(label, name, model_cfg, lambda: _fetch_tag(label, tag_cfg), tag_cfg)
+    if pretrained.startswith(names.HUB):
+        return _resolve_hub_file(name, pretrained, model_cfg, quick_gelu, transform_of)
     path = Path(pretrained).expanduser()
     if not (path.exists() or path.suffix in _CHECKPOINT_SUFFIXES or len(path.parts) > 1):
         raise names.unknown_tag(name, pretrained)
@@ -111,6 +115,29 @@ def _resolve_architecture(
     _require_file_activation(name, checkpoint, quick_gelu)
     preprocess_cfg = transform_of_file(name, path, checkpoint.release, transform_of)
     return Source(f"{name}/{path.name}", name, model_cfg, lambda: checkpoint, preprocess_cfg)
+
+
+def _resolve_hub_file(
+    name: str, pretrained: str, model_cfg: dict[str, Any], quick_gelu: bool | None, transform_of: str | None
+) -> Source:
+    """A file of weights in a hub repository that has no configuration of open_clip's."""
+    parts = pretrained.removeprefix(names.HUB).split("/", 2)
+    if len(parts) < 3 or Path(parts[2]).suffix not in _CHECKPOINT_SUFFIXES:
+        raise ValueError(
+            f"pretrained={pretrained!r}: '{names.HUB}org/repo/file' is needed, with a file of "
+            f"{', '.join(_CHECKPOINT_SUFFIXES)}; a repository in open_clip's layout is given as name"
+        )
+    if quick_gelu is None:
+        raise names.unknown_activation(pretrained, name)
+    label, repo = f"{name}/{Path(parts[2]).name}", "/".join(parts[:2])
+    preprocess_cfg = transform_of_file(name, Path(pretrained), None, transform_of)
+
+    def fetch() -> Checkpoint:
+        checkpoint = Checkpoint(_download(pretrained, lambda: hf_hub_download(repo, parts[2])))
+        checkpoint.require_safe()
+        return checkpoint
+
+    return Source(label, name, model_cfg, fetch, preprocess_cfg)
 
 
 def _require_file_activation(name: str, checkpoint: Checkpoint, quick_gelu: bool | None) -> None:
@@ -122,11 +149,7 @@ def _require_file_activation(name: str, checkpoint: Checkpoint, quick_gelu: bool
             f"{names.activation(release.quick_gelu)}: use that name instead of {name!r}"
         )
     if release is None and quick_gelu is None:
-        plain, quick = names.pair_of(name)
-        raise ValueError(
-            f"{checkpoint.path} doesn't say whether its weights were trained with QuickGELU: give quick_gelu=True with "
-            f"{quick!r} or quick_gelu=False with {plain!r}. Weights by OpenAI need QuickGELU"
-        )
+        raise names.unknown_activation(str(checkpoint.path), name)
 
 
 def _resolve_folder(name: str, folder: Path, quick_gelu: bool | None) -> Source:
@@ -179,10 +202,32 @@ def _fetch_tag(label: str, tag_cfg: dict[str, Any]) -> Checkpoint:
     return Checkpoint(_download(label, lambda: open_clip.download_pretrained(tag_cfg)))
 
 
+def refuse_gated(label: str, error: BaseException) -> None:
+    """Say what to do where a repository's owner asks for an agreement; nothing for other errors.
+
+    Args:
+        label: what was asked for.
+        error: what a client raised, perhaps because of what the hub's own raised.
+
+    Raises:
+        WeightsUnavailableError: if that is what went wrong.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, GatedRepoError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return
+    raise WeightsUnavailableError(
+        f"{label} is a gated repository: accept its owner's conditions on the model's page, then log in with "
+        f"'hf auth login' or set HF_TOKEN"
+    ) from None
+
+
 def _download(label: str, fetch: Callable[[], str]) -> Path:
     try:
         return Path(fetch())
     except Exception as error:  # the hub's client and urllib have dozens
+        refuse_gated(label, error)
         raise WeightsUnavailableError(
             f"{label} is not in the local cache and could not be fetched ({first_line(error)}). Check the name and the "
             "network; without a network, give the path of a checkpoint as pretrained, or 'local-dir:folder' as name"

@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.weights import load as loading
+from promptlab.clip.weights import sources
 from promptlab.clip.weights.checkpoints import CheckpointError
 from promptlab.clip.weights.load import load_clip
-from promptlab.clip.weights.sources import WeightsUnavailableError
+from promptlab.clip.weights.sources import Source, WeightsUnavailableError
 
 VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}
 TEXT = {"width": 64, "heads": 2, "layers": 2}
@@ -307,12 +307,6 @@ def test_wrong_options_are_refused(options, message):
         load_clip("ViT-B-16", **options)
 
 
-@pytest.mark.usefixtures("nothing_is_built")
-def test_unpromptable_models_are_refused_before_weights_are_fetched():
-    with pytest.raises(UnsupportedBackboneError, match="ViT-B-16-SigLIP can't take prompt vectors"):
-        load_clip("ViT-B-16-SigLIP", "webli")
-
-
 def test_unusable_device_is_refused():
     with pytest.raises(ValueError, match="device='cuda:99' can't be used here"):
         load_clip("tiny", "random", device="cuda:99")
@@ -397,9 +391,54 @@ def test_shipped_configurations_name_weights_that_fit(path, monkeypatch):
     assert about["summary"]
     assert about["source"]
     assert config.pop("_target_") == "promptlab.clip.load_clip"
+    assert set(about["languages"]) <= {"en", "many"}
+    assert about["text_tower"] in ("causal", "full", "hugging_face")
     reached = []
-    monkeypatch.setattr(loading, "_load_demo", lambda *args: reached.append("demo") or pytest.skip("checked"))
-    monkeypatch.setattr(loading, "_load", lambda source, *args: reached.append(source.label) or pytest.skip("checked"))
+
+    def stop(source, *args):
+        """What the facts say is what open_clip's configuration says, where it is here."""
+        reached.append(source)
+        if isinstance(source, Source):
+            text, vision = source.model_cfg["text_cfg"], source.model_cfg["vision_cfg"]
+            assert text.get("context_length", 77) == about["context_length"]
+            assert text["width"] == about["width"]
+            assert vision["image_size"] == about["image_size"]
+            assert bool(text.get("no_causal_mask")) == (about["text_tower"] != "causal")
+        pytest.skip("checked")
+
+    for module, function in ((loading, "_load_demo"), (loading, "_load"), (loading, "load_transformers"),
+                             (sources, "_download")):  # fmt: skip
+        monkeypatch.setattr(module, function, stop)
+    monkeypatch.setattr(loading, "_build_tokenizer", lambda source: None)
     with pytest.raises(pytest.skip.Exception):
         load_clip(**config)
     assert reached
+
+
+# ---- a file in a repository of the hub
+
+
+def test_file_of_a_repository(monkeypatch, weights, model):
+    asked = []
+    monkeypatch.setattr(sources, "hf_hub_download", lambda *what: asked.append(what) or weights)
+    clip = load_clip("tiny", "hf-hub:org/repo/folder/weights.pt", quick_gelu=False)
+    assert asked == [("org/repo", "folder/weights.pt")]
+    assert same_weights(clip.model, model)
+    assert clip.name == "tiny/weights.pt"
+    assert clip.source["pretrained"] == "hf-hub:org/repo/folder/weights.pt"
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(
+    ("name", "pretrained", "options", "message"),
+    [
+        ("tiny", "hf-hub:org/repo", {}, "'hf-hub:org/repo/file' is needed"),
+        ("tiny", "hf-hub:org/repo/notes.txt", {}, "with a file of .pt, .pth, .bin, .safetensors"),
+        ("tiny", "hf-hub:org/repo/w.pt", {}, "hf-hub:org/repo/w.pt doesn't say whether .* QuickGELU"),
+        ("tiny", "hf-hub:org/repo/w.pt", {"quick_gelu": True}, "'tiny' is GELU: use 'tiny-quickgelu'"),
+        ("ViT-L-14", "hf-hub:org/repo/w.pt", {"quick_gelu": False}, "Say whose image transform"),
+    ],
+)
+def test_files_that_cannot_be_right_are_refused(name, pretrained, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_clip(name, pretrained, **options)

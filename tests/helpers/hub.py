@@ -1,0 +1,77 @@
+"""A hub on the loopback, and its cache laid out as the hub's own client lays it out."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def lay_cache(cache, repo, files):
+    """Files of a repository (name to path) as the hub's client keeps them."""
+    folder = cache / f"models--{repo.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "blobs").mkdir()
+    (folder / "refs" / "main").write_text(REVISION)
+    snapshot = folder / "snapshots" / REVISION
+    for name, path in files.items():
+        content = path.read_bytes()
+        blob = folder / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        link = snapshot / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    return cache
+
+
+class Hub:
+    """Serves the files of one repository; ``gated`` refuses, ``cut`` breaks each answer off after so many bytes."""
+
+    def __init__(self, repo, files):
+        self.repo, self.files = repo, files
+        self.gated, self.cut = False, None
+        self.asked = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def close(self):
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self._answer(None)
+
+    def do_GET(self):
+        self._answer(self.hub.cut or 2**40)
+
+    def _answer(self, count):
+        hub = self.hub
+        hub.asked.append((self.command, self.path))
+        name = self.path.removeprefix(f"/{hub.repo}/resolve/main/").removeprefix(f"/{hub.repo}/resolve/{REVISION}/")
+        if hub.gated:
+            return self._start(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+        if name not in hub.files:
+            return self._start(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": REVISION})
+        content = hub.files[name].read_bytes()
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        self._start(200, {"ETag": etag, "X-Repo-Commit": REVISION, "Content-Length": len(content)})
+        if count is not None:
+            self.wfile.write(content[:count])
+            self.close_connection = True
+        return None
+
+    def _start(self, status, headers):
+        self.send_response(status)
+        for key, value in ({"Content-Length": 0} | headers).items():
+            self.send_header(key, str(value))
+        self.end_headers()
