@@ -17,6 +17,7 @@ from .learners import MMRL as MMRL
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
 from .learners import TCP as TCP
+from .learners import TPT as TPT
 from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter

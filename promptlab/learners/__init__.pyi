@@ -34,5 +34,6 @@ from .taskres import TaskRes as TaskRes
 from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
+from .tpt import TPT as TPT
 from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot

@@ -13,6 +13,7 @@ from promptlab.learners import (
     MTA,
     SHIP,
     TCP,
+    TPT,
     VPT,
     ZSLP,
     Batch,
@@ -68,6 +69,7 @@ CASES = [
     (ZSLP, {}),
     (CLAP, {}),
     (MTA, {"test_views": 5}),
+    (TPT, {"test_views": 5}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 
