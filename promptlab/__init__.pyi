@@ -24,6 +24,7 @@ from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import CrossModal as CrossModal
 from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe

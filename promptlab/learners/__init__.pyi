@@ -15,6 +15,7 @@ from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .clip_lora import CLIPLoRA as CLIPLoRA
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .cross_modal import CrossModal as CrossModal
 from .dept import DePT as DePT
 from .gda import GDA as GDA
 from .ivlp import IVLP as IVLP
