@@ -10,6 +10,8 @@ from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
+from .learners import APE as APE
+from .learners import APET as APET
 from .learners import CLAP as CLAP
 from .learners import GDA as GDA
 from .learners import IVLP as IVLP

@@ -1,3 +1,5 @@
+from .ape import APE as APE
+from .ape import APET as APET
 from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim

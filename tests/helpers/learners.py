@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from promptlab.learners import (
+    APE,
+    APET,
     CLAP,
     GDA,
     IVLP,
@@ -77,6 +79,8 @@ LEARNERS = {
     "tip-adapter": (TipAdapter, {"search_step": (15, 6)}),
     "tip-adapter-f": (TipAdapterF, {"search_step": (15, 6)}),
     "tip-adapter-f no search": (TipAdapterF, {"search": False, "templates": "select"}),
+    "ape": (APE, {"search_step": (15, 6, 5)}),
+    "ape-t": (APET, {"search_step": (15, 6, 1)}),
     "gda": (GDA, {}),
     "gda of base classes": (GDA, {"covariance": "within_class", "alpha": 0.5, "neighbours": 5}),
     "lp++": (LPPlusPlus, {"epochs": 20}),

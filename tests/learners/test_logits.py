@@ -6,6 +6,8 @@ from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP
 from promptlab.learners import (
+    APE,
+    APET,
     CLAP,
     GDA,
     IVLP,
@@ -56,6 +58,8 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (APE, {"search_step": (9, 7, 3)}),
+    (APET, {"search_step": (9, 7, 3)}),
     (ProGrad, {"n_ctx": 4}),
     (ProLIP, {}),
     (IVLP, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
