@@ -39,6 +39,8 @@ from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
 from .learners import TipAdapterF as TipAdapterF
+from .learners import TransCLIP as TransCLIP
+from .learners import TransCLIPFewShot as TransCLIPFewShot
 from .learners import TwoStage as TwoStage
 from .learners import ZeroShot as ZeroShot
 from .learners.base.learner import PromptLearner as PromptLearner

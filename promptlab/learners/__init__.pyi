@@ -38,5 +38,7 @@ from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
 from .tpt import TPT as TPT
+from .transclip import TransCLIP as TransCLIP
+from .transclip import TransCLIPFewShot as TransCLIPFewShot
 from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot

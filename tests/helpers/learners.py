@@ -38,6 +38,8 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TransCLIP,
+    TransCLIPFewShot,
     TwoStage,
     ZeroShot,
 )
@@ -86,6 +88,8 @@ LEARNERS = {
     "lp++": (LPPlusPlus, {"epochs": 20}),
     "lp++ of the paper": (LPPlusPlus, {"epochs": 20, "alpha_gradient": "current", "choose_epoch": False}),
     "mta": (MTA, {"test_views": 6}),
+    "transclip": (TransCLIP, {}),
+    "transclip few-shot": (TransCLIPFewShot, {}),
     "tpt + coop": (TPT, {"test_views": 4, "optim": Optim(epochs=3)}),
     "tcp": (TCP, {"layer": 3, "teacher_template": "a drawing of a {}."}),
     "clip-lora": (CLIPLoRA, {}),

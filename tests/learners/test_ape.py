@@ -113,14 +113,9 @@ def test_what_is_set_by_hand_is_marked(clip):
     assert "selected_on_test" in marks_of(APET(clip, NAMES, published=True))
 
 
-def keys_of_one_view(golden):
-    train = golden.raw("train")
-    return train._replace(inputs=train.inputs)
-
-
 def test_the_authors_numbers(golden):
     expected, val, test = golden.of("ape"), golden.raw("val"), golden.raw("test")
-    train = keys_of_one_view(golden)
+    train = golden.raw("train")
     start = solve(APE(golden.clip, golden.names, template=golden.template, search=False, **GOLDEN), train)
     found = similarity(start.text_features(), start.keys, start.labels)
     torch.testing.assert_close(found, expected["similarity"], atol=1e-6, rtol=1e-5)

@@ -37,6 +37,8 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TransCLIP,
+    TransCLIPFewShot,
     TwoStage,
     ZeroShot,
 )
@@ -76,6 +78,8 @@ CASES = [
     (CLAP, {}),
     (MTA, {"test_views": 5}),
     (TPT, {"test_views": 5}),
+    (TransCLIP, {}),
+    (TransCLIPFewShot, {}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 
