@@ -36,7 +36,7 @@ from promptlab.prompts.starting_context import ContextWords, starting_context
 
 
 class TPT(TextSideLearner):
-    """Context vectors that each test image tunes for itself; ``ctx`` (M, E) is where every image starts.
+    """Context vectors that each test image tunes for itself; ``ctx`` (M, E) is where every image begins.
 
     Args:
         clip: the frozen backbone.
@@ -64,6 +64,7 @@ class TPT(TextSideLearner):
     open_vocabulary = True
     per_class = ("prompts",)
     test_time = True
+    ctx: Tensor
 
     def __init__(
         self,
@@ -81,7 +82,11 @@ class TPT(TextSideLearner):
         super().__init__(clip, class_names)
         self.test_views, self.selection = test_views, selection
         self.lr, self.weight_decay, self.steps, self.optim = lr, weight_decay, steps, optim
-        self.ctx = nn.Parameter(starting_context(clip, ctx_init, None, default=4))
+        start = starting_context(clip, ctx_init, None, default=4)
+        if optim is None:
+            self.register_buffer("ctx", start, persistent=False)  # the words', so there is nothing to save
+        else:
+            self.ctx = nn.Parameter(start)
         self.prompts = ClassPrompts(clip, class_names, n_ctx=len(self.ctx))
 
     def text_features(self) -> Tensor:
@@ -90,7 +95,7 @@ class TPT(TextSideLearner):
 
     def fit_plan(self) -> list[Stage]:
         """Nothing, or with ``optim`` one gradient stage over the context."""
-        return [] if self.optim is None else [GradientStage("context", [self.ctx], self.loss, self.optim)]
+        return [] if self.optim is None else [GradientStage("context", list(self.parameters()), self.loss, self.optim)]
 
     def adapt_and_score(self, inputs: Tensor) -> Tensor:
         """Logits (1, C) of the plain view of one image's views (1, K, D), at the context that they make."""

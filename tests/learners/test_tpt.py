@@ -86,7 +86,9 @@ def test_a_context_trained_first_is_coops(clip, views):
     (stage,) = learner.fit_plan()
     assert stage.parameters == [learner.ctx]
     assert stage.optim is optim
-    assert not TPT(clip, NAMES).fit_plan()
+    untrained = TPT(clip, NAMES)
+    assert not untrained.fit_plan()
+    assert not untrained.learned_tensors()
     torch.testing.assert_close(learner(views[:, 0]), coop(views[:, 0]))
     learner.ctx.data += 0.1  # as training moves it
     expected = plain_tpt(clip, NAMES, learner.ctx, views[2], keep=1, lr=0.005, decay=0.01, steps=1)
@@ -114,7 +116,7 @@ def test_the_authors_numbers():
     expected = golden.of("tpt")
     with torch.no_grad():
         views = golden.clip.encode_images(golden.drawn("views", (64, 3, 32, 32), 1.0))
-    learner = TPT(golden.clip, golden.names)
+    learner = TPT(golden.clip, golden.names, optim=Optim())
     close(learner.ctx.detach(), expected["ctx"], 1e-6)
     logits = learner(views)
     torch.testing.assert_close(logits, expected["logits"], atol=1e-4, rtol=0)
