@@ -58,8 +58,8 @@ class CLIPLoRA(PromptLearner):
         dropout: share of a branch's input that a training step leaves out.
         params: the products with updates, some of ``q``, ``k``, ``v`` and ``o``.
         encoder: the towers with updates, ``both``, ``text`` or ``vision``.
-        position: the layers with updates: ``all``, the ``bottom``, ``mid`` or ``up`` third, ``half-bottom``, ``half-up``,
-            or ``top3``, of each tower's own layers.
+        position: the layers with updates: ``all``, the ``bottom``, ``mid`` or ``up`` third, ``half-bottom``,
+            ``half-up``, or ``top3``, of each tower's own layers.
         optim: optimiser and schedule; the authors' AdamW and its 8,000 steps of 16 shots if None.
         generator: source of the random start; None seeds one with 0.
 
