@@ -10,6 +10,8 @@ from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.predict import predict as predict
 from .features.bank import FeatureBank as FeatureBank
+from .learners import APE as APE
+from .learners import APET as APET
 from .learners import CLAP as CLAP
 from .learners import GDA as GDA
 from .learners import IVLP as IVLP
@@ -17,12 +19,14 @@ from .learners import MMRL as MMRL
 from .learners import MTA as MTA
 from .learners import SHIP as SHIP
 from .learners import TCP as TCP
+from .learners import TPT as TPT
 from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import CrossModal as CrossModal
 from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
@@ -35,6 +39,8 @@ from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
 from .learners import TipAdapterF as TipAdapterF
+from .learners import TransCLIP as TransCLIP
+from .learners import TransCLIPFewShot as TransCLIPFewShot
 from .learners import TwoStage as TwoStage
 from .learners import ZeroShot as ZeroShot
 from .learners.base.learner import PromptLearner as PromptLearner

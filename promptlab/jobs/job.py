@@ -107,6 +107,8 @@ def next_command(command: Sequence[str], result: Result) -> str:
     """
     if not command:
         return "promptlab -m seed=1,2,3 for an interval; promptlab list learners; promptlab --help"
+    if not result.trained_parameters.shapes:
+        return ""  # nothing is learned, and views of test images follow from the images
     scores = [(part.metrics, part.zero_shot) for part in result.evaluations.values()]
     if all(own is not None and base is not None and own.top1 == base.top1 for own, base in scores):
         return ""  # seeds change nothing

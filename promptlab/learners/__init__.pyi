@@ -1,3 +1,5 @@
+from .ape import APE as APE
+from .ape import APET as APET
 from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
@@ -15,6 +17,7 @@ from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .clip_lora import CLIPLoRA as CLIPLoRA
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .cross_modal import CrossModal as CrossModal
 from .dept import DePT as DePT
 from .gda import GDA as GDA
 from .ivlp import IVLP as IVLP
@@ -34,5 +37,8 @@ from .taskres import TaskRes as TaskRes
 from .tcp import TCP as TCP
 from .tip_adapter import TipAdapter as TipAdapter
 from .tip_adapter import TipAdapterF as TipAdapterF
+from .tpt import TPT as TPT
+from .transclip import TransCLIP as TransCLIP
+from .transclip import TransCLIPFewShot as TransCLIPFewShot
 from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot

@@ -9,15 +9,17 @@ with dropout of its own in each, in training alone; the loss is the cross-entrop
 {}.", the same text for all datasets.
 What is learned: A, from U(-1/sqrt(W), 1/sqrt(W)), and B, from zeros.
 Where promptlab departs: fp32; the updates stay beside the weights, which keep their bytes; prompts share the dropout of
-the SOS that they share; logits have the backbone's scale (theirs 100, which is OpenAI's); their users' choice of layers
-is left out, all have updates. Their images aren't CoOp's draw: ``protocol.rule=validation_first`` is theirs. What they
-publish is few-shot on all classes; scores of other names are what the updated towers say of these.
+the SOS that they share; logits have the backbone's scale (theirs 100, which is OpenAI's). ``position`` names layers by
+their share of a tower, which of 12 layers are theirs. Their images aren't CoOp's draw:
+``protocol.rule=validation_first`` is theirs. What they publish is few-shot on all classes; scores of other names are
+what the updated towers say of these.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import torch
@@ -38,6 +40,8 @@ Encoder = Literal["both", "text", "vision"]
 """The towers with updates."""
 Product = Literal["q", "k", "v", "o"]
 """A product of attention: that of queries, keys, values, or the one behind them."""
+Position = Literal["all", "bottom", "mid", "up", "half-bottom", "half-up", "top3"]
+"""Layers with updates: all, a third, a half, or the last three."""
 Drop = Callable[[Tensor], Tensor]
 """What a branch sees of its input."""
 
@@ -54,6 +58,8 @@ class CLIPLoRA(PromptLearner):
         dropout: share of a branch's input that a training step leaves out.
         params: the products with updates, some of ``q``, ``k``, ``v`` and ``o``.
         encoder: the towers with updates, ``both``, ``text`` or ``vision``.
+        position: the layers with updates: ``all``, the ``bottom``, ``mid`` or ``up`` third, ``half-bottom``,
+            ``half-up``, or ``top3``, of each tower's own layers.
         optim: optimiser and schedule; the authors' AdamW and its 8,000 steps of 16 shots if None.
         generator: source of the random start; None seeds one with 0.
 
@@ -65,12 +71,13 @@ class CLIPLoRA(PromptLearner):
         >>> import promptlab
         >>> clip = promptlab.load_clip("demo")
         >>> learner = promptlab.CLIPLoRA(clip, ["red circle", "blue star"], encoder="text", params=["q"])
-        >>> len(learner.updates["text"]) == clip.text_layers, learner.updates["text"][0]["q"].A.shape
+        >>> len(learner.updates["text"]) == clip.text_layers, learner.updates["text"]["0"]["q"].A.shape
         (True, torch.Size([2, 128]))
     """
 
     needs = "images"
     open_vocabulary = True
+    added_later = MappingProxyType({"position": "all"})
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class CLIPLoRA(PromptLearner):
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.25,
         params: Annotated[Sequence[Product], MinLen(1), doc("a list of some of q, k, v, o")] = ("q", "k", "v"),
         encoder: Encoder = "both",
+        position: Position = "all",
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -96,7 +104,10 @@ class CLIPLoRA(PromptLearner):
             return nn.ModuleDict({part: LowRank(width, rank, alpha, generator) for part in params})
 
         self.updates = nn.ModuleDict(
-            {tower: nn.ModuleList(updates(width) for _ in range(layers)) for tower, (layers, width) in towers.items()}
+            {
+                tower: nn.ModuleDict({str(i): updates(width) for i in layers_of(position, layers)})
+                for tower, (layers, width) in towers.items()
+            }
         ).to(clip.device)
         self.text_template, self.dropout = text_template, dropout
         self.prompts = WrittenPrompts(clip, class_names, template=text_template)
@@ -156,8 +167,8 @@ class CLIPLoRA(PromptLearner):
             return {}
         layers: Any = self.updates[tower]
         return {
-            i: BlockAdapter(**{part: update.branch(drop) for part, update in parts.items()})
-            for i, parts in enumerate(layers)
+            int(i): BlockAdapter(**{part: update.branch(drop) for part, update in parts.items()})
+            for i, parts in layers.items()
         }
 
 
@@ -186,6 +197,25 @@ class LowRank(nn.Module):
     def branch(self, drop: Drop) -> Callable[[Tensor], Tensor]:
         """Input (..., W) to what is added to the product, (..., W)."""
         return lambda x: self.scale * (drop(x) @ self.A.T @ self.B.T)
+
+
+def layers_of(position: Position, layers: int) -> range:
+    """The layers (0-based) with updates, of a tower with so many.
+
+    Example:
+        >>> list(layers_of("up", 12)), list(layers_of("half-bottom", 4))
+        ([8, 9, 10, 11], [0, 1])
+    """
+    ends = {
+        "all": (0, layers),
+        "bottom": (0, layers // 3),
+        "mid": (layers // 3, 2 * layers // 3),
+        "up": (2 * layers // 3, layers),
+        "half-bottom": (0, layers // 2),
+        "half-up": (layers // 2, layers),
+        "top3": (max(0, layers - 3), layers),
+    }
+    return range(*ends[position])
 
 
 def _everything(x: Tensor) -> Tensor:

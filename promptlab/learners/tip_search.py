@@ -51,21 +51,47 @@ def best_pair(
     Returns:
         Alpha and beta.
     """
+    alpha, beta, _ = best_of(zero_shot, similarities, [values], labels, alphas, betas)
+    return alpha, beta
+
+
+def best_of(
+    zero_shot: Tensor,
+    similarities: Tensor,
+    values: Sequence[Tensor],
+    labels: Tensor,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+) -> tuple[float, float, int]:
+    """As :func:`best_pair`, with several values of the keys in the innermost loop.
+
+    Args:
+        zero_shot: (B, C) logits without the cache.
+        similarities: (B, N) cosines of images and keys.
+        values: each (N, C), what a key's vote counts for a class.
+        labels: (B,) true classes.
+        alphas: values to try.
+        betas: values to try.
+
+    Returns:
+        Alpha, beta, and which of the values.
+    """
     rows = max(1, MOST_VOTES // max(1, similarities.shape[1]))
     blocks = (slice(start, start + rows) for start in range(0, len(labels), rows))
     hits = [_hits(zero_shot[b], similarities[b], labels[b], values, alphas, betas) for b in blocks]
     counts = torch.stack(hits).sum(0).tolist()
-    best = counts.index(max(counts))
-    return alphas[best % len(alphas)], betas[best // len(alphas)]
+    pair, which = divmod(counts.index(max(counts)), len(values))
+    return alphas[pair % len(alphas)], betas[pair // len(alphas)], which
 
 
 def _hits(
-    zero_shot: Tensor, similarities: Tensor, labels: Tensor, values: Tensor, alphas: Sequence[float],
+    zero_shot: Tensor, similarities: Tensor, labels: Tensor, values: Sequence[Tensor], alphas: Sequence[float],
     betas: Sequence[float],
 ) -> Tensor:  # fmt: skip
-    """Right images for each pair, beta in the outer loop."""
+    """Right images for each choice, beta in the outer loop and the values in the inner one."""
     hits = []
     for beta in betas:
-        votes = cache_logits(similarities, values, beta)
-        hits += [((zero_shot + alpha * votes).argmax(-1) == labels).sum() for alpha in alphas]
+        sharp = torch.exp(-beta * (1 - similarities))
+        votes = [sharp @ each for each in values]
+        hits += [((zero_shot + alpha * of).argmax(-1) == labels).sum() for alpha in alphas for of in votes]
     return torch.stack(hits)

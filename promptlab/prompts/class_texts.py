@@ -35,7 +35,8 @@ _AT_ONCE = 2048
 class ClassTexts:
     """The text features of C classes' hand-written texts.
 
-    ``features`` are (C, D), fp32, L2-normalised unless they are to be as long as the tower makes them.
+    ``features`` are (C, D), fp32, L2-normalised unless they are to be as long as the tower makes them; ``each`` holds
+    for every class the features of its texts, one by one, if they are to be kept.
 
     Args:
         clip: the frozen backbone.
@@ -47,6 +48,7 @@ class ClassTexts:
         prompts: sentences about each class instead of any template: a JSON file of class name to list of sentences, or
             such a mapping. It may hold other classes too; those that are asked for later must be there.
         normalised: False for features of the length that the tower gives them; of several texts their plain mean.
+        keep_each: keep the features of every text besides.
 
     Raises:
         ValueError: if a template has no ``{}``, a text is longer than the context length, or both ``templates`` and
@@ -61,6 +63,8 @@ class ClassTexts:
     """
 
     features: Tensor
+    each: tuple[Tensor, ...] = ()
+    """Of each class (n, D), as the features of its n texts are before they are averaged; empty unless kept."""
 
     def __init__(
         self,
@@ -71,13 +75,14 @@ class ClassTexts:
         templates: Templates | None = None,
         prompts: PromptSet | None = None,
         normalised: bool = True,
+        keep_each: bool = False,
     ) -> None:
         refuse_misfits(ClassTexts, {"templates": templates})
         check_texts({"templates": templates, "prompts": prompts})
         class_names = checked_names(class_names)
-        self._clip, self._templates, self._normalised = clip, templates, normalised
+        self._clip, self._templates, self._normalised, self._keep_each = clip, templates, normalised, keep_each
         self._sentences = None if prompts is None else load_prompt_set(prompts)
-        self.features = self._encode(class_names, template)
+        self.features, self.each = self._encode(class_names, template)
 
     @property
     def as_read(self) -> dict[str, Mapping[str, Sequence[str]]]:
@@ -88,32 +93,35 @@ class ClassTexts:
         """The texts of some of the classes."""
         chosen = copy.copy(self)
         chosen.features = self.features[list(class_indices)]
+        chosen.each = tuple(self.each[i] for i in class_indices) if self.each else ()
         return chosen
 
     def rebind(self, class_names: Sequence[str], template: str) -> ClassTexts:
         """Other names, in their dataset's prompt or in the prompts given."""
         other = copy.copy(self)
-        other.features = self._encode(class_names, template)
+        other.features, other.each = self._encode(class_names, template)
         return other
 
-    def _encode(self, class_names: Sequence[str], template: str) -> Tensor:
+    def _encode(self, class_names: Sequence[str], template: str) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """``features`` and ``each``."""
         if self._sentences is not None:
             return self._of_sentences(read_prompt_set(self._sentences, class_names))
         return self._of_templates(class_names, _chosen(template, self._templates))
 
-    def _of_templates(self, class_names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    def _of_templates(self, class_names: Sequence[str], templates: Sequence[str]) -> tuple[Tensor, tuple[Tensor, ...]]:
         names = [name.replace("_", " ") for name in class_names]
         filled = [[template.replace("{}", name) for name in names] for template in templates]
         self._clip.warn_of_unknown_words([text for texts in filled for text in texts])  # of all at once
-        features = [self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled]
-        return self._as_wanted(torch.stack(features).mean(0))
+        features = torch.stack([self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled])
+        return self._as_wanted(features.mean(0)), features.unbind(1) if self._keep_each else ()
 
-    def _of_sentences(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+    def _of_sentences(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, tuple[Tensor, ...]]:
         flat = [sentence for of_class in sentences for sentence in of_class]
         parts = [flat[start : start + _AT_ONCE] for start in range(0, len(flat), _AT_ONCE)]
         features = torch.cat([self._clip.encode_texts(part, normalised=self._normalised) for part in parts])
         by_class = torch.split_with_sizes(features, [len(of_class) for of_class in sentences])
-        return self._as_wanted(torch.stack([of_class.mean(0) for of_class in by_class]))
+        means = torch.stack([of_class.mean(0) for of_class in by_class])
+        return self._as_wanted(means), by_class if self._keep_each else ()
 
     def _as_wanted(self, means: Tensor) -> Tensor:
         """Means (C, D) of features, of length 1 again if those are."""

@@ -234,13 +234,18 @@ def test_zero_shot_is_one_row_and_json_is_one_document(capsys, tmp_path):
 
 
 def test_what_comes_next_fits_the_command():
-    result = type("R", (), {"evaluations": {"test": scored(0.5, 0.4)}})
     command = ["learner=coop", "seed=2", "dataset.path=a b"]
-    assert promptlab.jobs.job.next_command(command, result) == (
+    assert promptlab.jobs.job.next_command(command, ran(scored(0.5, 0.4))) == (
         "promptlab -m learner=coop 'dataset.path=a b' seed=1,2,3 for an interval"
     )
-    same = type("R", (), {"evaluations": {"test": scored(0.4, 0.4)}})
-    assert promptlab.jobs.job.next_command(command, same) == ""
+    assert promptlab.jobs.job.next_command(command, ran(scored(0.4, 0.4))) == ""
+    # MTA, TPT and TransCLIP score otherwise than zero-shot, but by nothing that a seed draws
+    assert promptlab.jobs.job.next_command(command, ran(scored(0.5, 0.4), learned={})) == ""
+
+
+def ran(scores, learned=(("ctx", (4, 512)),)):
+    parameters = type("P", (), {"shapes": dict(learned)})
+    return type("R", (), {"evaluations": {"test": scores}, "trained_parameters": parameters})
 
 
 def scored(own, zero_shot):

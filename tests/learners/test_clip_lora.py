@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP, UnsupportedBackboneError
 from promptlab.learners import Batch, CLIPLoRA, Optim
+from promptlab.learners.clip_lora import layers_of
 from tests.helpers.adapters import adapters_golden
 from tests.helpers.golden import read_golden
 from tests.helpers.images import pictures
@@ -157,3 +158,30 @@ def test_what_does_not_fit_is_named(clip):
         CLIPLoRA(clip, ["cat"], params=["w"])
     with pytest.raises(UnsupportedBackboneError):
         CLIPLoRA(tiny_clip(resnet=True), ["cat"])
+
+
+@pytest.mark.parametrize(
+    ("position", "chosen"),
+    [
+        ("all", range(12)), ("bottom", range(4)), ("mid", range(4, 8)), ("up", range(8, 12)),
+        ("half-up", range(6, 12)), ("half-bottom", range(6)), ("top3", range(9, 12)),
+    ],
+)  # fmt: skip
+def test_the_layers_are_theirs(position, chosen):
+    assert layers_of(position, 12) == chosen
+
+
+def test_layers_without_updates_are_the_backbones(clip):
+    """What the upper half adds is what all layers add where the lower half adds nothing."""
+    names, images = class_names(3), pictures()[:2]
+    whole, upper = CLIPLoRA(clip, names), CLIPLoRA(clip, names, position="half-up")
+    assert layers_of("half-up", 24) == range(12, 24)
+    kept = dict(upper.named_parameters())
+    assert 0 < len(kept) < len(dict(whole.named_parameters()))
+    stream = torch.Generator().manual_seed(2)
+    for name, parameter in whole.named_parameters():
+        if name.endswith("B"):
+            parameter.data = torch.randn(parameter.shape, generator=stream) * (0.3 if name in kept else 0.0)
+        if name in kept:
+            kept[name].data = parameter.data
+    torch.testing.assert_close(upper(images), whole(images), atol=1e-4, rtol=0)

@@ -6,6 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.learners import (
+    APE,
+    APET,
     CLAP,
     GDA,
     IVLP,
@@ -13,6 +15,7 @@ from promptlab.learners import (
     MTA,
     SHIP,
     TCP,
+    TPT,
     VPT,
     ZSLP,
     Batch,
@@ -21,6 +24,7 @@ from promptlab.learners import (
     ClosedFormStage,
     CoCoOp,
     CoOp,
+    CrossModal,
     DePT,
     KgCoOp,
     LinearProbe,
@@ -33,6 +37,8 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TransCLIP,
+    TransCLIPFewShot,
     TwoStage,
     ZeroShot,
 )
@@ -54,6 +60,8 @@ CASES = [
     (TipAdapter, {"search_step": (9, 7)}),
     (TipAdapterF, {"search_step": (9, 7)}),
     (GDA, {}),
+    (APE, {"search_step": (9, 7, 3)}),
+    (APET, {"search_step": (9, 7, 3)}),
     (ProGrad, {"n_ctx": 4}),
     (ProLIP, {}),
     (IVLP, {"prompt_depth_text": 2, "prompt_depth_vision": 2}),
@@ -65,9 +73,13 @@ CASES = [
     (MMRL, {"first_layer": 1, "last_layer": 2, "rep_dim": 16}),
     (MMRLPlusPlus, {"first_layer": 1, "last_layer": 2, "rep_dim": 16}),
     (TaskRes, {}),
+    (CrossModal, {}),
     (ZSLP, {}),
     (CLAP, {}),
     (MTA, {"test_views": 5}),
+    (TPT, {"test_views": 5}),
+    (TransCLIP, {}),
+    (TransCLIPFewShot, {}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 

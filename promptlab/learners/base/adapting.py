@@ -13,12 +13,13 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 
 def adapting_scorer(learner: PromptLearner) -> Scorer:
     """Inputs (B, ...) to logits (B, C): each image by a learner that adapts to it alone, and forgets."""
+    adapt = learner.test_time_scorer()
 
     def score(inputs: Tensor) -> Tensor:
         rows = []
         for image in torch.split(inputs, 1):
             with _forgetting(learner), torch.enable_grad():
-                rows.append(learner.adapt_and_score(image).detach())
+                rows.append(adapt(image).detach())
         return torch.cat(rows)
 
     return score

@@ -182,6 +182,13 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} says test_time, but doesn't define adapt_and_score")
 
+    def test_time_scorer(self) -> Scorer:
+        """What evaluation calls for one image after another, of a learner that says ``test_time``.
+
+        It is :meth:`adapt_and_score`, unless a learner computes ahead what no image changes.
+        """
+        return self.adapt_and_score
+
     @classmethod
     def facts(cls, inner: LearnerFacts | None = None) -> LearnerFacts:
         """What a run has to know before a learner is built.

@@ -73,6 +73,8 @@ class Optim:
         warmup_epochs: epochs at ``warmup_lr`` before the schedule starts.
         warmup_lr: learning rate while warming up.
         eta_min: where the cosines end.
+        warmup_steps: of a length in ``steps``, how many of them come before the schedule: one at ``warmup_lr``, then
+            step i at ``lr * i / warmup_steps``. The cosine keeps ``steps`` as its period.
 
     Raises:
         ValueError: for an unknown name, a number out of range, and as :meth:`check_together`.
@@ -83,7 +85,9 @@ class Optim:
         (0.002, 0.0010005)
     """
 
-    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0})
+    added_later: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"steps": None, "betas": [0.9, 0.999], "eta_min": 0.0, "warmup_steps": 0}
+    )
     """Fields that came after fits had ids, as plain values: at these they change nothing, and are no part of an id."""
 
     name: OptimiserName = "sgd"
@@ -100,6 +104,7 @@ class Optim:
     steps: Annotated[int, Interval(ge=1, le=100_000_000)] | None = None
     betas: Annotated[tuple[Decay, Decay], doc("a list of two numbers from 0 and below 1")] = (0.9, 0.999)
     eta_min: Rate = 0.0
+    warmup_steps: Annotated[int, Interval(ge=0, le=100_000_000)] = 0
 
     def __post_init__(self) -> None:
         refuse_misfits(Optim, vars(self))
@@ -108,7 +113,7 @@ class Optim:
 
     @classmethod
     def check_together(cls, arguments: Mapping[str, Any]) -> None:
-        """Refuse a warm-up longer than the stage, a cosine that would rise, and steps beside what counts epochs.
+        """Refuse a warm-up longer than the stage, a cosine that would rise, and steps and epochs in one.
 
         Args:
             arguments: all of the fields.
@@ -120,6 +125,8 @@ class Optim:
         if given.eta_min > given.lr and given.schedule != "constant":
             raise ValueError(f"eta_min={given.eta_min} is above lr={given.lr}: the cosine falls from lr to eta_min")
         if given.steps is None:
+            if given.warmup_steps:
+                raise ValueError(f"warmup_steps={given.warmup_steps} without steps: epochs take warmup_epochs")
             if given.warmup_epochs > given.epochs:
                 raise ValueError(f"warmup_epochs={given.warmup_epochs} of epochs={given.epochs}: the warm-up can't be "
                                  "longer than the stage")  # fmt: skip
@@ -131,6 +138,9 @@ class Optim:
                 f"steps={given.steps}: schedule=cosine and warmup_epochs count epochs; with steps use "
                 "schedule=cosine_per_step or constant, and warmup_epochs=0"
             )
+        if given.warmup_steps > given.steps:
+            raise ValueError(f"warmup_steps={given.warmup_steps} of steps={given.steps}: the warm-up can't be longer "
+                             "than the stage")  # fmt: skip
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser over these parameters, at the learning rate of the first step."""
@@ -175,7 +185,9 @@ class Optim:
 
     def lr_after(self, taken: int, *, factor: float = 1.0) -> float:
         """Learning rate of the next step after ``taken`` ones, where ``steps`` gives the length."""
-        return self._scheduled(taken / (self.steps or 1), factor)
+        if taken < self.warmup_steps:
+            return factor * self.lr * taken / self.warmup_steps if taken else self.warmup_lr
+        return self._scheduled((taken - self.warmup_steps) / (self.steps or 1), factor)
 
     def _scheduled(self, share: float, factor: float) -> float:
         """Learning rate when this share of the schedule is done."""

@@ -32,7 +32,13 @@ class ReadsTexts:
     per_class: tuple[str, ...] = ("texts",)
 
     def read_texts(
-        self, template: Template, templates: Templates | None, prompts: PromptSet | None, *, normalised: bool = True
+        self,
+        template: Template,
+        templates: Templates | None,
+        prompts: PromptSet | None,
+        *,
+        normalised: bool = True,
+        keep_each: bool = False,
     ) -> None:
         """Encode the texts; what files hold is remembered in place of their paths.
 
@@ -41,14 +47,16 @@ class ReadsTexts:
             templates: other prompts instead.
             prompts: sentences about each class instead.
             normalised: False for features as long as the text tower makes them.
+            keep_each: keep the features of every text besides.
 
         Raises:
             ValueError: for a template without ``{}``.
             DatasetError: if the sentences can't be read or lack classes.
         """
         self.texts = ClassTexts(
-            self.clip, self.class_names, template=template, templates=templates, prompts=prompts, normalised=normalised
-        )
+            self.clip, self.class_names, template=template, templates=templates, prompts=prompts, normalised=normalised,
+            keep_each=keep_each,
+        )  # fmt: skip
         self.arguments = {**self.arguments, **self.texts.as_read}
 
     @classmethod

@@ -112,3 +112,18 @@ def test_what_came_later_changes_nothing_at_first():
 def test_bad_settings_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         Optim(**arguments)
+
+
+def test_a_warm_up_in_steps_rises_in_a_line_and_the_cosine_begins_behind_it():
+    optim = Optim(lr=0.1, steps=100, schedule="cosine_per_step", warmup_epochs=0, warmup_steps=10, warmup_lr=0.003)
+    assert [optim.lr_after(step) for step in (0, 1, 9)] == pytest.approx([0.003, 0.01, 0.09])
+    assert optim.lr_after(10) == 0.1
+    assert optim.lr_after(60) == pytest.approx(0.05)
+    assert optim.lr_after(60, factor=2.0) == pytest.approx(0.1)
+
+
+def test_a_warm_up_in_steps_needs_steps_enough():
+    with pytest.raises(ValueError, match="warmup_steps=3 without steps: epochs take warmup_epochs"):
+        Optim(warmup_steps=3)
+    with pytest.raises(ValueError, match="warmup_steps=7 of steps=5"):
+        Optim(steps=5, schedule="constant", warmup_epochs=0, warmup_steps=7)
