@@ -15,6 +15,7 @@ from .learners import GDA as GDA
 from .learners import IVLP as IVLP
 from .learners import MMRL as MMRL
 from .learners import MTA as MTA
+from .learners import PLOT as PLOT
 from .learners import SHIP as SHIP
 from .learners import TCP as TCP
 from .learners import VPT as VPT
@@ -23,6 +24,7 @@ from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import CoPrompt as CoPrompt
 from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
 from .learners import LinearProbe as LinearProbe
