@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Bring a checkpoint in; returns the exit status.
 
     Raises:
-        UsageError: for keys with several values.
+        UsageError: for keys with several values, or a learner whose authors' checkpoints aren't known.
         CheckpointError: if the checkpoint can't be read, or isn't of such a learner.
     """
     options = _parser().parse_intermixed_args(list(arguments))
@@ -37,7 +37,12 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.saved.checkpoints_of_authors import import_checkpoint
 
     parts = open_parts(_settings(options))
-    learner = import_checkpoint(options.checkpoint, build_learner(parts)).eval()
+    learner = build_learner(parts)
+    try:
+        learner.authors_names()
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+    import_checkpoint(options.checkpoint, learner.eval())
     learner.save_pretrained(options.folder)
     sys.stdout.write(f"{type(learner).__name__} on {parts.clip.name}, saved in {options.folder}\n")
     if not options.no_score:
