@@ -59,7 +59,7 @@ class Comparisons:
         return assert_close
 
     def _note(self, file: str, key: str, found: torch.Tensor, expected: torch.Tensor) -> None:
-        method = key.split(".")[0] if file in WITH_SEVERAL else file
+        method = _method(file, key)
         kind = next((kind for word, kind in KINDS.items() if word in f".{key}"), "others")
         apart = float((found - expected).abs().max())
         if kind not in ABSOLUTE:
@@ -71,6 +71,20 @@ class Comparisons:
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Keep the tests that read golden files."""
         items[:] = [item for item in items if any("golden" in source for source in _sources(item))]
+
+    def unread(self) -> list[str]:
+        """Golden files that no test reads."""
+        files = {path.stem for path in (golden.SHARED / "golden").glob("*.safetensors")}
+        return sorted(files - {file for _, file in self.worst})
+
+    def without_test(self) -> list[str]:
+        """Methods of files that some test reads, of which nothing is compared."""
+        held = {"labels", "train", "val", "test", "text", "image_features", *(method for method, _ in self.worst)}
+        return sorted({_method(*where) for where in self.known.values()} - held)
+
+
+def _method(file: str, key: str) -> str:
+    return key.split(".")[0] if file in WITH_SEVERAL else file
 
 
 def _sources(item: Any) -> list[str]:
@@ -97,8 +111,13 @@ def main() -> int:
     with (HERE / "agreement.csv").open("w", newline="") as out:
         csv.writer(out, lineterminator="\n").writerows([header, *rows])
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ["---"] * len(header), *rows)]
+    lines.append(f"\nNo test reads, of the golden files: {', '.join(comparisons.unread()) or 'none'}.")
     (HERE / "agreement.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    print(
+        "\n".join(
+            [*lines, f"methods in the files that are read, without a test: {', '.join(comparisons.without_test())}"]
+        )
+    )
     return int(status)
 
 

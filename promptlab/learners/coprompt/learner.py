@@ -81,7 +81,7 @@ class CoPrompt(MaPLe):
     """
 
     file_arguments = ("prompts",)
-    per_class = ("prompts", "sentences")
+    per_class = ("sentences",)
     sides = PromptLearner.sides  # a learner around it would train without the consistency, which needs two views
 
     def __init__(
