@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # --help imports no torch
     from promptlab.learners.base.learner import PromptLearner
     from promptlab.runs.parts import Parts
 
-SUMMARY = "a checkpoint of a method's own code as a saved learner, and its scores"
-USAGE = "convert CHECKPOINT DIR [KEY=VALUE ...]"
+SUMMARY = "a checkpoint of a method's own code as a saved learner"
+USAGE = "convert FILE DIR KEY=VALUE ..."
 DESCRIPTION = """\
 Reads what a Dassl-style trainer left (model.pth.tar-EPOCH, or a folder around it) into the learner that the keys name,
 writes it into DIR as a saved learner, and scores the test images. The keys are those of the run that would train it.
