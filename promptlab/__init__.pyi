@@ -17,6 +17,7 @@ from .learners import GDA as GDA
 from .learners import IVLP as IVLP
 from .learners import MMRL as MMRL
 from .learners import MTA as MTA
+from .learners import PLOT as PLOT
 from .learners import SHIP as SHIP
 from .learners import TCP as TCP
 from .learners import TPT as TPT
@@ -26,6 +27,7 @@ from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp
 from .learners import CoOp as CoOp
+from .learners import CoPrompt as CoPrompt
 from .learners import CrossModal as CrossModal
 from .learners import DePT as DePT
 from .learners import KgCoOp as KgCoOp
@@ -48,6 +50,7 @@ from .learners.base.optim import Optim as Optim
 from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions
 from .results.store import load_results as load_results
+from .saved.checkpoints_of_authors import import_checkpoint as import_checkpoint
 from .saved.checkpoints_of_coop import import_coop_checkpoint as import_coop_checkpoint
 from .saved.load import load_learner as load_learner
 from .saved.save import save_learner as save_learner

@@ -77,6 +77,27 @@ def load_prompt_set(path: PromptSet) -> Mapping[str, Sequence[str]]:
     return content
 
 
+def equal_sentences(path: PromptSet, class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """As :func:`read_prompt_set`, for methods that draw one number for all classes: K sentences of each of C.
+
+    Raises:
+        DatasetError: also if classes have different numbers of them; two such classes are named.
+
+    Example:
+        >>> equal_sentences({"cat": ["It purrs.", "It has fur."], "dog": ["It barks.", "It runs."]}, ["dog"])
+        (('It barks.', 'It runs.'),)
+    """
+    sentences = tuple(map(tuple, read_prompt_set(path, class_names)))
+    fewest, most = (choose(range(len(sentences)), key=lambda i: len(sentences[i])) for choose in (min, max))
+    if len(sentences[fewest]) != len(sentences[most]):
+        where = path if isinstance(path, str) else "given"
+        raise DatasetError(
+            f"prompt set {where} has {len(sentences[fewest])} sentences for {class_names[fewest]!r} and "
+            f"{len(sentences[most])} for {class_names[most]!r}: give every class equally many"
+        )
+    return sentences
+
+
 def content_digest(path: str) -> str:
     """What stands for a file in a fit's id: the SHA-256 of its bytes.
 

@@ -18,6 +18,7 @@ from promptlab.clip.functions import FunctionModel, ImageFunction
 from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
+from promptlab.clip.regions import regions_of
 from promptlab.clip.text.functions import FunctionTower, TextFunction
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
@@ -334,6 +335,25 @@ class FrozenCLIP(CosineLogits):
         tower = self.image_tower
         pooled, tokens = tower.tokens(self._seen(images), inserted, adapters)
         return tower.project(pooled).float(), tokens.float()
+
+    def encode_regions(self, images: Tensor) -> Tensor:
+        """Features of whole images and of their R regions.
+
+        Args:
+            images: (B, 3, H, W), on any device.
+
+        Returns:
+            (B, 1 + R, D) fp32, not normalised; the first is the image's own.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower doesn't tell regions; here and where it is asked ahead.
+        """
+        return self.tell_regions(self._seen(images)).float()
+
+    @cached_property
+    def tell_regions(self) -> Callable[[Tensor], Tensor]:
+        """The image tower as :meth:`encode_regions` runs it."""
+        return regions_of(self.model, self.name)
 
     def _seen(self, images: Tensor) -> Tensor:
         self.model.eval()  # somebody may have called .train() on the model itself

@@ -114,8 +114,13 @@ class ImageTower:
         x: Tensor = self.visual.ln_post(self._run(images, {}, inserted, adapters or {})[:, : 1 + inserted.count])
         return x[:, 0], x[:, 1:]
 
+    def all_tokens(self, images: Tensor) -> Tensor:
+        """The class token and the patches' (B, 1 + R, V) behind the last layer norm."""
+        tokens: Tensor = self.visual.ln_post(self._run(images, {}, None, {}))
+        return tokens
+
     def project(self, pooled: Tensor) -> Tensor:
-        """Features (B, D) of what stands before the projection (B, V)."""
+        """Features (..., D) of what stands before the projection (..., V)."""
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
 
     def _run(self, images: Tensor, prompts: ImagePrompts, inserted: Inserted | None, adapters: Adapters) -> Tensor:

@@ -17,6 +17,7 @@ from .clip_adapter import CLIPAdapter as CLIPAdapter
 from .clip_lora import CLIPLoRA as CLIPLoRA
 from .cocoop import CoCoOp as CoCoOp
 from .coop import CoOp as CoOp
+from .coprompt.learner import CoPrompt as CoPrompt
 from .cross_modal import CrossModal as CrossModal
 from .dept import DePT as DePT
 from .gda import GDA as GDA
@@ -29,6 +30,7 @@ from .maple import MaPLe as MaPLe
 from .mmrl import MMRL as MMRL
 from .mmrl_pp import MMRLPlusPlus as MMRLPlusPlus
 from .mta import MTA as MTA
+from .plot import PLOT as PLOT
 from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
 from .promptsrc import PromptSRC as PromptSRC

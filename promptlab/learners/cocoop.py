@@ -90,6 +90,10 @@ class CoCoOp(PromptLearner):
         contexts = self._contexts(F.normalize(inputs, dim=-1))
         return Sides(inputs, self.prompts.encode_for_images(contexts, normalised=False))
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        return {name: f"prompt_learner.{name}" for name, _ in self.named_parameters()}
+
     def _contexts(self, image_features: Tensor) -> Tensor:
         """(B, M, E)."""
         moved: Tensor = self.meta_net(image_features).float().unsqueeze(1)

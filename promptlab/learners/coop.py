@@ -92,6 +92,10 @@ class CoOp(TextSideLearner):
         """Image features (B, D) as they are given, text features (C, D)."""
         return Sides(inputs, self.text_features(normalised=False))
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        return {"ctx": "prompt_learner.ctx"}
+
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context."""
         return [GradientStage("context", [self.ctx], self.loss, self.optim)]

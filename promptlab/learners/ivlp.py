@@ -85,6 +85,13 @@ class PromptsImages(PromptLearner):
             classify = self.clip.classifier(self.text_features())
         return lambda images: classify(self.image_features(images))
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        deeper = range(1, len(self.image_prompts.layers))
+        return {"image_prompts.layers.0": "image_encoder.VPT"} | {
+            f"image_prompts.layers.{i}": f"image_encoder.transformer.resblocks.{i}.VPT_shallow" for i in deeper
+        }
+
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all prompts."""
         return [GradientStage("prompts", list(self.parameters()), self.loss, self.optim)]
@@ -208,3 +215,10 @@ class IVLP(PromptsImages):
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised."""
         return self.prompts.encode(self.ctx, deep=dict(enumerate(self.deep_ctx, start=1)))
+
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        own = {"ctx": "prompt_learner.ctx"}
+        for i in range(len(self.deep_ctx)):
+            own[f"deep_ctx.{i}"] = f"text_encoder.transformer.resblocks.{i + 1}.VPT_shallow"
+        return own | super().authors_names()

@@ -97,14 +97,19 @@ class MaPLe(PromptLearner):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""
-        features = self.clip.encode_images(images, self.image_prompts())  # (B, D)
-        return self.clip.logits(features, self.text_features())
+        return self.clip.logits(self.image_features(images), self.text_features())
 
     def scorer(self) -> Scorer:
         """The classifier with the text side and the image prompts computed once."""
         with torch.no_grad():
             classify, prompts = self.clip.classifier(self.text_features()), self.image_prompts()
-        return lambda images: classify(self.clip.encode_images(images, prompts))
+        return lambda images: classify(self.image_features(images, prompts))
+
+    def image_features(
+        self, images: Tensor, prompts: Mapping[int, Tensor] | None = None, *, normalised: bool = True
+    ) -> Tensor:
+        """(B, D) of images (B, 3, H, W), L2-normalised or not, with the image prompts made now or those given."""
+        return self.clip.encode_images(images, prompts or self.image_prompts(), normalised=normalised)
 
     def text_features(self, *, normalised: bool = True) -> Tensor:
         """(C, D) L2-normalised, or of the length that the text tower gives them."""
@@ -112,13 +117,22 @@ class MaPLe(PromptLearner):
 
     def sides(self, inputs: Tensor) -> Sides:
         """Features (B, D) of images (B, 3, H, W) and text features (C, D), both of prompted towers."""
-        images = self.clip.encode_images(inputs, self.image_prompts(), normalised=False)
-        return Sides(images, self.text_features(normalised=False))
+        return Sides(self.image_features(inputs, normalised=False), self.text_features(normalised=False))
 
     def image_prompts(self) -> dict[int, Tensor]:
         """What the image tower gets, layer to (M, V)."""
         contexts, projections = [self.ctx, *self.deep_ctx], [self.projection, *self.deep_projections]
         return {i: project(ctx) for i, (project, ctx) in enumerate(zip(projections, contexts, strict=True))}
+
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        names = {"ctx": "prompt_learner.ctx"}
+        maps = {"projection": "prompt_learner.proj"}
+        for i in range(len(self.deep_ctx)):
+            names[f"deep_ctx.{i}"] = f"prompt_learner.compound_prompts_text.{i}"
+            maps[f"deep_projections.{i}"] = f"prompt_learner.compound_prompt_projections.{i}"
+        parts = ("weight", "bias")
+        return names | {f"{own}.{part}": f"{theirs}.{part}" for own, theirs in maps.items() for part in parts}
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all prompts and projections."""

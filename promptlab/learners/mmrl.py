@@ -216,6 +216,17 @@ class MMRL(RepresentationLearner):
         """(V, D): through what the mean of the tokens is projected."""
         return self.token_head
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        start = "representation_learner.compound_rep_tokens"
+        maps = {
+            f"projections.{tower}.{j}.{part}": f"{start}_r2{tower[0]}proj.{j}.{part}"
+            for tower in self.projections
+            for j in range(len(self.layers))
+            for part in ("weight", "bias")
+        }
+        return {"tokens": start, "token_head": "image_encoder.proj_rep"} | maps
+
 
 def _distance(learned: Tensor, plain: Tensor) -> Tensor:
     """One minus the mean cosine of rows that are L2-normalised."""

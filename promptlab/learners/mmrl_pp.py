@@ -117,6 +117,22 @@ class MMRLPlusPlus(RepresentationLearner):
         changed: Tensor = self._projection.to(self.clip.device) + self.residual()
         return changed
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        start = "representation_learner"
+        own = {
+            "tokens": f"{start}.compound_rep_tokens",
+            "residual.A": "image_encoder.A",
+            "residual.B": "image_encoder.B",
+        }
+        for tower in self.projections:
+            maps, theirs = f"projections.{tower}", f"{start}.srra_r2{tower[0]}proj"
+            own[f"{maps}.weight"] = f"{theirs}.weight"
+            for j in range(len(self.layers)):
+                own[f"{maps}.biases.{j}"] = f"{theirs}.srra.{j}.bias"
+                own |= {f"{maps}.residuals.{j}.{part}": f"{theirs}.srra.{j}.{part}" for part in "AB"}
+        return own
+
 
 class Residual(nn.Module):
     """A matrix ``A B`` of low rank: A (out, rank) from U(-1/sqrt(rank), 1/sqrt(rank)), B (rank, in) from zeros.

@@ -107,6 +107,10 @@ class ProGrad(TextSideLearner):
         projected = without_conflict(own, general, self.strength)
         return loss.detach() + (projected * (self.ctx - self.ctx.detach())).sum()
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        return {"ctx": "prompt_learner.ctx"}
+
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context."""
         return [GradientStage("context", [self.ctx], self.loss, self.optim)]

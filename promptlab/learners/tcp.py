@@ -109,6 +109,16 @@ class TCP(TextSideLearner):
         closeness = (texts * self.texts.taught).sum(-1).mean()
         return F.cross_entropy(self.clip.logits(batch.inputs, texts), batch.labels) + self.weight * (1 - closeness)
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        layers = {"meta_net.0": "linear1", "meta_net.2": "linear2"}
+        of_network = {
+            f"{own}.{part}": f"prompt_learner.meta_net.{theirs}.{part}"
+            for own, theirs in layers.items()
+            for part in ("weight", "bias")
+        }
+        return {"ctx": "prompt_learner.ctx"} | of_network
+
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the context and the two linear maps."""
         return [GradientStage("prompts", list(self.parameters()), self.loss, self.optim)]

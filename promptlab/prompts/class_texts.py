@@ -19,7 +19,9 @@ from promptlab.class_text.given_names import indices_of as indices_of
 from promptlab.class_text.given_names import places_of as places_of
 from promptlab.class_text.given_names import warn_of_repeated as warn_of_repeated
 from promptlab.class_text.sentences import PromptSet as PromptSet
-from promptlab.class_text.sentences import load_prompt_set, read_prompt_set
+from promptlab.class_text.sentences import equal_sentences as equal_sentences
+from promptlab.class_text.sentences import load_prompt_set as load_prompt_set
+from promptlab.class_text.sentences import read_prompt_set
 from promptlab.class_text.sixty_templates import SIXTY_TEMPLATES as SIXTY_TEMPLATES
 from promptlab.class_text.templates import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
 from promptlab.class_text.templates import SELECT_TEMPLATES, check_template
@@ -117,8 +119,7 @@ class ClassTexts:
 
     def _of_sentences(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, tuple[Tensor, ...]]:
         flat = [sentence for of_class in sentences for sentence in of_class]
-        parts = [flat[start : start + _AT_ONCE] for start in range(0, len(flat), _AT_ONCE)]
-        features = torch.cat([self._clip.encode_texts(part, normalised=self._normalised) for part in parts])
+        features = encode_many(self._clip, flat, normalised=self._normalised)
         by_class = torch.split_with_sizes(features, [len(of_class) for of_class in sentences])
         means = torch.stack([of_class.mean(0) for of_class in by_class])
         return self._as_wanted(means), by_class if self._keep_each else ()
@@ -126,6 +127,23 @@ class ClassTexts:
     def _as_wanted(self, means: Tensor) -> Tensor:
         """Means (C, D) of features, of length 1 again if those are."""
         return F.normalize(means, dim=-1) if self._normalised else means
+
+
+def encode_many(clip: FrozenCLIP, texts: Sequence[str], *, normalised: bool = True) -> Tensor:
+    """Features (N, D) of N texts, however many they are.
+
+    Args:
+        clip: the frozen backbone.
+        texts: N texts.
+        normalised: False for features of the length that the tower gives them.
+
+    Example:
+        >>> import promptlab
+        >>> encode_many(promptlab.load_clip("demo"), ["a red star.", "a blue circle."]).shape
+        torch.Size([2, 128])
+    """
+    parts = [texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE)]
+    return torch.cat([clip.encode_texts(part, normalised=normalised) for part in parts])
 
 
 def check_texts(arguments: Mapping[str, Any]) -> None:

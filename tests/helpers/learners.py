@@ -13,6 +13,7 @@ from promptlab.learners import (
     IVLP,
     MMRL,
     MTA,
+    PLOT,
     SHIP,
     TCP,
     TPT,
@@ -23,6 +24,7 @@ from promptlab.learners import (
     ClosedFormStage,
     CoCoOp,
     CoOp,
+    CoPrompt,
     CrossModal,
     DePT,
     KgCoOp,
@@ -43,6 +45,7 @@ from promptlab.learners import (
     TwoStage,
     ZeroShot,
 )
+from promptlab.learners.base.contract import NAMES
 
 
 class NearestMean(PromptLearner):
@@ -73,6 +76,11 @@ LEARNERS = {
     "cocoop": (CoCoOp, {}),
     "kgcoop": (KgCoOp, {}),
     "maple": (MaPLe, {"depth": 3}),
+    "coprompt": (CoPrompt, {"depth": 2, "weight": 2.0}),
+    "coprompt of sentences": (
+        CoPrompt,
+        {"depth": 2, "prompts": {name: ["It is here.", f"A {name}."] for name in NAMES}},
+    ),
     "ivlp": (IVLP, {"prompt_depth_text": 2, "prompt_depth_vision": 1, "n_ctx_vision": 3}),
     "vpt": (VPT, {"n_ctx_vision": 2, "prompt_depth_vision": 2}),
     "promptsrc": (PromptSRC, {"prompt_depth_text": 2, "prompt_depth_vision": 2, "n_ctx_text": 2}),
@@ -103,6 +111,8 @@ LEARNERS = {
     "prograd": (ProGrad, {"n_ctx": 5}),
     "dept around kgcoop": (DePT, {"inner": partial(KgCoOp, n_ctx=4)}),
     "dept around maple": (DePT, {"inner": partial(MaPLe, depth=2)}),
+    "plot": (PLOT, {"n_prompts": 2, "n_ctx": 3}),
+    "plot of imagenet": (PLOT, {"n_prompts": 3, "n_ctx": 2, "add_global": True}),
     "prolip": (ProLIP, {}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),

@@ -28,19 +28,6 @@ def learner():
     return made
 
 
-def theirs(name):
-    """The authors' name of a parameter."""
-    start = "representation_learner.compound_rep_tokens"
-    own = {"tokens": start, "token_head": "image_encoder.proj_rep"}
-    for tower, letter in (("text", "t"), ("vision", "v")):
-        own |= {
-            f"projections.{tower}.{j}.{part}": f"{start}_r2{letter}proj.{j}.{part}"
-            for j in range(3)
-            for part in ("weight", "bias")
-        }
-    return own[name]
-
-
 def scale(name):
     return {"tokens": 0.02, "token_head": 0.125}.get(name, 0.05 if name.endswith("bias") else 0.1)
 
@@ -48,14 +35,14 @@ def scale(name):
 def test_the_authors_numbers(golden):
     expected, template = golden.of("mmrl"), golden.metadata["template"]
     learner = MMRL(golden.clip, golden.names, template=template, rep_dim=32, first_layer=2, last_layer=4)
+    names = learner.authors_names()
     for name, parameter in learner.named_parameters():
-        parameter.data = golden.drawn(theirs(name), parameter.shape, scale(name))
+        parameter.data = golden.drawn(names[name], parameter.shape, scale(name))
     images = golden.drawn("images", (6, 3, 32, 32), 1.0)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     close(learner.texts.features, expected["teacher.text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.rebind(golden.names[::-1], template)(images).detach().flip(1), expected["logits"], 1e-5)
-    names = {name: theirs(name) for name, _ in learner.named_parameters()}
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 

@@ -32,33 +32,20 @@ def learner():
     return made
 
 
-def theirs(name):
-    """The authors' name of a parameter."""
-    start = "representation_learner"
-    own = {"tokens": f"{start}.compound_rep_tokens", "residual.A": "image_encoder.A", "residual.B": "image_encoder.B"}
-    for tower, letter in (("text", "t"), ("vision", "v")):
-        srra = f"{start}.srra_r2{letter}proj"
-        own[f"projections.{tower}.weight"] = f"{srra}.weight"
-        for j in range(3):
-            own[f"projections.{tower}.biases.{j}"] = f"{srra}.srra.{j}.bias"
-            own |= {f"projections.{tower}.residuals.{j}.{part}": f"{srra}.srra.{j}.{part}" for part in "AB"}
-    return own[name]
-
-
 def test_the_authors_numbers(golden):
     expected, template = golden.of("mmrlpp"), golden.metadata["template"]
     learner = MMRLPlusPlus(
         golden.clip, golden.names, template=template, rep_dim=32, first_layer=2, last_layer=4, beta=0.6, weight=0.5,
         head_rank=8,
     )  # fmt: skip
+    names = learner.authors_names()
     for name, parameter in learner.named_parameters():
         scale = 0.02 if name == "tokens" else 0.05 if "biases" in name else 0.1
-        parameter.data = golden.drawn(theirs(name), parameter.shape, scale)
+        parameter.data = golden.drawn(names[name], parameter.shape, scale)
     images = golden.drawn("images", (6, 3, 32, 32), 1.0)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.tested_on("dtd", "imagenet")(images).detach(), expected["logits"], 1e-5)
-    names = {name: theirs(name) for name, _ in learner.named_parameters()}
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 

@@ -26,19 +26,9 @@ def golden():
     return prompts_golden("promptsrc")
 
 
-def authors_names(learner):
-    """Of each parameter."""
-    names = {"ctx": "prompt_learner.ctx", "image_prompts.layers.0": "image_encoder.VPT"}
-    for layer in range(1, 1 + len(learner.deep_ctx)):
-        names[f"deep_ctx.{layer - 1}"] = f"text_encoder.transformer.resblocks.{layer}.VPT_shallow"
-    for layer in range(1, len(learner.image_prompts.layers)):
-        names[f"image_prompts.layers.{layer}"] = f"image_encoder.transformer.resblocks.{layer}.VPT_shallow"
-    return names
-
-
 def with_their_prompts(kind, golden, case):
     learner, expected = kind(golden.clip, golden.names, **CASES[case]), golden.of(case)
-    theirs = authors_names(learner)
+    theirs = learner.authors_names()
     close(learner.ctx.detach(), expected[theirs["ctx"]], 1e-6)  # from the words, as theirs
     for name, parameter in learner.named_parameters():
         parameter.data = expected[theirs[name]].clone()

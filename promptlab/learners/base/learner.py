@@ -206,6 +206,14 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         """What saving a learner means: its state, without the backbone and anything that follows from the names."""
         return self.state_dict()
 
+    def authors_names(self) -> Mapping[str, str]:
+        """What each of the learned tensors is called in a checkpoint of the authors' code.
+
+        Raises:
+            TypeError: if that isn't known.
+        """
+        raise TypeError(f"{type(self).__name__} doesn't say what its tensors are called in its authors' checkpoints")
+
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
         for name, tensor in self.state_dict(keep_vars=True).items():

@@ -1,0 +1,1 @@
+"""CoPrompt, and the random views that it trains on."""
