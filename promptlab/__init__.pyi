@@ -19,6 +19,7 @@ from .learners import SHIP as SHIP
 from .learners import TCP as TCP
 from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
+from .learners import ATPrompt as ATPrompt
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp

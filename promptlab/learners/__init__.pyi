@@ -1,3 +1,4 @@
+from .atprompt import ATPrompt as ATPrompt
 from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim

@@ -15,6 +15,7 @@ from promptlab.learners import (
     TCP,
     VPT,
     ZSLP,
+    ATPrompt,
     Batch,
     CLIPAdapter,
     CLIPLoRA,
@@ -67,6 +68,7 @@ CASES = [
     (TaskRes, {}),
     (ZSLP, {}),
     (CLAP, {}),
+    (ATPrompt, {"inner": CoOp, "attributes": ["color"]}),
     (MTA, {"test_views": 5}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]

@@ -41,13 +41,13 @@ def finish(
 
 
 def replace_context(x: Tensor, context: Tensor, count: int, share: float) -> Tensor:
-    """Positions 1..M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E), or a share of it."""
+    """The last M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E), or a share of it."""
     grid = x.view(count, -1, x.shape[-1])
     M = context.shape[1]
     context = context.expand(count, -1, -1)
     if share != 1:
-        context = share * context + (1 - share) * grid[:, 1 : 1 + M]
-    return torch.cat([grid[:, :1], context, grid[:, 1 + M :]], dim=1).view_as(x)
+        context = share * context + (1 - share) * grid[:, -M:]
+    return torch.cat([grid[:, :-M], context], dim=1).view_as(x)
 
 
 def _residual(x: Tensor, change: Tensor) -> Tensor:
