@@ -32,6 +32,7 @@ from .learners import MaPLe as MaPLe
 from .learners import MMRLPlusPlus as MMRLPlusPlus
 from .learners import ProGrad as ProGrad
 from .learners import ProLIP as ProLIP
+from .learners import PromptKD as PromptKD
 from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
@@ -43,6 +44,7 @@ from .learners.base.optim import Optim as Optim
 from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions
 from .results.store import load_results as load_results
+from .saved.card import read_card as read_card
 from .saved.checkpoints_of_coop import import_coop_checkpoint as import_coop_checkpoint
 from .saved.load import load_learner as load_learner
 from .saved.save import save_learner as save_learner

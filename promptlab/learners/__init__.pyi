@@ -4,6 +4,7 @@ from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
 from .base.optim import ParameterGroup as ParameterGroup
 from .base.other_backbone import OtherBackbone as OtherBackbone
+from .base.saved_learner import SavedLearner as SavedLearner
 from .base.sides import Sides as Sides
 from .base.stages import Batch as Batch
 from .base.stages import ClosedFormStage as ClosedFormStage
@@ -29,6 +30,7 @@ from .mmrl_pp import MMRLPlusPlus as MMRLPlusPlus
 from .mta import MTA as MTA
 from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
+from .promptkd import PromptKD as PromptKD
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
 from .taskres import TaskRes as TaskRes

@@ -57,6 +57,7 @@ class StageModule(lightning.LightningModule):
         self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
         self._curve_log = curve_log
         self._groups = stage.all_groups()
+        self._kept = [*stage.parameters, *learner.buffers()]  # a batch norm's statistics are of their epoch
         self._average = EpochAverage(stage.parameters, stage.epoch_weights) if stage.epoch_weights else None
         self._best: tuple[float, list[Tensor]] | None = None
         self._batch: Batch | None = None
@@ -162,14 +163,14 @@ class StageModule(lightning.LightningModule):
         """Take over what :meth:`on_save_checkpoint` added; the curve is with the fit's progress."""
         best, self.best_epoch = checkpoint[KEY]["best"], checkpoint[KEY]["best_epoch"]
         if best is not None:
-            self._best = (best[0], [parameter.to(self.learner.clip.device) for parameter in best[1]])
+            self._best = (best[0], [tensor.to(self.learner.clip.device) for tensor in best[1]])
         if self._average:
             self._average.take(checkpoint[KEY]["average"])
 
     def on_fit_end(self) -> None:
         """Go back to the best epoch's parameters, if one was chosen; else put the epochs' mean in place, if wanted."""
         if self._best is not None:
-            copy_values(self._best[1], self._stage.parameters)
+            copy_values(self._best[1], self._kept[: len(self._best[1])])  # earlier versions kept no buffers
         elif self._average:
             self._average.put()
 
@@ -177,7 +178,7 @@ class StageModule(lightning.LightningModule):
         """The score of the parameters as they are, kept if it is the best so far."""
         score = self._score() if self._score is not None else None
         if score is not None and (self._best is None or score > self._best[0]):
-            self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
+            self._best = (score, [tensor.detach().clone() for tensor in self._kept])
             self.best_epoch = self.current_epoch
         return score
 

@@ -1,6 +1,7 @@
 """Learners that tests share."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -29,14 +30,19 @@ from promptlab.learners import (
     MMRLPlusPlus,
     ProGrad,
     ProLIP,
+    PromptKD,
     PromptLearner,
     PromptSRC,
+    SavedLearner,
     TaskRes,
     TipAdapter,
     TipAdapterF,
     TwoStage,
     ZeroShot,
 )
+
+TEACHER = SavedLearner(folder=str(Path(__file__).with_name("teacher")))
+"""A PromptSRC over the demo, trained for an epoch on two classes of demo_shapes."""
 
 
 class NearestMean(PromptLearner):
@@ -106,6 +112,7 @@ LEARNERS = {
         DePT,
         {"inner": partial(ATPrompt, inner=partial(CoOp, n_ctx=2), attributes=["color", "shape"])},
     ),
+    "promptkd": (PromptKD, {"teacher": TEACHER, "prompt_depth_vision": 2}),
     "prolip": (ProLIP, {}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),

@@ -30,6 +30,7 @@ from promptlab.learners import (
     MMRLPlusPlus,
     ProGrad,
     ProLIP,
+    PromptKD,
     PromptSRC,
     TaskRes,
     TipAdapter,
@@ -38,7 +39,7 @@ from promptlab.learners import (
     ZeroShot,
 )
 from tests.helpers.images import pictures
-from tests.helpers.learners import LEARNERS
+from tests.helpers.learners import LEARNERS, TEACHER
 from tests.helpers.models import class_names, tiny_model
 from tests.helpers.models import freeze as frozen
 
@@ -69,6 +70,7 @@ CASES = [
     (ZSLP, {}),
     (CLAP, {}),
     (ATPrompt, {"inner": CoOp, "attributes": ["color"]}),
+    (PromptKD, {"teacher": TEACHER, "prompt_depth_vision": 1}),
     (MTA, {"test_views": 5}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
