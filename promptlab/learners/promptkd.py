@@ -22,7 +22,7 @@ the epoch that is best on test images (of base classes; across datasets of the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 from annotated_types import Gt, Interval, Le
@@ -123,11 +123,11 @@ class PromptKD(PromptLearner):
             ValueError: if it doesn't compare with text features, or can't take other names.
         """
         name = type(teacher).__name__
-        if not hasattr(teacher, "text_features") or not teacher.open_vocabulary:
+        if not teacher.open_vocabulary or not hasattr(teacher, "text_features"):
             raise ValueError(f"{name} can't teach: PromptKD reads the text features of any names, as PromptSRC, IVLP, "
                              "MaPLe, CoOp or ZeroShot give them")  # fmt: skip
         bound = teacher.rebind(self.class_names, template).eval()
-        texts: Tensor = bound.text_features()
+        texts: Tensor = cast(Any, bound).text_features()
         if texts.shape != self.texts.shape:
             raise ValueError(f"{name} gives text features {tuple(texts.shape)}, {tuple(self.texts.shape)} are expected")
         self.texts.copy_(F.normalize(texts, dim=-1))

@@ -123,6 +123,7 @@ def fit(
     notes = tuple(note for stage in plan if (note := _next_to_nothing(stage)) is not None)
     for note in notes:
         log.warning(note)
+    notes = (*notes, *learner.notes)
     if learner.uses_unlabelled and unlabelled is not None:
         notes = (*notes, f"{counted(len(unlabelled), 'image')} without labels trained")
     learner.train()  # one that was scored before is in eval mode

@@ -117,6 +117,7 @@ LEARNERS = {
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),
     "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),
+    "ship around dept": (SHIP, {"inner": partial(DePT, inner=partial(CoOp, n_ctx=2))}),
     "ship's gan around cocoop": (SHIP, {"inner": CoCoOp, "prompt_generator": "gan"}),
     "ship from scratch": (
         SHIP,

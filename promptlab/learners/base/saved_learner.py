@@ -54,8 +54,9 @@ class SavedLearner:
         """The same without the folder: what tells fits apart.
 
         Raises:
-            UsageError: if there is neither a folder nor an id, or another learner in the folder than the id says.
-            CardError: if the folder holds no saved learner.
+            UsageError: if there is neither a folder nor an id, or no learner in the folder, or another than the id
+                says.
+            CardError: if its card is damaged.
         """
         if self.folder is None:
             if self.id is None:
@@ -63,7 +64,11 @@ class SavedLearner:
             return self
         from promptlab import read_card  # the room of saved learners lies above this one
 
-        card = read_card(Path(self.folder).expanduser() / "card.json")
+        path = Path(self.folder).expanduser() / "card.json"
+        if not path.is_file():
+            raise UsageError(f"teacher={self.folder}: there is no card.json in it; a folder that a run or "
+                             "save_pretrained wrote is needed")  # fmt: skip
+        card = read_card(path)
         told = [card.learner, card.learner_version, card.arguments, card.class_names, card.backbone.fingerprint]
         digest = hashlib.sha256(json.dumps([*told, card.learned_sha256], sort_keys=True).encode()).hexdigest()[:16]
         if self.id not in (None, digest):
