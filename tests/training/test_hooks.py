@@ -86,6 +86,8 @@ def close(learner, other):
 
 STEPS = Optim(steps=17, batch_size=8, lr=0.1, **PLAIN | {"schedule": "cosine_per_step", "momentum": 0.9})
 UNLABELLED = {"unlabelled": items(40, 60)}
+CHOSEN = {"select": "val", "val": items(40, 60)}
+FIVE_STEPS = Optim(epochs=4, batch_size=4, lr=0.1)
 
 
 def strong(image, generator):
@@ -97,14 +99,18 @@ def strong(image, generator):
 CASES = {
     "edited gradients": (EditsGradients, {}, {}),
     "mean over epochs": (Averages, {}, {}),
-    "mean over epochs, chosen": (Averages, {}, {"select": "val", "val": items(40, 60)}),
+    "mean over epochs, chosen": (Averages, {}, CHOSEN),
     "two groups": (TwoGroups, {}, {}),
     "steps of the trainer": (Toy, {}, {"trainer": {**QUIET, "max_steps": 17}}),
     "steps": (Toy, {"optim": STEPS}, {}),
     "weak and strong": (WeakAndStrong, {}, {}),
     "weak and strong, online": (WeakAndStrong, {}, {"views": "online"}),
     "unlabelled": (UsesUnlabelled, {}, UNLABELLED),
-    "unlabelled alone, chosen": (UnlabelledAlone, {}, {**UNLABELLED, "select": "val", "val": items(40, 60)}),
+    "unlabelled alone, chosen": (
+        UnlabelledAlone,
+        {"optim": FIVE_STEPS},
+        {**UNLABELLED, "select": "val", "val": items(40, 60)},
+    ),
     "unlabelled, online": (UsesUnlabelled, {}, {**UNLABELLED, "views": "online"}),
 }
 
