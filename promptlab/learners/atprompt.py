@@ -138,9 +138,8 @@ class ATPrompt(Wrapper):
         words = self.target_attributes.get(dataset, self.target_attributes.get("else"))
         if dataset == source or words is None or tuple(words) == self.prompts.words:
             return other
-        other = other._relabelled(other.class_names)
-        other.inner = other.inner._relabelled(other.class_names)
-        other.inner.prompts = self.prompts.with_words(words)
+        other = other.select(range(len(other.class_names)))  # a copy, whose inner learner is one too
+        other.inner.prompts = other.prompts.with_words(words)
         return other
 
 
