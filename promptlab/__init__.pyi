@@ -23,6 +23,7 @@ from .learners import TCP as TCP
 from .learners import TPT as TPT
 from .learners import VPT as VPT
 from .learners import ZSLP as ZSLP
+from .learners import ATPrompt as ATPrompt
 from .learners import CLIPAdapter as CLIPAdapter
 from .learners import CLIPLoRA as CLIPLoRA
 from .learners import CoCoOp as CoCoOp
@@ -37,6 +38,7 @@ from .learners import MaPLe as MaPLe
 from .learners import MMRLPlusPlus as MMRLPlusPlus
 from .learners import ProGrad as ProGrad
 from .learners import ProLIP as ProLIP
+from .learners import PromptKD as PromptKD
 from .learners import PromptSRC as PromptSRC
 from .learners import TaskRes as TaskRes
 from .learners import TipAdapter as TipAdapter
@@ -51,6 +53,7 @@ from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions
 from .results.store import load_results as load_results
 from .saved.checkpoints_of_authors import import_checkpoint as import_checkpoint
+from .saved.card import read_card as read_card
 from .saved.checkpoints_of_coop import import_coop_checkpoint as import_coop_checkpoint
 from .saved.load import load_learner as load_learner
 from .saved.save import save_learner as save_learner

@@ -1,10 +1,12 @@
 from .ape import APE as APE
 from .ape import APET as APET
+from .atprompt import ATPrompt as ATPrompt
 from .base.class_set import ClassSet as ClassSet
 from .base.learner import PromptLearner as PromptLearner
 from .base.optim import Optim as Optim
 from .base.optim import ParameterGroup as ParameterGroup
 from .base.other_backbone import OtherBackbone as OtherBackbone
+from .base.saved_learner import SavedLearner as SavedLearner
 from .base.sides import Sides as Sides
 from .base.stages import Batch as Batch
 from .base.stages import ClosedFormStage as ClosedFormStage
@@ -33,6 +35,7 @@ from .mta import MTA as MTA
 from .plot import PLOT as PLOT
 from .prograd import ProGrad as ProGrad
 from .prolip import ProLIP as ProLIP
+from .promptkd import PromptKD as PromptKD
 from .promptsrc import PromptSRC as PromptSRC
 from .ship.learner import SHIP as SHIP
 from .taskres import TaskRes as TaskRes

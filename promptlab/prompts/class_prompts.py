@@ -105,8 +105,9 @@ class ClassPrompts:
 
         Args:
             ctx: (M, E), or (C, M, E) if class-specific.
-            deep: layer (0-based) to context vectors that replace it there, (M, E), or (C, M, E) where every class has
-                its own; for contexts in front of the names. What is shared runs once up to the first such layer.
+            deep: layer (0-based) to vectors that replace the context there, or the last of it, (M, E), or (C, M, E) if
+                every class has its own; for contexts in front of the names. What is shared runs once up to the first
+                such layer.
             normalised: False for features of the length that the tower gives them.
 
         Raises:

@@ -17,6 +17,7 @@ from promptlab.features.given import contents_read
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 from promptlab.learners.base.offers import OFFERED
 from promptlab.learners.base.other_backbone import OtherBackbone
+from promptlab.learners.base.saved_learner import SavedLearner
 from promptlab.results.ids import EvalFacts, FitFacts, eval_id, fit_id, items_digest
 from promptlab.runs.parts import Parts
 from promptlab.support.signatures import signature_of
@@ -111,9 +112,9 @@ def _without_offers(learner: Choice) -> Choice:
 def _plain(value: Any) -> Any:
     """A choice, or what a caller made in Python, as plain values; choices in lists and mappings as nodes."""
     choice = as_choice(value)
-    if choice is not None and choice.kind is OtherBackbone:
+    if choice is not None and choice.kind in (OtherBackbone, SavedLearner):
         value, choice = choice.make(), None
-    if isinstance(value, OtherBackbone):
+    if isinstance(value, OtherBackbone | SavedLearner):
         return dataclasses.asdict(value.identified())
     if choice is not None and choice.as_factory:
         version = getattr(choice.kind, "version", None)

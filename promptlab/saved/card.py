@@ -127,8 +127,19 @@ class Card:
 def read_card(path: Path) -> Card:
     """Read a card and check every field.
 
+    Args:
+        path: of ``card.json`` in the folder of a saved learner.
+
     Raises:
         CardError: if it is damaged or was edited, is not promptlab's, or of a newer format.
+
+    Example:
+        >>> import promptlab, tempfile
+        >>> learner = promptlab.CoOp(promptlab.load_clip("demo"), ["red circle", "blue star"], n_ctx=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     card = read_card(learner.save_pretrained(folder) / "card.json")
+        >>> card.class_names, card.backbone.dim
+        (('red circle', 'blue star'), 128)
     """
     refuse_pointer(path, CardError)
     try:

@@ -65,7 +65,7 @@ class EpochAverage:
 
 
 @torch.no_grad()
-def copy_values(values: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> None:
-    """Write values into parameters."""
-    for parameter, value in zip(parameters, values, strict=True):
-        parameter.copy_(value)
+def copy_values(values: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+    """Write values into parameters or buffers."""
+    for tensor, value in zip(tensors, values, strict=True):
+        tensor.copy_(value)

@@ -24,6 +24,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
 from promptlab.results.schema import EpochRecord
 from promptlab.support.ranges import checked
+from promptlab.support.words import counted
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.identity import Identity, identity_of
 from promptlab.training.module import StageModule
@@ -122,6 +123,10 @@ def fit(
     notes = tuple(note for stage in plan if (note := _next_to_nothing(stage)) is not None)
     for note in notes:
         log.warning(note)
+    notes = (*notes, *learner.notes)
+    if learner.uses_unlabelled and unlabelled is not None:
+        notes = (*notes, f"{counted(len(unlabelled), 'image')} without labels trained")
+    learner.train()  # one that was scored before is in eval mode
     path = None if checkpoint is None else Path(checkpoint)
     identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
     resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()

@@ -57,6 +57,8 @@ class StageModule(lightning.LightningModule):
         self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
         self._curve_log = curve_log
         self._groups = stage.all_groups()
+        self._counted = list(learner.buffers())
+        self._best_buffers: list[Tensor] = []  # a batch norm's statistics are of their epoch
         self._average = EpochAverage(stage.parameters, stage.epoch_weights) if stage.epoch_weights else None
         self._best: tuple[float, list[Tensor]] | None = None
         self._batch: Batch | None = None
@@ -154,7 +156,7 @@ class StageModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the curve so far and the best epoch's parameters to Lightning's state."""
-        own = {"best": self._best, "best_epoch": self.best_epoch}
+        own = {"best": self._best, "best_buffers": self._best_buffers, "best_epoch": self.best_epoch}
         average = {"average": self._average.state()} if self._average else {}
         checkpoint[KEY] = {**self._resume.note(self.curve), **own, **average}
 
@@ -162,7 +164,9 @@ class StageModule(lightning.LightningModule):
         """Take over what :meth:`on_save_checkpoint` added; the curve is with the fit's progress."""
         best, self.best_epoch = checkpoint[KEY]["best"], checkpoint[KEY]["best_epoch"]
         if best is not None:
-            self._best = (best[0], [parameter.to(self.learner.clip.device) for parameter in best[1]])
+            device = self.learner.clip.device
+            self._best = (best[0], [parameter.to(device) for parameter in best[1]])
+            self._best_buffers = [buffer.to(device) for buffer in checkpoint[KEY].get("best_buffers", ())]
         if self._average:
             self._average.take(checkpoint[KEY]["average"])
 
@@ -170,6 +174,7 @@ class StageModule(lightning.LightningModule):
         """Go back to the best epoch's parameters, if one was chosen; else put the epochs' mean in place, if wanted."""
         if self._best is not None:
             copy_values(self._best[1], self._stage.parameters)
+            copy_values(self._best_buffers, self._counted[: len(self._best_buffers)])  # earlier states hold none
         elif self._average:
             self._average.put()
 
@@ -178,6 +183,7 @@ class StageModule(lightning.LightningModule):
         score = self._score() if self._score is not None else None
         if score is not None and (self._best is None or score > self._best[0]):
             self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
+            self._best_buffers = [buffer.clone() for buffer in self._counted]
             self.best_epoch = self.current_epoch
         return score
 

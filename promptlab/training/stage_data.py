@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,7 +65,7 @@ class StageData:
         if "random" in views and self.views == 0:
             raise ValueError(f"stage {stage.name!r} shows random views of images, and views=0 has none: give a number "
                              "of views, or views=online")  # fmt: skip
-        if isinstance(stage, GradientStage) and stage.draws != "items" and not self._cached:
+        if isinstance(stage, GradientStage) and stage.draws in ("pool", "views_in_turn") and not self._cached:
             raise ValueError(f"stage {stage.name!r} draws {stage.draws} of views that are kept: give a number of "
                              "views, to a learner that reads features")  # fmt: skip
         if self._cached and any(callable(view) for view in views):
@@ -80,13 +81,16 @@ class StageData:
         common: dict[str, Any] = {
             "batch_size": optim.batch_size, "drop_last": optim.drop_last, "seed": self.seed, "stage": stage.name,
         }  # fmt: skip
-        others = self.unlabelled if stage.uses_unlabelled else None
+        items, others = self.train, self.unlabelled if stage.uses_unlabelled else None
+        draws = stage.draws
+        if draws == "unlabelled" and others is not None:
+            items, others, draws = replace(others, labels=np.full_like(others.labels, -1)), None, "items"
         if self._cached:
-            pool = self._pool(self.train, stage.views)
+            pool = self._pool(items, stage.views)
             unlabelled = None if others is None else self._pool(others, stage.views)
-            labels = torch.from_numpy(self.train.labels).to(self.learner.clip.device)
-            return FeatureLoader(pool, labels, unlabelled=unlabelled, draws=stage.draws, **common), None
-        images = self._images(self.train, stage.views, stream_seed(self.seed, stage.name))
+            labels = torch.from_numpy(items.labels).to(self.learner.clip.device)
+            return FeatureLoader(pool, labels, unlabelled=unlabelled, draws=draws, **common), None
+        images = self._images(items, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
         more = None if others is None else self._images(others, stage.views, own)
         encode = partial(encoded, self.learner) if self.learner.needs == "features" else None

@@ -8,8 +8,8 @@ def pictures(count=4):
     return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def prompted_by_hand(model, images, prompts):
-    """One image, one token and one layer at a time: normalised (B, D)."""
+def prompted_by_hand(model, images, prompts, *, normalised=True):
+    """One image, one token and one layer at a time: (B, D)."""
     visual, features = model.visual, []
     for image in images:
         patches = visual.conv1(image[None])[0].flatten(1).T  # (patches, V)
@@ -21,4 +21,5 @@ def prompted_by_hand(model, images, prompts):
                 x = torch.stack([*x[: len(tokens)], *prompts[layer]])
             x = block(x[None])[0]
         features.append(visual.ln_post(x[0]) @ visual.proj)
-    return F.normalize(torch.stack(features), dim=-1)
+    found = torch.stack(features)
+    return F.normalize(found, dim=-1) if normalised else found

@@ -1,6 +1,7 @@
 """Learners that tests share."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from promptlab.learners import (
     TPT,
     VPT,
     ZSLP,
+    ATPrompt,
     CLIPAdapter,
     CLIPLoRA,
     ClosedFormStage,
@@ -35,8 +37,10 @@ from promptlab.learners import (
     Optim,
     ProGrad,
     ProLIP,
+    PromptKD,
     PromptLearner,
     PromptSRC,
+    SavedLearner,
     TaskRes,
     TipAdapter,
     TipAdapterF,
@@ -46,6 +50,9 @@ from promptlab.learners import (
     ZeroShot,
 )
 from promptlab.learners.base.contract import NAMES
+
+TEACHER = SavedLearner(folder=str(Path(__file__).with_name("teacher")))
+"""A PromptSRC over the demo, trained for an epoch on two classes of demo_shapes."""
 
 
 class NearestMean(PromptLearner):
@@ -113,10 +120,27 @@ LEARNERS = {
     "dept around maple": (DePT, {"inner": partial(MaPLe, depth=2)}),
     "plot": (PLOT, {"n_prompts": 2, "n_ctx": 3}),
     "plot of imagenet": (PLOT, {"n_prompts": 3, "n_ctx": 2, "add_global": True}),
+    "atprompt around coop": (
+        ATPrompt,
+        {
+            "inner": partial(CoOp, n_ctx=2),
+            "attributes": ["color"],
+            "n_att": 3,
+            "target_attributes": {"dtd": ["pattern", "color"]},
+        },
+    ),
+    "atprompt around cocoop": (ATPrompt, {"inner": CoCoOp, "attributes": ["color", "shape"]}),
+    "atprompt around maple": (ATPrompt, {"inner": partial(MaPLe, depth=2), "attributes": ["color"]}),
+    "dept around atprompt": (
+        DePT,
+        {"inner": partial(ATPrompt, inner=partial(CoOp, n_ctx=2), attributes=["color", "shape"])},
+    ),
+    "promptkd": (PromptKD, {"teacher": TEACHER, "prompt_depth_vision": 2}),
     "prolip": (ProLIP, {}),
     "linear probe": (LinearProbe, {}),
     "linear probe given penalty": (LinearProbe, {"c": 10.0}),
     "ship around coop": (SHIP, {"inner": partial(CoOp, n_ctx=2)}),
+    "ship around dept": (SHIP, {"inner": partial(DePT, inner=partial(CoOp, n_ctx=2))}),
     "ship's gan around cocoop": (SHIP, {"inner": CoCoOp, "prompt_generator": "gan"}),
     "ship from scratch": (
         SHIP,

@@ -105,6 +105,25 @@ class UsesUnlabelled(Toy):
         return F.cross_entropy(self(batch.inputs), batch.labels) + entropy(self(batch.unlabelled)).mean()
 
 
+class UnlabelledAlone(Toy):
+    """The entropy of its predictions on images without labels, behind a batch norm; no labelled image trains."""
+
+    uses_unlabelled = True
+
+    def __init__(self, clip, class_names, **more):
+        super().__init__(clip, class_names, **more)
+        self.norm = nn.BatchNorm1d(clip.dim, affine=False)
+
+    def forward(self, inputs):
+        return super().forward(self.norm(inputs))
+
+    def fit_plan(self):
+        return [self.stage(uses_unlabelled=True, draws="unlabelled")]
+
+    def loss(self, batch):
+        return entropy(super().forward(self.norm(batch.inputs))).mean()
+
+
 class CountsUnlabelled(Toy):
     """A closed form that reads images without labels."""
 

@@ -19,6 +19,7 @@ from promptlab.learners import (
     TPT,
     VPT,
     ZSLP,
+    ATPrompt,
     Batch,
     CLIPAdapter,
     CLIPLoRA,
@@ -35,6 +36,7 @@ from promptlab.learners import (
     MMRLPlusPlus,
     ProGrad,
     ProLIP,
+    PromptKD,
     PromptSRC,
     TaskRes,
     TipAdapter,
@@ -46,7 +48,7 @@ from promptlab.learners import (
 )
 from promptlab.learners.base.short_fit import as_seen, gradient_stages
 from tests.helpers.images import pictures
-from tests.helpers.learners import LEARNERS
+from tests.helpers.learners import LEARNERS, TEACHER
 from tests.helpers.models import class_names, tiny_model
 from tests.helpers.models import freeze as frozen
 
@@ -81,6 +83,8 @@ CASES = [
     (CrossModal, {}),
     (ZSLP, {}),
     (CLAP, {}),
+    (ATPrompt, {"inner": CoOp, "attributes": ["color"]}),
+    (PromptKD, {"teacher": TEACHER, "prompt_depth_vision": 1}),
     (MTA, {"test_views": 5}),
     (TPT, {"test_views": 5}),
     (TransCLIP, {}),

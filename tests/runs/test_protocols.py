@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from promptlab import load_clip
+from promptlab import load_clip, load_learner
 from promptlab.cli.main import main as launch
 from promptlab.config.settings import ConfigError
 from promptlab.demo import demo_dataset
@@ -87,6 +87,26 @@ def test_a_target_is_scored_as_its_own_classes_and_template_have_it():
     assert part.facts.class_names == target.class_names
     plain = ZeroShot(clip, target.class_names, template=target.template)
     assert part.zero_shot == evaluate_scores(logits_of(plain, target.test, session.feature_bank()), labels)
+
+
+def test_a_target_is_read_with_the_words_that_its_dataset_has():
+    """ATPrompt's attributes are the target's by its name, its names and template the target's too."""
+    words = [
+        "learner=atprompt",
+        "learner.attributes=[shape]",
+        "++inner.optim.epochs=2",
+        "inner.n_ctx=2",
+        "learner.n_att=1",
+    ]
+    table = f"learner.target_attributes={{{TEXTURES}:[pattern,red]}}"
+    outcome = run(settings_of(["shots=2", "views=2", "protocol=cross_dataset", *words, table]))
+    learner, target = load_learner(outcome.folder), demo_dataset(TEXTURES)
+    bound = learner.rebind(target.class_names, target.template)
+    for of, same in ((bound, False), (bound.tested_on(TEXTURES, "demo_shapes"), True)):
+        found = evaluate_scores(
+            logits_of(of, target.test, session.feature_bank()), torch.from_numpy(target.test.labels)
+        )
+        assert (found == outcome.result.evaluations[TEXTURES].metrics) is same
 
 
 def _node(outcome, place):

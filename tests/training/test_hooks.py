@@ -13,6 +13,7 @@ from promptlab.learners.base.optim import Optim, ParameterGroup
 from promptlab.support.random_streams import stream, stream_seed, view_stream
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader
+from promptlab.training.stage_data import StageData
 from tests.helpers.fits import NAMES, QUIET, items
 from tests.helpers.models import tiny_clip
 from tests.helpers.toys import (
@@ -22,6 +23,7 @@ from tests.helpers.toys import (
     EditsGradients,
     Toy,
     TwoGroups,
+    UnlabelledAlone,
     UsesUnlabelled,
     WeakAndStrong,
     entropy,
@@ -84,6 +86,8 @@ def close(learner, other):
 
 STEPS = Optim(steps=17, batch_size=8, lr=0.1, **PLAIN | {"schedule": "cosine_per_step", "momentum": 0.9})
 UNLABELLED = {"unlabelled": items(40, 60)}
+CHOSEN = {"select": "val", "val": items(40, 60)}
+FIVE_STEPS = Optim(epochs=4, batch_size=4, lr=0.1)
 
 
 def strong(image, generator):
@@ -95,13 +99,18 @@ def strong(image, generator):
 CASES = {
     "edited gradients": (EditsGradients, {}, {}),
     "mean over epochs": (Averages, {}, {}),
-    "mean over epochs, chosen": (Averages, {}, {"select": "val", "val": items(40, 60)}),
+    "mean over epochs, chosen": (Averages, {}, CHOSEN),
     "two groups": (TwoGroups, {}, {}),
     "steps of the trainer": (Toy, {}, {"trainer": {**QUIET, "max_steps": 17}}),
     "steps": (Toy, {"optim": STEPS}, {}),
     "weak and strong": (WeakAndStrong, {}, {}),
     "weak and strong, online": (WeakAndStrong, {}, {"views": "online"}),
     "unlabelled": (UsesUnlabelled, {}, UNLABELLED),
+    "unlabelled alone, chosen": (
+        UnlabelledAlone,
+        {"optim": FIVE_STEPS},
+        {**UNLABELLED, "select": "val", "val": items(40, 60)},
+    ),
     "unlabelled, online": (UsesUnlabelled, {}, {**UNLABELLED, "views": "online"}),
 }
 
@@ -348,6 +357,39 @@ def test_labelled_batches_are_those_of_a_stage_without_unlabelled_images(clip, b
     for batch, plain in zip(seen, itertools.chain(*batches(clip, bank)), strict=True):
         assert torch.equal(batch.inputs, plain.inputs)
         assert torch.equal(batch.labels, plain.labels)
+
+
+@pytest.mark.parametrize("views", [2, "online"])
+def test_images_without_labels_may_stand_in_the_place_of_all_others(clip, bank, views):
+    """An epoch is a round over the 20 of them; no label is seen, and no accuracy said."""
+    learner, seen = UnlabelledAlone(clip, NAMES), []
+    learner.loss = lambda batch: seen.append(batch) or UnlabelledAlone.loss(learner, batch)
+    _, report = fitted(learner, bank, views=views, **UNLABELLED)
+    assert [len(batch.labels) for batch in seen] == [8, 8] * 4
+    assert all(batch.labels.eq(-1).all() and batch.unlabelled is None for batch in seen)
+    assert [record.accuracy for record in report.curve] == [None] * 4
+    assert report.notes == ("20 images without labels trained",)
+    if views == 2:
+        features = bank.features(clip, items(40, 60), views=2)
+        for first, second in zip(seen[::2], seen[1::2], strict=True):
+            found = (torch.cat([first.inputs, second.inputs])[:, None, None] == features).all(-1).any(-1)
+            assert found.sum(0).le(1).all()
+            assert int(found.sum()) == 16
+
+
+def test_the_epoch_that_is_kept_has_its_own_batch_statistics(clip, bank, monkeypatch):
+    scores, kept = iter([0.1, 0.9, 0.2, 0.3]), []
+    learner = UnlabelledAlone(clip, NAMES)
+
+    def score():
+        kept.append({name: tensor.clone() for name, tensor in learner.state_dict().items()})
+        return next(scores)
+
+    monkeypatch.setattr(StageData, "score", lambda data, stage: score)
+    fitted(learner, bank, **UNLABELLED, select="val", val=items(40, 60))
+    assert int(learner.norm.num_batches_tracked) == 4
+    for name, tensor in learner.state_dict().items():
+        assert torch.equal(tensor, kept[1][name]), name
 
 
 def test_closed_forms_get_unlabelled_images(clip, bank):

@@ -65,17 +65,19 @@ def test_batches_closed_forms_scores_and_predictions_have_them(clip, data, toy, 
     torch.testing.assert_close(predict(learner, opened).logits, logits, rtol=1e-3, atol=1e-3)
 
 
-def test_wrappers_hand_them_on_and_generated_features_are_refused(clip, data):
+def test_wrappers_hand_them_on_and_ship_makes_them_where_it_can(clip, data):
     around = Corrected(clip, data.class_names, inner=BeforeProjection)
     assert (around.reads, around.normalised) == ("pre_projection", False)
     assert Corrected.facts(ReadsLengths.facts()).normalised is False
     assert Corrected.facts(Toy.facts()).normalised is True
     has_images = [True, *[False] * (len(data.class_names) - 1)]
-    for toy, what in ((ReadsLengths, "features with their lengths"), (BeforeProjection, "before the projection")):
-        with pytest.raises(ValueError, match=f"SHIP makes L2-normalised features, but {toy.__name__} reads .*{what}"):
-            SHIP(clip, data.class_names, inner=partial(toy), has_images=has_images)
-        with pytest.raises(ValueError, match=f"the learner inside it reads .*{what}"):
-            SHIP.facts(toy.facts())
+    assert SHIP.facts(ReadsLengths.facts()).normalised is False
+    assert not SHIP(clip, data.class_names, inner=partial(ReadsLengths), has_images=has_images).normalised
+    why = "reads those in front of the image projection, which follow from no text"
+    with pytest.raises(ValueError, match=f"SHIP makes features of the joint space, .* but BeforeProjection {why}"):
+        SHIP(clip, data.class_names, inner=partial(BeforeProjection), has_images=has_images)
+    with pytest.raises(ValueError, match=f"the learner inside it {why}"):
+        SHIP.facts(BeforeProjection.facts())
 
 
 def test_draws_of_kept_views_are_refused_where_none_are_kept_or_views_are_named(clip, data):
@@ -84,7 +86,7 @@ def test_draws_of_kept_views_are_refused_where_none_are_kept_or_views_are_named(
         fit(learner, data.train.take(range(8)), views="online")
     with pytest.raises(ValueError, match="draws='pool' says which views are shown, and so do its views"):
         learner.stage(views=("random", "random"))
-    with pytest.raises(ValueError, match="draws='all', allowed are items, pool, views_in_turn"):
+    with pytest.raises(ValueError, match="draws='all', allowed are items, pool, views_in_turn, unlabelled"):
         learner.stage(draws="all")
 
 

@@ -40,17 +40,14 @@ def finish(
     return _residual(x, block.ls_2(block.mlp[2](hidden)))
 
 
-def replace_context(x: Tensor, context: Tensor, first: int, count: int, share: float) -> Tensor:
-    """What stands at ``first`` and behind in each of ``count`` prefixes (P * Lp, E) becomes ``context`` (P or 1, M, E).
-
-    With a share below 1 the rest of it is what stood there.
-    """
+def replace_context(x: Tensor, context: Tensor, count: int, share: float) -> Tensor:
+    """The last M of each of ``count`` prefixes (P * Lp, E) become ``context`` (P or 1, M, E), or a share of it."""
     grid = x.view(count, -1, x.shape[-1])
     M = context.shape[1]
     context = context.expand(count, -1, -1)
     if share != 1:
-        context = share * context + (1 - share) * grid[:, first : first + M]
-    return torch.cat([grid[:, :first], context, grid[:, first + M :]], dim=1).view_as(x)
+        context = share * context + (1 - share) * grid[:, -M:]
+    return torch.cat([grid[:, :-M], context], dim=1).view_as(x)
 
 
 def _residual(x: Tensor, change: Tensor) -> Tensor:

@@ -241,7 +241,7 @@ class CausalTower:
                     lengths = lengths * count
                     x, keys_values = x.repeat(count, 1), [kv.repeat(count, 1) for kv in keys_values]
                     chunk, inverse = sequences(lengths, self.device), places_back(lengths, self.device)
-                x = replace_context(x, vectors.to(x.dtype), len(self.tokens.opening), len(lengths), edits.share)
+                x = replace_context(x, vectors.to(x.dtype), len(lengths), edits.share)
             q, k, v = queries_keys_values(self.blocks[i], x, edits.of_block(i))
             keys_values.append(torch.cat([k, v], dim=1)[inverse])
             if i + 1 < len(self.blocks):

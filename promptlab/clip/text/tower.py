@@ -19,7 +19,7 @@ from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 
 DeepPrompts = Mapping[int, Tensor]
-"""Before layer i (0-based), positions 1..M of every prefix are replaced by these (P or 1, M, E) vectors.
+"""Before layer i (0-based), the last M positions of every prefix are replaced by these (P or 1, M, E) vectors.
 
 With one prefix for all tails and P of them here, the prefix runs once up to the first such layer.
 """

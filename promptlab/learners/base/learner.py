@@ -117,6 +117,8 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     added_later: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Arguments that came after fits had ids, as plain values: at these they change nothing, and aren't in an id."""
 
+    notes: tuple[str, ...] = ()
+    """What a reader of its scores should know of how it was trained, in words; Results keep it."""
     reading: Mapping[str, Any] = MappingProxyType({})
     """Choices by which the pictures were read that it was fitted to; saved with it, and ``predict`` reads others so."""
 

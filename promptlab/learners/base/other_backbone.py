@@ -62,18 +62,27 @@ class OtherBackbone:
             UnsupportedBackboneError: if the two read pictures of other sizes or scales.
         """
         other = self.load(str(clip.device))
-        for fact in ("image_size", "image_mean", "image_std"):
-            own, wanted = getattr(other, fact), getattr(clip, fact)
-            if own != wanted:
-                raise UnsupportedBackboneError(
-                    f"the teacher's backbone {self.name} reads pictures of {fact} {own}, and {clip.name} of {wanted}: "
-                    "both see the same view, so choose two that agree"
-                )
+        require_same_pictures(other, clip)
         return other
 
     def identified(self) -> OtherBackbone:
         """The same with the fingerprint of its weights: what tells fits apart."""
         return replace(self, fingerprint=self.load().fingerprint)
+
+
+def require_same_pictures(teacher: FrozenCLIP, clip: FrozenCLIP) -> None:
+    """Refuse a teacher's backbone that reads pictures of another size or scale.
+
+    Raises:
+        UnsupportedBackboneError: with both.
+    """
+    for fact in ("image_size", "image_mean", "image_std"):
+        own, wanted = getattr(teacher, fact), getattr(clip, fact)
+        if own != wanted:
+            raise UnsupportedBackboneError(
+                f"the teacher's backbone {teacher.name} reads pictures of {fact} {own}, and {clip.name} of {wanted}: "
+                "both see the same view, so choose two that agree"
+            )
 
 
 @lru_cache(maxsize=1)

@@ -18,8 +18,8 @@ Augmentation = Callable[[Image.Image, torch.Generator], Tensor]
 View = Literal["plain", "random"] | Augmentation
 """What a stage sees of an image: the evaluation transform's view, a random one, or one of the stage's own making."""
 
-Draws = Literal["items", "pool", "views_in_turn"]
-"""Which views of the items an epoch shows, of those that are kept."""
+Draws = Literal["items", "pool", "views_in_turn", "unlabelled"]
+"""What an epoch shows."""
 
 
 class Batch(NamedTuple):
@@ -69,7 +69,8 @@ class GradientStage:
         draws: ``items``, each item once in an epoch, by one of its K kept views; ``pool``, rows of the pool of all
             N * K views, so that a batch may hold several of one item, while the batches of an epoch are counted on
             the N items, as CLAP has it; ``views_in_turn``, each item once, all by the same view, in epoch e (0-based)
-            view (e + 1) mod K, as ProLIP has it.
+            view (e + 1) mod K, as ProLIP has it; ``unlabelled``, each image without a label once, in the place of
+            the training items: ``inputs`` are these, all ``labels`` -1.
         scored: the learner whose accuracy ``chosen_by`` compares, if that isn't the one that is fitted.
 
     Raises:

@@ -76,7 +76,7 @@ class Wrapper(PromptLearner):
                              "test images by more than its forward")  # fmt: skip
         facts = self.facts(_facts_of(self.inner))
         self.needs, self.crop_scale, self.searches = facts.needs, facts.crop_scale, facts.chooser is not None
-        self.reads, self.normalised = facts.reads, facts.normalised
+        self.reads, self.normalised, self.notes = facts.reads, facts.normalised, self.inner.notes
         self.uses_unlabelled = facts.uses_unlabelled
         self.open_vocabulary, self.test_views = self.inner.open_vocabulary, self.inner.test_views
 

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.stages import Batch
-from promptlab.learners.ship.decoders import Decoder, mlp, small_linear
+from promptlab.learners.ship.decoders import (
+    Activation,
+    Decoder,
+    PromptDecoder,
+    ScratchDecoder,
+    mlp,
+    small_linear,
+)
 from promptlab.prompts.class_texts import ClassTexts
+
+GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
 
 
 class FeatureGenerator(nn.Module):
@@ -151,3 +161,39 @@ class WGAN(FeatureGenerator):
             (slope,) = torch.autograd.grad(judged, between, create_graph=True)
         steepness: Tensor = (slope.norm(dim=1) - 1).square().mean()
         return steepness
+
+
+def make_generator(
+    name: GeneratorName,
+    clip: FrozenCLIP,
+    class_names: Sequence[str],
+    template: str,
+    *,
+    n_ctx: int,
+    hidden: int,
+    encoder_width: int,
+    activation: Activation,
+    generator: torch.Generator,
+) -> FeatureGenerator:
+    """The model of a name.
+
+    Args:
+        name: ``vae``, ``gan``, or ``vae_scratch_decoder``.
+        clip: the frozen backbone.
+        class_names: names of the C classes.
+        template: their hand-written prompt.
+        n_ctx: M, context vectors of generated prompts.
+        hidden: width of the decoder's hidden layer.
+        encoder_width: width of the encoder's or the critic's.
+        activation: of the decoder.
+        generator: source of the random start.
+    """
+    common: dict[str, Any] = {"hidden": hidden, "activation": activation, "generator": generator}
+    if name == "vae_scratch_decoder":
+        scratch = ScratchDecoder(clip, class_names, template, **common)
+        return VAE(scratch, hidden=encoder_width, generator=generator)
+    decoder = PromptDecoder(clip, class_names, template, n_ctx=n_ctx, **common)
+    if name == "vae":
+        return VAE(decoder, hidden=encoder_width, generator=generator)
+    text_features = ClassTexts(clip, class_names, template=template).features
+    return WGAN(decoder, hidden=encoder_width, text_features=text_features, generator=generator)

@@ -4,7 +4,9 @@ Paper: Improving Zero-Shot Generalization for CLIP with Synthesized Prompts, htt
 mrflogs/SHIP. What is learned: first a generator of prompts (a VAE whose decoder is CLIP's frozen text encoder), on
 features of the classes that have images; then the inner learner, on those and on features synthesised for the rest.
 Gradient stages of the inner learner get as many synthetic features as real ones in every step, fresh each time, of
-label-only classes drawn uniformly; closed forms get a fixed draw of ``n_synth`` a class.
+label-only classes drawn uniformly; closed forms get a fixed draw of ``n_synth`` a class. The inner learner reads
+features of the joint space; where it reads their lengths (DePT's head), made-up ones, which are directions alone, get
+the mean length of the real ones beside them, and the Result says so.
 Where promptlab departs: widths follow the backbone instead of 512; all that is learned is fp32 and every draw comes
 from the fit's own streams; the authors report the best *test* H over five generator epochs, promptlab keeps the last
 epoch, or (``select=val``) the one with the lowest loss on validation images of the classes that have images. Then the
@@ -16,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import torch
 from annotated_types import Interval
 from torch import Tensor
+from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
@@ -29,12 +32,12 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
-from promptlab.learners.ship.decoders import Activation, PromptDecoder, ScratchDecoder
-from promptlab.learners.ship.generators import VAE, WGAN, FeatureGenerator
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts, Template
+from promptlab.learners.ship.decoders import Activation, PromptDecoder
+from promptlab.learners.ship.generators import VAE, GeneratorName, make_generator
+from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
 from promptlab.prompts.starting_context import ContextLength
 
-GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
+MEAN_LENGTH = "made-up features have the mean length of the real ones beside them: SHIP makes directions alone"
 Width = Annotated[int, Interval(ge=1, le=65_536)]
 
 
@@ -58,8 +61,9 @@ class SHIP(PromptLearner):
         generator: source of the random start; None seeds one with 0.
 
     Raises:
-        ValueError: if every class has images or none has, if the inner learner needs images, or for an unknown
-            ``prompt_generator``.
+        ValueError: if every class has images or none has, for an unknown ``prompt_generator``, or for an inner learner
+            that needs images, reads features in front of the projection (ProLIP), or scores test images by more than
+            its forward.
 
     Example:
         >>> import promptlab
@@ -98,15 +102,19 @@ class SHIP(PromptLearner):
         read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
         if read:  # a saved SHIP holds what the inner learner's files held
             self.arguments = {**self.arguments, "inner": partial(inner, **read)}
-        _require_unit_features(type(self.inner).__name__, self.inner)
-        self.open_vocabulary = self.inner.open_vocabulary
+        _require_joint_features(type(self.inner).__name__, self.inner)
+        if self.inner.transductive or self.inner.test_time or self.inner.test_views:
+            raise ValueError(f"SHIP can't be put around {type(self.inner).__name__}, which scores test images by more "
+                             "than its forward")  # fmt: skip
+        self.open_vocabulary, self.normalised = self.inner.open_vocabulary, self.inner.normalised
+        self.notes = self.inner.notes if self.normalised else (MEAN_LENGTH, *self.inner.notes)
         self.template, self.n_synth = template, n_synth
         self.generator_optim = generator_optim or Optim(
             name="adamw", lr=1e-3, weight_decay=0.01, epochs=50, batch_size=256, drop_last=False, schedule="constant",
             warmup_epochs=0,
         )  # fmt: skip
         widths = {"hidden": generator_width or 8 * clip.dim, "encoder_width": encoder_width or 4 * clip.dim}
-        self.generator = _generator(
+        self.generator = make_generator(
             prompt_generator, clip, self.class_names, template, n_ctx=n_ctx, activation=activation, generator=generator,
             **widths,
         )  # fmt: skip
@@ -119,9 +127,10 @@ class SHIP(PromptLearner):
             ValueError: if the inner learner needs images, of which there are none of classes that have only a name, or
                 other features than SHIP makes.
         """
-        if inner is not None:
-            _require_unit_features("the learner inside it", inner)
-        return super().facts(inner)
+        if inner is None:
+            return super().facts()
+        _require_joint_features("the learner inside it", inner)
+        return replace(super().facts(inner), normalised=inner.normalised)
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
@@ -129,7 +138,7 @@ class SHIP(PromptLearner):
         self.inner.take_shapes(own)
 
     def forward(self, image_features: Tensor) -> Tensor:
-        """The inner learner's logits (B, C) of L2-normalised image features (B, D)."""
+        """The inner learner's logits (B, C) of image features (B, D), as that reads them."""
         logits: Tensor = self.inner(image_features)
         return logits
 
@@ -142,7 +151,7 @@ class SHIP(PromptLearner):
         generator = GradientStage(
             "generator",
             list(self.generator.parameters()),
-            self.generator.loss,
+            self._generator_loss,
             self.generator_optim,
             chosen_by="loss" if isinstance(self.generator, VAE) else "last",  # a GAN's loss says nothing of its quality
         )
@@ -218,7 +227,7 @@ class SHIP(PromptLearner):
         """The batch's B items and as many synthetic ones of label-only classes, drawn uniformly."""
         new = self._label_only(batch.labels.device)
         picks = torch.randint(len(new), (len(batch.labels),), generator=batch.generator).to(new.device)
-        made = self.synthesize(new[picks], batch.generator)  # (B, D)
+        made = self._as_long(self.synthesize(new[picks], batch.generator), batch.inputs)  # (B, D)
         return Batch(torch.cat([batch.inputs, made]), torch.cat([batch.labels, new[picks]]), batch.generator)
 
     def with_fixed_draw(self, train: Batch) -> Batch:
@@ -226,20 +235,31 @@ class SHIP(PromptLearner):
         new = self._label_only(train.labels.device)
         count = self.n_synth or int(torch.bincount(train.labels).max())
         labels = new.repeat_interleave(count)
-        made = self.synthesize(labels, train.generator).unsqueeze(1).expand(-1, train.inputs.shape[1], -1)
+        made = self._as_long(self.synthesize(labels, train.generator), train.inputs)
+        made = made.unsqueeze(1).expand(-1, train.inputs.shape[1], -1)
         return Batch(torch.cat([train.inputs, made]), torch.cat([train.labels, labels]), train.generator)
+
+    def _generator_loss(self, batch: Batch) -> Tensor:
+        """The generator's, on directions."""
+        if not self.normalised:
+            batch = batch._replace(inputs=F.normalize(batch.inputs, dim=-1))
+        return self.generator.loss(batch)
+
+    def _as_long(self, made: Tensor, real: Tensor) -> Tensor:
+        """Made-up directions (N, D), as long as real features are in the mean where the inner learner reads lengths."""
+        return made if self.normalised else made * real.norm(dim=-1).mean()
 
     def _label_only(self, device: torch.device) -> Tensor:
         return torch.tensor([i for i, has in enumerate(self.has_images) if not has], device=device)
 
 
-def _require_unit_features(name: str, inner: LearnerFacts | PromptLearner) -> None:
+def _require_joint_features(name: str, inner: LearnerFacts | PromptLearner) -> None:
     """Refuse a learner that reads what SHIP's generators don't make."""
     if inner.needs != "features":
         raise ValueError(f"SHIP makes features, but {name} needs images")
-    if inner.reads != "projected" or not inner.normalised:
-        what = "features before the projection" if inner.reads != "projected" else "features with their lengths"
-        raise ValueError(f"SHIP makes L2-normalised features, but {name} reads {what}")
+    if inner.reads != "projected":
+        raise ValueError(f"SHIP makes features of the joint space, by the text tower, but {name} reads those in front "
+                         "of the image projection, which follow from no text")  # fmt: skip
 
 
 def _checked(has_images: Sequence[bool], class_names: Sequence[str]) -> tuple[bool, ...]:
@@ -250,26 +270,3 @@ def _checked(has_images: Sequence[bool], class_names: Sequence[str]) -> tuple[bo
     if not any(has_images):
         raise ValueError("no class has images for SHIP's generator to learn from")
     return tuple(has_images)
-
-
-def _generator(
-    name: str,
-    clip: FrozenCLIP,
-    class_names: Sequence[str],
-    template: str,
-    *,
-    n_ctx: int,
-    hidden: int,
-    encoder_width: int,
-    activation: Activation,
-    generator: torch.Generator,
-) -> FeatureGenerator:
-    common: dict[str, Any] = {"hidden": hidden, "activation": activation, "generator": generator}
-    if name == "vae_scratch_decoder":
-        scratch = ScratchDecoder(clip, class_names, template, **common)
-        return VAE(scratch, hidden=encoder_width, generator=generator)
-    decoder = PromptDecoder(clip, class_names, template, n_ctx=n_ctx, **common)
-    if name == "vae":
-        return VAE(decoder, hidden=encoder_width, generator=generator)
-    text_features = ClassTexts(clip, class_names, template=template).features
-    return WGAN(decoder, hidden=encoder_width, text_features=text_features, generator=generator)
