@@ -93,11 +93,15 @@ class Looker:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.grid = folder, read_grid(folder)
-        self._finder = Finder(_results_of(folder, self.grid))
+        self.finder = Finder(_results_of(folder, self.grid))
 
-    def look(self) -> SweepStatus:
-        """How far it is now."""
-        found = self._finder.look()
+    def look(self, found: Found | None = None) -> SweepStatus:
+        """How far it is now.
+
+        Args:
+            found: what lies in its folder of Results; looked for if None.
+        """
+        found = self.finder.look() if found is None else found
         runs = tuple(self._run(number, planned, found) for number, planned in self._planned())
         durations = Durations((done.kind, done.seconds) for done in found.by_folder.values())
         left, by = _seconds_left(runs, durations), parents(self.folder)
@@ -138,7 +142,7 @@ class Looker:
         """The folder of the Result that the run is done with."""
         if "folder" in note:
             folder = self._here(note)
-            if folder in found.by_folder or (not self._finder.covers(folder) and (folder / RESULT_NAME).is_file()):
+            if folder in found.by_folder or (not self.finder.covers(folder) and (folder / RESULT_NAME).is_file()):
                 return folder
         if self.grid.force or key not in found.finished:
             return None
@@ -147,7 +151,7 @@ class Looker:
     def _here(self, note: Mapping[str, Any]) -> Path:
         """The folder that a run noted, also where all Results were moved since, or lie elsewhere on this machine."""
         folder, before = Path(note.get("folder", "")), Path(self.grid.results)
-        return self._finder.root / folder.relative_to(before) if folder.is_relative_to(before) else folder
+        return self.finder.root / folder.relative_to(before) if folder.is_relative_to(before) else folder
 
 
 def look(folder: Path) -> SweepStatus:

@@ -14,7 +14,7 @@ from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
 from promptlab.report.page.runs import runs_table, settings
-from promptlab.report.page.tables import PageTable, section_tables
+from promptlab.report.page.tables import PageTable, section_tables, undone
 from promptlab.report.page.words import findings
 from promptlab.report.study import Section, sections
 from promptlab.support.extras import extra
@@ -58,6 +58,7 @@ def html(collection: Collection) -> str:
         shared=shared,
         settings=own,
         gaps=gaps(collection, found),
+        undone=undone(collection.sweeps),
         counts=_counts(collection),
         figures=figures,
         style=_asset("style.css"),
