@@ -23,8 +23,8 @@ _work: tuple[Callable[[Any], Any], Sequence[Any]] | None = None
 def in_processes(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """What a function gives for each of the items, in their order, made by as many processes as there are cores.
 
-    The processes are forks of this one: neither the function nor the items are copied or pickled, what is given back is.
-    Where there are no forks, or one core, it is done here.
+    The processes are forks of this one: neither the function nor the items are pickled, only what is given back. Where
+    there are no forks, or one core, it is done here.
 
     Args:
         function: doesn't change anything that outlives it.
