@@ -25,7 +25,7 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
     shots, found = section.most_shots, section.of(section.most_shots)
     places = {place for entries in found.values() for place in entries}
     whole = {name: entries for name, entries in found.items() if len(entries) == len(places)}
-    names = leading({name: section.averages[name] for name in whole})
+    names = leading({name: average for name, average in section.beside_zero_shot.items() if name in whole})
     points = {name: _point(list(whole[name].values()), of) for name in names}
     baseline = _baseline([entry for entries in whole.values() for entry in entries.values()], of)
 
@@ -59,7 +59,7 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
         name=f"{section.slug}-{of[0]}-{of[1]}",
         title=f"{of[0].capitalize()} against {of[1]}",
         caption=f"Accuracy on {of[0]} and {of[1]} classes {at_shots(shots)}{over}; bars are 95 % Student-t intervals "
-        f"over seeds, the curves join points of equal H.{left_out(section.contestants, names)}",
+        f"over seeds, the curves join points of equal H.{left_out(list(section.beside_zero_shot), names)}",
         draw=draw,
     )
 

@@ -25,9 +25,9 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
     found = section.of(shots)
     places = {place for entries in found.values() for place in entries}
     whole = {name: list(entries.values()) for name, entries in found.items() if len(entries) == len(places)}
-    if len(whole) < 2:
+    names = leading({name: average for name, average in section.beside_zero_shot.items() if name in whole})
+    if len(names) < 2:
         return None
-    names = leading({name: section.averages[name] for name in whole})
     columns = [column for column in COSTS if column.name in SHOWN]
     scores = {name: paired_average([entry.scores for entry in whole[name]]) for name in names}
     costs = {name: [mean([column.of(entry.row) or 0 for entry in whole[name]]) for column in columns] for name in names}
@@ -63,7 +63,7 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
         name=f"{section.slug}-cost",
         title="Accuracy against cost",
         caption=f"{capital(section.headline)} in percent {at_shots(shots)}{over}, over seconds of training and over "
-        f"the number of parameters trained by gradient.{left_out(section.contestants, names)}",
+        f"the number of parameters trained by gradient.{left_out(list(section.beside_zero_shot), names)}",
         draw=draw,
     )
 
