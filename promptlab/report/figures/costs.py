@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.report.cost import COSTS
+from promptlab.report.figures.points import point
 from promptlab.report.figures.style import FAINT, Drawing, Look, capital, leading, left_out, legend_above, panels
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import mean
@@ -40,17 +41,9 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
             if len(zero_shot) == len(known):
                 axes.axhline(100 * mean(zero_shot), color=FAINT, linestyle=looks[ZERO_SHOT].linestyle, label=ZERO_SHOT)
             for name in names:
-                axes.errorbar(
-                    costs[name][at],
-                    100 * scores[name].mean,
-                    yerr=100 * (scores[name].half_width or 0),
-                    color=looks[name].color,
-                    marker=looks[name].marker,
-                    markersize=6,
-                    linewidth=0.8,
-                    linestyle="none",
-                    label=name,
-                )
+                score = scores[name]
+                interval = 100 * (score.half_width or 0)
+                point(axes, name, looks[name], (costs[name][at], 100 * score.mean), yerr=interval)
             _scale(axes, [costs[name][at] for name in names])
             axes.margins(x=0.1)
             axes.set_xlabel(SHOWN[column.name])
