@@ -74,12 +74,10 @@ def undone_lines(sweep: UndoneSweep) -> list[str]:
 
 
 def undone_rows(sweeps: Sequence[UndoneSweep]) -> tuple[list[str], list[list[str]]]:
-    """The same as a table: names of columns, and a row of texts per run; no rows where every run has a Result."""
-    several = len(sweeps) > 1
-    names = [*(["sweep"] if several else []), "state", "run", "error", "command"]
-    rows = [
-        [*([sweep.folder] if several else []), run.state, run.settings, run.error, run.command]
-        for sweep in sweeps
-        for run in sweep.runs
-    ]
-    return names, rows
+    """The same as a table: names of the columns that say something, and a row of texts per run."""
+    names = ["sweep", "state", "run", "error", "command"]
+    rows = [[sweep.folder, run.state, run.settings, run.error, run.command] for sweep in sweeps for run in sweep.runs]
+    needless = {"sweep"} if len(sweeps) < 2 else set()
+    needless |= set() if any(run.error for sweep in sweeps for run in sweep.runs) else {"error"}
+    kept = [at for at, name in enumerate(names) if name not in needless]
+    return [names[at] for at in kept], [[row[at] for at in kept] for row in rows]

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from promptlab.support.errors import PromptlabError
 from promptlab.support.words import shown
@@ -176,11 +176,11 @@ def _read_records(kind: type, items: Sequence[object], path: str) -> tuple[objec
     """Dataclasses of one kind: at once where all fields of all are there and need no change, else one by one."""
     if _are_plain_records(kind, items):
         with suppress(ValueError):  # said below, with its place
-            return tuple([kind(**item) for item in items])
+            return tuple([kind(**item) for item in cast(Sequence[dict[str, Any]], items)])
     return tuple(_read_dataclass(kind, item, f"{path}[{position}]") for position, item in enumerate(items))
 
 
-def _are_plain_records(kind: type, items: Sequence[object]) -> TypeGuard[Sequence[dict[str, Any]]]:
+def _are_plain_records(kind: type, items: Sequence[object]) -> bool:
     fields = _fields(kind)
     if set(map(type, items)) != {dict}:
         return False

@@ -23,5 +23,14 @@ def point(
         xerr: half width of the interval across; none if None.
         yerr: the same up.
     """
-    style = {"marker": look.marker, "markersize": 6, "linewidth": 0.8, "linestyle": "none"}
-    axes.errorbar(*at, xerr=xerr, yerr=yerr, color=look.color, label=name, **style)
+    axes.errorbar(
+        *at,
+        xerr=xerr,
+        yerr=yerr,
+        color=look.color,
+        marker=look.marker,
+        markersize=6,
+        linewidth=0.8,
+        linestyle="none",
+        label=name,
+    )
