@@ -144,7 +144,7 @@ def _laid_out(figure: Figure, form: str) -> Figure:
     engine = figure.get_layout_engine()
     if engine is not None:
         get_registered_canvas_class(form)(figure)
-        figure.dpi = _SETTINGS["savefig.dpi"] if form == "png" else POINTS
+        figure.set_dpi(_SETTINGS["savefig.dpi"] if form == "png" else POINTS)
         engine.execute(figure)
         figure.set_layout_engine("none")
     return figure
