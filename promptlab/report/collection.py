@@ -10,11 +10,8 @@ from pathlib import Path
 from promptlab.report.undone import UndoneSweep
 from promptlab.results.document import Result, ResultError
 from promptlab.results.store import ERROR_NAME, UNFINISHED_NAME, find_results, read_result
-from promptlab.support.processes import in_processes
 
 _logger = logging.getLogger(__name__)
-MANY = 100
-"""More results than this are read by several processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +53,12 @@ def collect(roots: Iterable[str | Path]) -> Collection:
         failed |= _folders(root, ERROR_NAME)
     found: list[tuple[Result, Path]] = []
     damaged = {}
-    every = list(paths.values())
-    for path, read in zip(every, in_processes(_read, every) if len(every) > MANY else map(_read, every), strict=True):
-        if isinstance(read, ResultError):
-            damaged[path] = str(read).removeprefix(f"{path}: ")
-            _logger.warning("skipped a result that can't be read: %s", read)
-        else:
-            found.append((read, path.parent))
+    for path in paths.values():
+        try:
+            found.append((read_result(path), path.parent))
+        except ResultError as error:
+            damaged[path] = str(error).removeprefix(f"{path}: ")
+            _logger.warning("skipped a result that can't be read: %s", error)
     newest = sorted(found, key=lambda pair: pair[0].created)
     return Collection(
         results=[result for result, _ in found],
@@ -71,13 +67,6 @@ def collect(roots: Iterable[str | Path]) -> Collection:
         unfinished=list(unfinished.values()),
         failed={folder: _last_line(folder / ERROR_NAME) for folder in failed.values()},
     )
-
-
-def _read(path: Path) -> Result | ResultError:
-    try:
-        return read_result(path)
-    except ResultError as error:
-        return error
 
 
 def _folders(root: str | Path, name: str) -> dict[Path, Path]:

@@ -45,16 +45,3 @@ def test_what_failed(tmp_path):
     with pytest.raises(ZeroDivisionError), failure_kept(folder):
         raise ZeroDivisionError("no images")
     assert collect([tmp_path]).failed == {folder: "ZeroDivisionError: no images"}
-
-
-def test_many_results_are_read_as_few_are(tmp_path, monkeypatch, caplog):
-    paths = [write_result(tmp_path / f"{seed}", make_result({"test": 0.5}, seed=seed)) for seed in range(3)]
-    paths[1].write_text("{torn")
-    few = collect([tmp_path])
-    monkeypatch.setattr("promptlab.report.collection.MANY", 1)
-    monkeypatch.setattr("promptlab.support.processes.usable_cpus", lambda: 2)
-    caplog.clear()
-    many = collect([tmp_path])
-    assert many == few
-    assert [result.folder for result in many.results] == [paths[0].parent, paths[2].parent]
-    assert "skipped a result that can't be read" in caplog.text
