@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,9 @@ def main(arguments: Sequence[str]) -> int:
     """Print a table, or write files; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    from promptlab.jobs.undone import undone_sweeps
     from promptlab.report.collection import collect
-    from promptlab.support.console import console, say
+    from promptlab.support.console import say
 
     missing = [folder for folder in options.folders if not Path(folder).is_dir()]
     if missing:
@@ -46,21 +48,34 @@ def main(arguments: Sequence[str]) -> int:
     collection = collect(options.folders)
     if not collection.results:
         raise UsageError(f"there are no results in {', '.join(options.folders)}")
+    collection = replace(collection, sweeps=undone_sweeps(options.folders, collection.results))
     asked = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
     for name, path in asked.items():
         say(f"wrote {_write(name, Path(path), collection, options)}")
+    if options.format not in (None, "table") or asked:
+        for sweep in collection.sweeps:
+            say(sweep.sentence, stderr=True)
     if asked and options.format is None:
         return 0
     if options.format in (None, "table"):
-        from promptlab.report.average_table import average_tables
-        from promptlab.report.table import sweep_table
-
-        console().print(sweep_table(collection.results, cost=options.cost))
-        for table in average_tables(collection.results):
-            console().print("", table)
+        _print(collection, cost=options.cost)
     else:
         sys.stdout.write(_text(options.format, collection, options))
     return 0
+
+
+def _print(collection: Collection, *, cost: bool) -> None:
+    """Tables for the terminal, then what has no result."""
+    from promptlab.report.average_table import average_tables
+    from promptlab.report.table import sweep_table
+    from promptlab.report.undone import undone_lines
+    from promptlab.support.console import console, say
+
+    console().print(sweep_table(collection.results, cost=cost))
+    for table in average_tables(collection.results):
+        console().print("", table)
+    for sweep in collection.sweeps:
+        say("\n".join(["", *undone_lines(sweep)]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 def _text(form: str, collection: Collection, options: argparse.Namespace) -> str:
     """Tables as text in one of the forms."""
     from promptlab.report.average_table import average_tables
-    from promptlab.report.markup import latex, markdown
+    from promptlab.report.markup import latex, markdown, markdown_undone
     from promptlab.report.spreadsheet import record_csv, sweep_csv
     from promptlab.report.table import sweep_tables
 
@@ -90,7 +105,8 @@ def _text(form: str, collection: Collection, options: argparse.Namespace) -> str
         return (sweep_csv if form == "csv" else record_csv)(collection.results)
     tables = [*sweep_tables(collection.results, cost=options.cost), *average_tables(collection.results)]
     if form == "markdown":
-        return "\n".join(map(markdown, tables))
+        undone = [markdown_undone(collection.sweeps)] if collection.sweeps else []
+        return "\n".join([*map(markdown, tables), *undone])
     return "\n".join(latex(table, subscripts=options.subscripts) for table in tables)
 
 

@@ -35,9 +35,17 @@ def read_norms(connection: sqlite3.Connection, keys: IntArray) -> FloatArray:
         return norms
     query = f"SELECT n.id, n.norm, n.checksum FROM json_each(?) j CROSS JOIN {_TABLE} n ON n.id = j.value"
     for key, norm, checksum in connection.execute(query, (json.dumps(keys.tolist()),)):
-        if isinstance(norm, float) and checksum == _checksum(key, norm):
+        if _is_whole(key, norm, checksum):
             norms[np.searchsorted(keys, key)] = norm
     return norms
+
+
+def damaged_norms(connection: sqlite3.Connection) -> set[int]:
+    """Keys of the rows whose length is damaged."""
+    if not _is_there(connection):
+        return set()
+    rows = connection.execute(f"SELECT id, norm, checksum FROM {_TABLE}")
+    return {int(key) for key, norm, checksum in rows if not _is_whole(key, norm, checksum)}
 
 
 def write_norms(connection: sqlite3.Connection, norms: Iterable[tuple[int, float]]) -> None:
@@ -53,6 +61,10 @@ def forget_norms(connection: sqlite3.Connection, keys: tuple[int, int] | None = 
         connection.execute(f"DROP TABLE IF EXISTS {_TABLE}")
     elif _is_there(connection):
         connection.execute(f"DELETE FROM {_TABLE} WHERE id BETWEEN ? AND ?", keys)
+
+
+def _is_whole(key: int, norm: object, checksum: object) -> bool:
+    return isinstance(norm, float) and checksum == _checksum(key, norm)
 
 
 def _checksum(key: int, norm: float) -> int:

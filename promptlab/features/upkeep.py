@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
 from promptlab.features.datasets import forget_datasets
-from promptlab.features.norms import forget_norms
+from promptlab.features.norms import damaged_norms, forget_norms
 from promptlab.features.store import Collection, FeatureStore, is_whole, key_range
 
 _DAY_SECONDS = 86400.0
@@ -107,26 +107,29 @@ def damaged_rows(path: Path) -> tuple[int, int]:
         path: the database file.
 
     Returns:
-        How many rows there are, and how many of them are damaged; those are encoded again when they are needed.
+        How many rows there are, and of how many the feature or its length is damaged; those are encoded again when they
+        are needed.
 
     Raises:
         sqlite3.DatabaseError: if the file itself is damaged, or no database.
     """
     query = (
-        "SELECT c.backbone, c.name, c.transform, c.view, c.dim, n.hash, f.feature, f.checksum FROM features f "
+        "SELECT f.id, c.backbone, c.name, c.transform, c.view, c.dim, n.hash, f.feature, f.checksum FROM features f "
         "JOIN collections c ON c.id = f.id >> 40 LEFT JOIN contents n ON n.id = f.id & 0xffffffffff"
     )
-    count = damaged = 0
+    count = 0
     with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=60)) as connection:
         [(answer,)] = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if answer != "ok":
             raise sqlite3.DatabaseError(answer)
         if connection.execute("PRAGMA user_version").fetchone() == (0,):  # whoever made it had no room for its tables
             return 0, 0
-        for *collection, content, feature, checksum in connection.execute(query):
+        damaged = damaged_norms(connection)
+        for key, *collection, content, feature, checksum in connection.execute(query):
             count += 1
-            damaged += not is_whole(Collection(*collection), str(content), feature, checksum)
-    return count, damaged
+            if not is_whole(Collection(*collection), str(content), feature, checksum):
+                damaged.add(key)
+    return count, len(damaged)
 
 
 def _list(connection: sqlite3.Connection) -> list[CollectionInfo]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from promptlab.config.same import settings_key
 from promptlab.jobs.alike import Kind, kind_of
+from promptlab.results.document import Result
 from promptlab.results.store import RESULT_NAME, SIGN_NAME
 from promptlab.support.at_work import is_alive, read_sign
 from promptlab.support.json_texts import read_json_text
@@ -60,6 +62,14 @@ class Finder:
         """Whether a folder lies below the one that is looked through."""
         return folder.is_relative_to(self.root)
 
+    def know(self, results: Iterable[Result]) -> None:
+        """Take over Results that were read already, whose files aren't read again unless they change."""
+        for result in results:
+            if result.folder is not None and self.covers(result.folder.absolute()):
+                path = result.folder.absolute() / RESULT_NAME
+                with suppress(OSError):
+                    self._read[path] = path.stat().st_mtime_ns, _finished(path, result.config, asdict(result.seconds))
+
     def look(self) -> Found:
         """What is there now."""
         found = Found()
@@ -100,8 +110,14 @@ def _light(path: Path) -> tuple[str, Finished] | str:
     """A Result without its checks, which the table at the end makes."""
     try:
         document: Mapping[str, Any] = read_json_text(path.read_bytes())
-        config = document["config"]
-        seconds = sum(float(document["seconds"][phase]) for phase in ("load", "features", "fit", "evaluate"))
-        return settings_key(config), Finished(folder=path.parent, kind=kind_of(config), seconds=seconds)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _finished(path, document["config"], document["seconds"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{path} can't be read ({error!r})"
+
+
+def _finished(path: Path, config: Mapping[str, Any], seconds: Mapping[str, Any]) -> tuple[str, Finished] | str:
+    try:
+        spent = sum(float(seconds[phase]) for phase in ("load", "features", "fit", "evaluate"))
+        return settings_key(config), Finished(folder=path.parent, kind=kind_of(config), seconds=spent)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{path} can't be read ({error!r})"

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -21,8 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.jobs.grid import Grid, read_grid
 from promptlab.jobs.lines import say_failed
-from promptlab.jobs.notes import forget_dead, noted, parent_sign, sign_path, stamp, write_note
+from promptlab.jobs.notes import forget_dead, parent_sign, sign_path, stamp, write_note
 from promptlab.jobs.status import look
+from promptlab.jobs.told import told_of
 from promptlab.support.at_work import at_work, is_alive, read_sign
 from promptlab.support.console import say
 from promptlab.support.errors import PromptlabError
@@ -55,19 +57,21 @@ def work_through(config: DictConfig, launcher: Launcher, at_once: int | None = N
         own = "hydra.callbacks.workers"
         jobs = [[*runs[n].overrides, f"{own}.run={n}", f"{own}.wait={str(wait).lower()}"] for n in numbers]
         size = at_once or len(jobs)
-        for start in range(0, len(jobs), size):
-            for returned in launcher.launch(jobs[start : start + size], initial_job_idx=start):
-                _ = returned.return_value  # raises what was no run's own affair
+        with told_of(folder, grid, numbers, as_json=as_json) if is_silent else nullcontext():
+            for start in range(0, len(jobs), size):
+                for returned in launcher.launch(jobs[start : start + size], initial_job_idx=start):
+                    _ = returned.return_value  # raises what was no run's own affair
 
-    rounds = Rounds(folder, grid, launch, as_json=bool(config.hydra.callbacks.workers.as_json))
+    as_json, is_silent = bool(config.hydra.callbacks.workers.as_json), "submitit" in str(config.hydra.launcher._target_)
+    rounds = Rounds(folder, grid, launch, as_json=as_json)
     forget_dead(folder)
     with at_work(parent_sign(folder)):
         rounds.go(left_of(folder))
 
 
 def left_of(folder: Path) -> list[int]:
-    """Numbers of the runs that a sweep still has to make: all of one that begins, else those that aren't done."""
-    return [run.number for run in look(folder).runs if run.state != "done" or not noted(folder)]
+    """Numbers of the runs that a sweep has to make, or to find made by others: only a run sees what its images are."""
+    return [run.number for run in look(folder).runs if run.state != "done" or run.found]
 
 
 class Rounds:

@@ -33,6 +33,8 @@ class RunStatus:
         shown: its overrides as they are typed.
         state: how far it is.
         folder: where its Result lies, if it is done.
+        found: whether it is done by a Result of its settings that the sweep hasn't come to yet: its images or its
+            learner's version may be others since, which the run itself will tell.
         error: what it failed with.
         sign: of the process that works on it, or did before it was killed.
         kind: what its duration follows from; None where the sweep has no grid.
@@ -42,6 +44,7 @@ class RunStatus:
     shown: tuple[str, ...]
     state: State
     folder: Path | None = None
+    found: bool = False
     error: str | None = None
     sign: Sign | None = None
     kind: Kind | None = None
@@ -77,8 +80,13 @@ class SweepStatus:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to do: each run is done, or failed."""
-        return not self.of("running", "interrupted", "missing")
+        """Whether nothing is left to do: each run is done, or failed, and no process looks at what it found done."""
+        return not self.of("running", "interrupted", "missing") and not (self.found and self.parents)
+
+    @property
+    def found(self) -> list[RunStatus]:
+        """The runs that are done by Results that the sweep hasn't come to yet."""
+        return [run for run in self.runs if run.found]
 
 
 class Looker:
@@ -93,11 +101,15 @@ class Looker:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.grid = folder, read_grid(folder)
-        self._finder = Finder(_results_of(folder, self.grid))
+        self.finder = Finder(_results_of(folder, self.grid))
 
-    def look(self) -> SweepStatus:
-        """How far it is now."""
-        found = self._finder.look()
+    def look(self, found: Found | None = None) -> SweepStatus:
+        """How far it is now.
+
+        Args:
+            found: what lies in its folder of Results; looked for if None.
+        """
+        found = self.finder.look() if found is None else found
         runs = tuple(self._run(number, planned, found) for number, planned in self._planned())
         durations = Durations((done.kind, done.seconds) for done in found.by_folder.values())
         left, by = _seconds_left(runs, durations), parents(self.folder)
@@ -117,9 +129,10 @@ class Looker:
         return RunStatus(number=number, shown=shown, state=state, kind=kind, **about)
 
     def _state(self, number: int, key: str, note: Mapping[str, Any], found: Found) -> tuple[State, dict[str, Any]]:
-        done = self._finished(key, note, found)
-        if done is not None:
-            return "done", {"folder": done}
+        if (folder := self._noted(note, found)) is not None:
+            return "done", {"folder": folder}
+        if not self.grid.force and key in found.finished:
+            return "done", {"folder": found.finished[key].folder, "found": True}
         own = sign_path(self.folder, number)
         for path in (own, found.at_work.get(key)):
             if path is not None and is_alive(path):
@@ -134,20 +147,16 @@ class Looker:
             return "failed", {"error": damage}
         return "missing", {}
 
-    def _finished(self, key: str, note: Mapping[str, Any], found: Found) -> Path | None:
-        """The folder of the Result that the run is done with."""
-        if "folder" in note:
-            folder = self._here(note)
-            if folder in found.by_folder or (not self._finder.covers(folder) and (folder / RESULT_NAME).is_file()):
-                return folder
-        if self.grid.force or key not in found.finished:
-            return None
-        return found.finished[key].folder
+    def _noted(self, note: Mapping[str, Any], found: Found) -> Path | None:
+        """The folder of the Result that the run was noted with, while that is there."""
+        folder = self._here(note)
+        there = folder in found.by_folder or (not self.finder.covers(folder) and (folder / RESULT_NAME).is_file())
+        return folder if "folder" in note and there else None
 
     def _here(self, note: Mapping[str, Any]) -> Path:
         """The folder that a run noted, also where all Results were moved since, or lie elsewhere on this machine."""
         folder, before = Path(note.get("folder", "")), Path(self.grid.results)
-        return self._finder.root / folder.relative_to(before) if folder.is_relative_to(before) else folder
+        return self.finder.root / folder.relative_to(before) if folder.is_relative_to(before) else folder
 
 
 def look(folder: Path) -> SweepStatus:

@@ -30,7 +30,7 @@ def status_view(status: SweepStatus) -> Group:
         parts += [
             _text(line, _STYLES[state]) for line in shortened([_line(status, r) for r in status.of(state)], LINES)
         ]
-    return Group(*parts, *map(_text, _advice(status)))
+    return Group(*parts, *map(_text, [*_found(status), *_advice(status)]))
 
 
 def described(status: SweepStatus) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _plain(run: RunStatus) -> dict[str, Any]:
     sign = None if run.sign is None else {key: asdict(run.sign)[key] for key in ("host", "process", "since")}
     folder = None if run.folder is None else str(run.folder)
     return {"number": run.number, "overrides": list(run.shown), "state": run.state, "folder": folder,
-            "error": run.error, "by": sign}  # fmt: skip
+            "found": run.found, "error": run.error, "by": sign}  # fmt: skip
 
 
 def _title(status: SweepStatus) -> str:
@@ -69,6 +69,13 @@ def _progress(status: SweepStatus) -> str:
         return f"{said}; nothing like the rest has finished yet, so how long it takes can't be told"
     at_once = len(status.of("running"))
     return f"{said}; about {in_words(status.seconds_left)} left" + (f" with {at_once} at once" if at_once > 1 else "")
+
+
+def _found(status: SweepStatus) -> list[str]:
+    """What counts as done and may yet turn out to be of other images."""
+    if not status.found:
+        return []
+    return [f"{len(status.found)} done by Results of the same settings, which the sweep hasn't looked at yet"]
 
 
 def _table(status: SweepStatus) -> Table:
@@ -118,6 +125,6 @@ def _local(seconds: float) -> time.struct_time:
 
 def _advice(status: SweepStatus) -> list[str]:
     """How to go on, where nobody works on what is left."""
-    if status.parents or status.of("running") or len(status.of("done")) == len(status.runs):
+    if status.parents or status.of("running") or (len(status.of("done")) == len(status.runs) and not status.found):
         return []
     return [f"{shlex.join(['promptlab', 'sweep', 'resume', str(status.folder)])} goes on with what is not done"]

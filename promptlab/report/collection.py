@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlab.report.undone import UndoneSweep
 from promptlab.results.document import Result, ResultError
 from promptlab.results.store import ERROR_NAME, UNFINISHED_NAME, find_results, read_result
 
@@ -23,6 +24,7 @@ class Collection:
         damaged: path of a result that can't be read to what is wrong with it.
         unfinished: folders of runs that are trained, and not scored to the end.
         failed: folder of a run that left an error in place of a result to the last line of it.
+        sweeps: those that have runs without a result.
     """
 
     results: list[Result]
@@ -30,6 +32,7 @@ class Collection:
     damaged: Mapping[Path, str]
     unfinished: list[Path]
     failed: Mapping[Path, str]
+    sweeps: Sequence[UndoneSweep] = ()
 
 
 def collect(roots: Iterable[str | Path]) -> Collection:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from promptlab.report.layout import LEARNER, Block, Line, ScoreTable
+from promptlab.report.undone import UndoneSweep, undone_rows
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _LATEX = {
@@ -37,6 +38,14 @@ def markdown(table: ScoreTable) -> str:
         lines += [_cells([f"**{_plain(heading)}**", *[""] * (len(names) - 1)])] if heading else []
         lines += [_cells(map(_plain, row)) for row in rows]
     lines += ["", *(f"- {_plain(note)}" for note in table.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_undone(sweeps: Sequence[UndoneSweep]) -> str:
+    """Runs of sweeps that have no Result, each with the command that repeats it."""
+    names, rows = undone_rows(sweeps)
+    lines = ["**Runs without a result**", "", *(f"- {_plain(sweep.sentence)}" for sweep in sweeps), ""]
+    lines += [_cells(names), _cells([":--"] * len(names)), *(_cells(map(_plain, row)) for row in rows)]
     return "\n".join(lines) + "\n"
 
 

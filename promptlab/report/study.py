@@ -105,6 +105,16 @@ class Section:
         return {name: mean(scores[name]) for name in self.contestants if name in scores}
 
     @cached_property
+    def beside_zero_shot(self) -> dict[str, float]:
+        """The same of those that figures draw beside zero-shot CLIP: not the learner that is it, under its prompts."""
+        others = {
+            entry.contestant
+            for entry in self.entries
+            if entry.row.learner != ZERO_SHOT_LEARNER or set(entry.scores.values()) != {entry.zero_shot}
+        }
+        return {name: average for name, average in self.averages.items() if name in others}
+
+    @cached_property
     def most_shots(self) -> int | str:
         """The number of shots that pictures of one number show: that with the most entries."""
         entries = {shots: sum(map(len, self.of(shots).values())) for shots in self.shots}

@@ -15,6 +15,7 @@ from promptlab.results.schema import EpochRecord, EvaluationResult, Harmonic, Me
 from promptlab.results.statistics import harmonic_mean
 
 _ROUNDING = 1e-6
+_LEAST, _MOST = -_ROUNDING, 1 + _ROUNDING
 
 
 class Measured(Protocol):
@@ -85,9 +86,9 @@ def _faults(result: Measured) -> Iterator[str]:
     if result.seen_unseen is not None:
         yield from _of_curve(result.seen_unseen)
     for score in ("accuracy", "val_accuracy"):
-        for place, point in enumerate(result.learning_curve):
-            if _is_outside(getattr(point, score)):
-                yield from _outside(f"learning_curve[{place}].{score}", [getattr(point, score)])
+        values = [getattr(point, score) for point in result.learning_curve]
+        for place in [at for at, value in enumerate(values) if value is not None and not _LEAST <= value <= _MOST]:
+            yield from _outside(f"learning_curve[{place}].{score}", [values[place]])
 
 
 def _of_evaluation(fit: str, name: str, evaluation: EvaluationResult) -> Iterator[str]:
@@ -113,7 +114,7 @@ def _of_metrics(metrics: Metrics, path: str) -> Iterator[str]:
         yield from _outside(f"{path}.{score}", [getattr(metrics, score)])
     yield from _outside(f"{path}.per_class_accuracy", accuracies)
     yield from _miscounted(f"{path}.per_class_images", counts, metrics.images)
-    if len(accuracies) != len(counts) or any((a is None) != (n == 0) for a, n in zip(accuracies, counts, strict=True)):
+    if [a is None for a in accuracies] != [n == 0 for n in counts]:
         yield f"{path}.per_class_accuracy: the classes that have images, and no others, have an accuracy"
         return
     scored = [(a, n) for a, n in zip(accuracies, counts, strict=True) if a is not None]
@@ -162,14 +163,9 @@ def _of_curve(curve: SeenUnseenCurve) -> Iterator[str]:
         )
 
 
-def _is_outside(value: float | None) -> bool:
-    return value is not None and not -_ROUNDING <= value <= 1 + _ROUNDING
-
-
 def _outside(path: str, values: Sequence[float | None]) -> Iterator[str]:
-    for value in values:
-        if _is_outside(value):
-            yield f"{path} holds {value:g}: a fraction from 0 to 1 is expected"
+    for value in [value for value in values if value is not None and not _LEAST <= value <= _MOST]:
+        yield f"{path} holds {value:g}: a fraction from 0 to 1 is expected"
 
 
 def _miscounted(path: str, counts: Sequence[int], images: int) -> Iterator[str]:

@@ -164,14 +164,29 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, path: str) -> tuple[objec
         if exact.issuperset(map(type, items)):  # a Result has thousands of numbers
             return tuple(items)
         if dataclasses.is_dataclass(kinds[0]):
-            return tuple(
-                _read_dataclass(cast(type, kinds[0]), item, f"{path}[{position}]")
-                for position, item in enumerate(items)
-            )
+            return _read_records(cast(type, kinds[0]), items, path)
         kinds = (kinds[0],) * len(items)
     _expect(len(items) == len(kinds), f"a list of {len(kinds)}", value, path)
     return tuple(
         _read(kind, item, f"{path}[{position}]") for position, (kind, item) in enumerate(zip(kinds, items, strict=True))
+    )
+
+
+def _read_records(kind: type, items: Sequence[object], path: str) -> tuple[object, ...]:
+    """Dataclasses of one kind: at once where all fields of all are there and need no change, else one by one."""
+    if _are_plain_records(kind, items):
+        with suppress(ValueError):  # said below, with its place
+            return tuple([kind(**item) for item in cast(Sequence[dict[str, Any]], items)])
+    return tuple(_read_dataclass(kind, item, f"{path}[{position}]") for position, item in enumerate(items))
+
+
+def _are_plain_records(kind: type, items: Sequence[object]) -> bool:
+    fields = _fields(kind)
+    if set(map(type, items)) != {dict}:
+        return False
+    records = cast(Sequence[dict[str, object]], items)
+    return all(item.keys() == fields.keys() for item in records) and all(
+        exact.issuperset({type(item[name]) for item in records}) for name, (_, exact, _) in fields.items()
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from promptlab.cli.main import main
+from promptlab.jobs.notes import write_note
 from promptlab.results.store import find_results
+from tests.helpers.sweeps import finish, make_sweep
 
 RESULTS = str(Path(__file__).resolve().parents[1] / "earlier" / "written" / "results")
 
@@ -115,3 +117,26 @@ def test_the_page_says_what_it_needs(capsys, tmp_path, monkeypatch, package):
     assert main(["report", RESULTS, "--html", str(tmp_path / "x.html")]) == 2
     assert f"needs {package}: pip install 'promptlab-clip[report]'" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
+
+
+def test_runs_without_a_result_are_named_with_their_commands(capsys, tmp_path):
+    folder = make_sweep(tmp_path)
+    finish(tmp_path, "coop", 1)
+    write_note(folder, 1, {"overrides": [], "error": "<b>nan</b>"})
+    assert main(["report", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"{folder}: 3 of 4 runs have no result (1 failed, 2 missing); promptlab sweep resume" in out
+    failed = "failed      learner=coop seed=2: <b>nan</b>\n            promptlab learner=coop seed=2\n"
+    assert failed in out
+    files = {name: tmp_path / name for name in ("markdown", "html")}
+    assert (
+        main(["report", str(tmp_path), *(word for name, at in files.items() for word in (f"--{name}", str(at)))]) == 0
+    )
+    assert "3 of 4 runs have no result" in capsys.readouterr().err
+    row = r"| failed | learner=coop seed=2 | \<b\>nan\</b\> | promptlab learner=coop seed=2 |"
+    assert row in files["markdown"].read_text()
+    page = files["html"].read_text()
+    assert (
+        "<td>missing</td><td>learner=zero_shot seed=2</td><td></td><td>promptlab learner=zero_shot seed=2</td>" in page
+    )
+    assert "&lt;b&gt;nan&lt;/b&gt;" in page

@@ -35,6 +35,7 @@ def test_status_needs_no_torch_and_no_hydra(tmp_path):
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "1 done, 3 missing of 4 runs; about 9 s left" in done.stdout
+    assert "1 done by Results of the same settings, which the sweep hasn't looked at yet" in done.stdout
 
 
 def test_a_status_shows_the_grid_and_what_needs_a_look(capsys, tmp_path):

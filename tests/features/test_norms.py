@@ -11,7 +11,7 @@ from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features import FeatureBank
 from promptlab.features.given import contents_read
-from promptlab.features.upkeep import clear, list_collections, prune
+from promptlab.features.upkeep import clear, damaged_rows, list_collections, prune
 from promptlab.support.errors import DatasetError
 from tests.helpers.fakes import FakeClip, picture_items
 
@@ -61,8 +61,10 @@ def test_a_damaged_norm_is_made_again(tmp_path):
     with closing(sqlite3.connect(bank.path)) as connection:
         connection.execute("UPDATE norms SET norm = norm * 2 WHERE id = (SELECT MIN(id) FROM norms)")
         connection.commit()
+    assert damaged_rows(bank.path) == (4, 1)
     assert torch.equal(bank.features(clip, items, normalised=False, progress=False), raw)
     assert clip.encoded == 5
+    assert damaged_rows(bank.path) == (4, 0)
 
 
 def test_norms_go_with_their_rows(tmp_path):

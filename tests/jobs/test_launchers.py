@@ -118,5 +118,6 @@ def test_a_sweep_gives_the_same_numbers(name, workplace, monkeypatch, capfd):
     said = capfd.readouterr()
     assert said.out.count("tip_adapter  ") == 2  # both tables
     assert "Traceback" not in said.err
+    assert said.out.count("2/2  seed=2  ") == 2, "a line for each run, however it was launched"
     assert len(scores_in("alone")) == 2
     assert scores_in("alone") == scores_in("beside")

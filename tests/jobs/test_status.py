@@ -7,10 +7,12 @@ import pytest
 from promptlab.config.same import settings_key
 from promptlab.jobs.alike import Kind, seconds_left
 from promptlab.jobs.grid import GridError, read_grid, sweeps_in
-from promptlab.jobs.notes import sign_path, write_note
+from promptlab.jobs.notes import parent_sign, sign_path, write_note
+from promptlab.jobs.rounds import left_of
 from promptlab.jobs.status import Looker, look
 from promptlab.jobs.status_table import described
 from promptlab.results.store import SIGN_NAME
+from promptlab.support.at_work import at_work
 from tests.helpers.sweeps import document_of, finish, leave_sign, make_sweep
 
 
@@ -42,6 +44,21 @@ def test_results_count_wherever_they_are_filed_and_whoever_made_them(tmp_path):
     status = look(folder)
     assert [run.state for run in status.runs] == ["done", "missing", "missing", "missing"]
     assert status.runs[0].folder == done
+
+
+def test_a_result_of_the_same_settings_is_looked_at_before_the_sweep_is_done(tmp_path):
+    folder = make_sweep(tmp_path, learners=("coop",))
+    done = [finish(tmp_path, "coop", seed) for seed in (1, 2)]
+    write_note(folder, 0, {"overrides": [], "folder": str(done[0])})
+    status = look(folder)
+    assert [run.found for run in status.runs] == [False, True]
+    assert left_of(folder) == [1], "its images may be others by now, which only the run sees"
+    assert [run["found"] for run in described(status)["runs"]] == [False, True]
+    assert status.is_over
+    with at_work(parent_sign(folder)):
+        assert not look(folder).is_over
+    write_note(folder, 1, {"overrides": [], "folder": str(done[1])})
+    assert left_of(folder) == []
 
 
 def test_results_from_before_do_not_count_where_all_are_repeated(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from promptlab.report.figures.points import point
 from promptlab.report.figures.style import FAINT, INK, Drawing, Look, leading, left_out, legend_above, new_figure
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import MeanInterval, mean
@@ -25,7 +26,7 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
     shots, found = section.most_shots, section.of(section.most_shots)
     places = {place for entries in found.values() for place in entries}
     whole = {name: entries for name, entries in found.items() if len(entries) == len(places)}
-    names = leading({name: section.averages[name] for name in whole})
+    names = leading({name: average for name, average in section.beside_zero_shot.items() if name in whole})
     points = {name: _point(list(whole[name].values()), of) for name in names}
     baseline = _baseline([entry for entries in whole.values() for entry in entries.values()], of)
 
@@ -36,17 +37,8 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
         if baseline is not None:
             axes.plot(100 * baseline[0], 100 * baseline[1], "X", color=FAINT, markersize=6, label=ZERO_SHOT)
         for name, (first, second) in points.items():
-            axes.errorbar(
-                100 * first.mean,
-                100 * second.mean,
-                xerr=100 * (first.half_width or 0),
-                yerr=100 * (second.half_width or 0),
-                color=looks[name].color,
-                marker=looks[name].marker,
-                markersize=6,
-                linewidth=0.8,
-                label=name,
-            )
+            widths = {"xerr": 100 * (first.half_width or 0), "yerr": 100 * (second.half_width or 0)}
+            point(axes, name, looks[name], (100 * first.mean, 100 * second.mean), **widths)
         axes.margins(0.15)
         _contours(axes)
         axes.set_xlabel(f"{of[0]} (%)")
@@ -59,7 +51,7 @@ def base_against_new(section: Section, looks: Mapping[str, Look]) -> Drawing | N
         name=f"{section.slug}-{of[0]}-{of[1]}",
         title=f"{of[0].capitalize()} against {of[1]}",
         caption=f"Accuracy on {of[0]} and {of[1]} classes {at_shots(shots)}{over}; bars are 95 % Student-t intervals "
-        f"over seeds, the curves join points of equal H.{left_out(section.contestants, names)}",
+        f"over seeds, the curves join points of equal H.{left_out(list(section.beside_zero_shot), names)}",
         draw=draw,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.report.cost import COSTS
+from promptlab.report.figures.points import point
 from promptlab.report.figures.style import FAINT, Drawing, Look, capital, leading, left_out, legend_above, panels
 from promptlab.report.overall import paired_average
 from promptlab.report.statistics import mean
@@ -25,9 +26,9 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
     found = section.of(shots)
     places = {place for entries in found.values() for place in entries}
     whole = {name: list(entries.values()) for name, entries in found.items() if len(entries) == len(places)}
-    if len(whole) < 2:
+    names = leading({name: average for name, average in section.beside_zero_shot.items() if name in whole})
+    if len(names) < 2:
         return None
-    names = leading({name: section.averages[name] for name in whole})
     columns = [column for column in COSTS if column.name in SHOWN]
     scores = {name: paired_average([entry.scores for entry in whole[name]]) for name in names}
     costs = {name: [mean([column.of(entry.row) or 0 for entry in whole[name]]) for column in columns] for name in names}
@@ -40,17 +41,9 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
             if len(zero_shot) == len(known):
                 axes.axhline(100 * mean(zero_shot), color=FAINT, linestyle=looks[ZERO_SHOT].linestyle, label=ZERO_SHOT)
             for name in names:
-                axes.errorbar(
-                    costs[name][at],
-                    100 * scores[name].mean,
-                    yerr=100 * (scores[name].half_width or 0),
-                    color=looks[name].color,
-                    marker=looks[name].marker,
-                    markersize=6,
-                    linewidth=0.8,
-                    linestyle="none",
-                    label=name,
-                )
+                score = scores[name]
+                interval = 100 * (score.half_width or 0)
+                point(axes, name, looks[name], (costs[name][at], 100 * score.mean), yerr=interval)
             _scale(axes, [costs[name][at] for name in names])
             axes.margins(x=0.1)
             axes.set_xlabel(SHOWN[column.name])
@@ -63,7 +56,7 @@ def accuracy_against_cost(section: Section, looks: Mapping[str, Look]) -> Drawin
         name=f"{section.slug}-cost",
         title="Accuracy against cost",
         caption=f"{capital(section.headline)} in percent {at_shots(shots)}{over}, over seconds of training and over "
-        f"the number of parameters trained by gradient.{left_out(section.contestants, names)}",
+        f"the number of parameters trained by gradient.{left_out(list(section.beside_zero_shot), names)}",
         draw=draw,
     )
 

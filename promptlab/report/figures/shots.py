@@ -30,11 +30,11 @@ Curve = dict[int, MeanInterval]
 
 
 def shot_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
-    """The section's headline scores over shots; None with fewer than two numbers of shots."""
+    """The section's headline scores over shots; None with fewer than two numbers of shots, or no learner."""
     numbers = [shots for shots in section.shots if isinstance(shots, int)]
-    if len(numbers) < 2:
+    names = leading(section.beside_zero_shot)
+    if len(numbers) < 2 or not names:
         return None
-    names = leading(section.averages)
     places = section.places[:MOST_PANELS]
     average = len(section.places) > 1
 
@@ -54,13 +54,14 @@ def shot_curves(section: Section, looks: Mapping[str, Look]) -> Drawing | None:
         legend_above(figure, grid[-1:], width)
         return figure
 
+    omitted = left_out(list(section.beside_zero_shot), names)
     more = len(section.places) - len(places)
     shown = f" {more} more places are in the average alone." if more else ""
     return Drawing(
         name=f"{section.slug}-shots",
         title="Accuracy over shots",
         caption=f"{capital(section.headline)} in percent over training images per class; bands are 95 % Student-t "
-        f"intervals over seeds, the dashed line is zero-shot CLIP.{left_out(section.contestants, names)}{shown}",
+        f"intervals over seeds, the dashed line is zero-shot CLIP.{omitted}{shown}",
         draw=draw,
     )
 

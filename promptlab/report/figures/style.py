@@ -28,6 +28,8 @@ FORMATS = ("svg", "pdf", "png")
 MOST_CONTESTANTS = 8
 """As many are drawn in one figure; of more, those with the highest average."""
 MOST_PANELS = 18
+POINTS = 72
+"""An inch of what has no dots."""
 CHARACTER = 0.058
 """Inches that a letter of a small label takes in the mean."""
 INK = "#202124"
@@ -130,8 +132,22 @@ class Drawing:
         with mpl.rc_context(settings), warnings.catch_warnings():
             if text == "none":  # a browser finds another font for what this one lacks
                 warnings.filterwarnings("ignore", "Glyph .* missing")
-            self.draw(width).savefig(data, format=form, metadata=metadata, transparent=form == "svg")
+            figure = _laid_out(self.draw(width), form)
+            figure.savefig(data, format=form, metadata=metadata, transparent=form == "svg")
         return data.getvalue()
+
+
+def _laid_out(figure: Figure, form: str) -> Figure:
+    """The figure with its parts in their places, which saving would draw it twice for."""
+    from matplotlib.backend_bases import get_registered_canvas_class
+
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        get_registered_canvas_class(form)(figure)
+        figure.set_dpi(_SETTINGS["savefig.dpi"] if form == "png" else POINTS)
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    return figure
 
 
 def looks(contestants: Iterable[str]) -> dict[str, Look]:

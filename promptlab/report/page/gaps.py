@@ -1,7 +1,8 @@
-"""What is missing or failed: damaged files, unfinished runs, evaluations without scores, seeds that others have."""
+"""What is missing or failed: runs of sweeps, damaged files, evaluations without scores, seeds that others have."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from promptlab.report.collection import Collection
@@ -11,15 +12,28 @@ from promptlab.support.words import some_of
 
 def gaps(collection: Collection, sections: Sequence[Section]) -> list[str]:
     """A sentence for each; none where nothing is missing."""
-    found = [f"{path} can't be read and was skipped: {reason}" for path, reason in collection.damaged.items()]
+    found = [sweep.sentence for sweep in collection.sweeps]
+    found += [f"{path} can't be read and was skipped: {reason}" for path, reason in collection.damaged.items()]
     unfinished = "trained, but not scored to the end; the same command goes on"
     found += [f"{folder}: {unfinished}" for folder in collection.unfinished]
-    found += [f"{folder} failed: {error}" for folder, error in collection.failed.items()]
+    found += list(_failed(collection))
     found += [sentence for section in sections for sentence in _of(section)]
     counted = sum(len(row.runs) for section in sections for row in section.rows)
     if counted < len(collection.results):
         found.append(f"{len(collection.results) - counted} older runs of a seed that was run again don't count.")
     return found
+
+
+def _failed(collection: Collection) -> Iterator[str]:
+    """Runs that left an error in their folder, but for as many as have it among their sweep's."""
+    told = Counter(run.error for sweep in collection.sweeps for run in sweep.runs if run.error)
+    for folder, error in collection.failed.items():
+        message = error.partition(": ")[2] or error
+        same = next((text for text in told if told[text] and text.endswith(message)), None)
+        if same is None:
+            yield f"{folder} failed: {error}"
+        else:
+            told[same] -= 1
 
 
 def _of(section: Section) -> Iterator[str]:

@@ -14,10 +14,11 @@ from promptlab.report.figures.style import Drawing, Look
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
 from promptlab.report.page.runs import runs_table, settings
-from promptlab.report.page.tables import PageTable, section_tables
+from promptlab.report.page.tables import PageTable, section_tables, undone
 from promptlab.report.page.words import findings
 from promptlab.report.study import Section, sections
 from promptlab.support.extras import extra
+from promptlab.support.processes import in_processes
 
 FIGURE_INCHES = 4.5
 """Wide enough for three panels, narrow enough for text to stay legible on a phone."""
@@ -51,13 +52,14 @@ def html(collection: Collection) -> str:
 
     parts = [_part(section, collection, look) for section in found]
     drawn = [drawing for part in parts for drawing in part.drawings]
-    figures = {drawing.name: inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption)) for drawing in drawn}
+    figures = dict(zip((drawing.name for drawing in drawn), in_processes(_inline, drawn), strict=True))
     return environment.from_string(_asset("template.html.j2")).render(
         parts=parts,
         runs=runs_table(found, collection.folders),
         shared=shared,
         settings=own,
         gaps=gaps(collection, found),
+        undone=undone(collection.sweeps),
         counts=_counts(collection),
         figures=figures,
         style=_asset("style.css"),
@@ -74,6 +76,10 @@ def _part(section: Section, collection: Collection, look: Mapping[str, Look]) ->
         drawings=drawings(section, confused, look),
         tables=section_tables(section, tested, confused),
     )
+
+
+def _inline(drawing: Drawing) -> str:
+    return inline_svg(drawing.svg(FIGURE_INCHES), escape(drawing.caption))
 
 
 def _counts(collection: Collection) -> str:

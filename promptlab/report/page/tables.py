@@ -17,6 +17,7 @@ from promptlab.report.pictures import thumbnail
 from promptlab.report.published.beside import beside
 from promptlab.report.statistics import MeanInterval
 from promptlab.report.study import Section, at_shots
+from promptlab.report.undone import UndoneSweep, undone_rows
 
 LONG_TEXT = 60
 """More characters than this break into lines."""
@@ -67,6 +68,17 @@ def section_tables(section: Section, tested: Iterable[Comparison], confused: Ite
         pairs(section, confused),
     ]
     return [table for table in found if table.rows]
+
+
+def undone(sweeps: Sequence[UndoneSweep]) -> PageTable:
+    """Runs of sweeps that have no Result, a row each with the command that repeats it."""
+    names, rows = undone_rows(sweeps)
+    return PageTable(
+        name="undone",
+        caption="Runs without a result",
+        columns=[(name, False) for name in names],
+        rows=[[Cell(text) for text in row] for row in rows],
+    )
 
 
 def scores(section: Section) -> PageTable:

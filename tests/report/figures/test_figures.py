@@ -43,6 +43,16 @@ def test_curves_over_shots():
     assert "zero-shot CLIP" in drawing.caption
 
 
+def test_zero_shot_clip_run_as_a_learner_is_drawn_once():
+    changes = {"learner": "zero_shot", "protocol": "few_shot"}
+    alike = [make_result({"test": 0.5}, zero_shot={"test": 0.5}, **changes, shots=n) for n in (1, 4)]
+    figure, _ = drawn(shot_curves, [*study(datasets=("demo_shapes",), shots=(1, 4)), *map(at_home, alike)])
+    assert set(lines(figure.axes[0])) == {"zero-shot", "coop", "maple"}
+    assert drawn(shot_curves, alike) is None
+    other = [make_result({"test": 0.6}, zero_shot={"test": 0.5}, **changes, shots=n) for n in (1, 4)]
+    assert "zero_shot" in lines(drawn(shot_curves, other)[0].axes[0])
+
+
 def test_one_number_of_shots_has_no_curve():
     assert drawn(shot_curves, study()) is None
 

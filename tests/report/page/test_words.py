@@ -3,6 +3,7 @@ from promptlab.report.comparison import comparisons
 from promptlab.report.page.gaps import gaps
 from promptlab.report.page.words import findings
 from promptlab.report.study import sections
+from promptlab.report.undone import UndoneRun, UndoneSweep
 from tests.helpers.results import make_result
 from tests.helpers.studies import at_home, study
 
@@ -108,3 +109,13 @@ def test_zero_shot_alone_lacks_no_seeds():
     runs = [at_home(make_result({"test": 0.5}, learner="zero_shot", protocol="few_shot", dataset="dtd"))]
     assert said(runs) == "zero_shot reaches 50.00 % (one seed, no interval) on dtd, at 16 shots (top-1 accuracy)."
     assert missing([*runs, *study(datasets=("dtd",), shots=(1, 16))]) == []
+
+
+def test_a_failure_is_told_of_once():
+    failed = {"a": "promptlab.x.YError: the loss is nan", "b": "ValueError: no images", "c": "ValueError: no images"}
+    runs = tuple(
+        UndoneRun(state="failed", settings="", command="", error=error) for error in ("the loss is nan", "no images")
+    )
+    sweep = UndoneSweep(folder="s", total=3, runs=runs, command="")
+    found = missing(study(), failed=failed, sweeps=[sweep])
+    assert found == [sweep.sentence, "c failed: ValueError: no images"]
