@@ -1,4 +1,4 @@
-"""``promptlab bench LEARNER`` for every learner of ``promptlab/bench/recipes.py``, and ``learners.md`` of what it found.
+"""``promptlab bench LEARNER`` for all of ``promptlab/bench/recipes.py``, and ``learners.md`` of what it found.
 
 Each runs in a process of its own. ``--text`` leaves out the steps in which the plain side encodes images for learners
 that read features, which says less of the text side and takes longer. ``--quick`` tries the path on the demo backbone
@@ -123,9 +123,8 @@ def table(path: Path) -> str:
         "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for row in csv.DictReader(path.open()):
-        flop = [
-            f"{row[f'{t}_gflop_plain']} / {row[f'{t}_gflop']}" if row["products_s"] else "" for t in ("text", "image")
-        ]
+        pairs = [(row[f"{tower}_gflop_plain"], row[f"{tower}_gflop"]) for tower in ("text", "image")]
+        flop = [f"{plain} / {ours}" if plain else "" for plain, ours in pairs]
         cells = [row[key] for key in ("learner", "step", "ratio", "goal", "plain_s", "promptlab_s", "products_s")]
         lines.append(f"| {' | '.join([*cells, *flop, row['largest_difference']])} |")
     return "\n".join(lines) + "\n"

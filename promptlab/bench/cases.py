@@ -70,7 +70,9 @@ def measure(case: Case, settings: Settings, clip: FrozenCLIP) -> Comparison:
         steps[PRODUCTS] = products_alone(own.products)
         useful = own.flop.total(), own.flop.total()
         towers = {OURS: dict(own.flop), PLAIN: dict(other.flop)}
-    seconds = interleave(steps, settings.rounds, repeats={OURS: REPEATS, PRODUCTS: REPEATS}, device=clip.device)
+    seconds = interleave(
+        steps, settings.rounds, repeats={OURS: REPEATS, PRODUCTS: REPEATS}, device=clip.device, warm=case.recorded
+    )
     return Comparison(
         case.what,
         seconds,

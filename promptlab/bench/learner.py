@@ -44,7 +44,8 @@ def cases(name: str, settings: Settings, clip: FrozenCLIP, *, encoded: bool = Tr
     images = _images(ours, settings)
     size = f"{settings.classes} classes, " + ("one image" if ours.test_time else f"batch {settings.batch}")
     if ours.needs == "images":
-        steps = _step(ours, images), _step(plain, images, recipe.image_passes)
+        own = images if ours.keeps_states is None else clip.encode_images(images, kind=ours.keeps_states)
+        steps = _step(ours, own), _step(plain, images, recipe.image_passes)
         return [Case(f"{name}: training step, {size}", *steps, recorded=True, memory=True, note=recipe.note)]
     features = _features(ours, images) if encoded else torch.randn(*images.shape[:-3], clip.dim)
     own = _step(ours, features)

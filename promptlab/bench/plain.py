@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.adapters import UNCHANGED, Adapters, BlockAdapter, normed, with_branch
-from promptlab.clip.frozen import FeatureKind, FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.image_tower import ImagePrompts
 from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
+from promptlab.data.amounts import ImageKind
 from promptlab.support.arrays import IntArray
 
 
@@ -127,7 +128,7 @@ class PlainCLIP(FrozenCLIP):
         prompts: ImagePrompts | None = None,
         *,
         normalised: bool = True,
-        kind: FeatureKind = "projected",
+        kind: ImageKind = "projected",
         adapters: Adapters | None = None,
     ) -> Tensor:
         """As a backbone's; without anything among the tokens by the model's own method."""
@@ -135,6 +136,15 @@ class PlainCLIP(FrozenCLIP):
             return super().encode_images(images, prompts, normalised=normalised, kind=kind, adapters=adapters)
         features: Tensor = self.model.encode_image(self._seen(images)).float()
         return F.normalize(features, dim=-1) if normalised else features
+
+    def image_states(self, images: Tensor, layer: int) -> Tensor:
+        """The images: no work is shared between two passes."""
+        return images
+
+    def encode_image_states(self, states: Tensor, layer: int, *, normalised: bool = True) -> Tensor:
+        """The plain features of images."""
+        with torch.no_grad():
+            return self.encode_images(states, normalised=normalised)
 
 
 def _image_by_image(pairs: IntArray) -> Iterator[IntArray]:

@@ -51,6 +51,11 @@ def _sixth(layers: int) -> Mapping[str, Any]:
     return {"first_layer": max(2, layers // 2), "last_layer": layers}
 
 
+def _sixth_kept(layers: int) -> Mapping[str, Any]:
+    """The same with kept states."""
+    return {**_sixth(layers), "keep_states": "fp32"}
+
+
 _PROMPT_DEPTHS = _ninth("prompt_depth_text", "prompt_depth_vision")
 RECIPES: Mapping[str, Recipe] = {
     "coop": Recipe("CoOp", arguments={"n_ctx": 16}),
@@ -67,6 +72,7 @@ RECIPES: Mapping[str, Recipe] = {
     "promptsrc": Recipe("PromptSRC", BOTH_GOAL, 4, _PROMPT_DEPTHS),
     "mmrl": Recipe("MMRL", BOTH_GOAL, 4, _sixth),
     "mmrl_pp": Recipe("MMRLPlusPlus", BOTH_GOAL, 4, _sixth),
+    "mmrl_kept": Recipe("MMRL", BOTH_GOAL, 4, _sixth_kept, note="promptlab keeps what lies below the tokens"),
     "clip_lora": Recipe("CLIPLoRA", BOTH_GOAL, 32, {"dropout": 0.0}, note="without dropout, so that both sides agree"),
     "vpt": Recipe(
         "VPT", None, 4, lambda layers: {"prompt_depth_vision": layers}, note="its text is constant on both sides"

@@ -24,6 +24,9 @@ from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates, TextTower
 from promptlab.data.amounts import FeatureKind as FeatureKind
+from promptlab.data.amounts import ImageKind
+from promptlab.data.amounts import ImageStates as ImageStates
+from promptlab.data.amounts import StatesPrecision as StatesPrecision
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -219,7 +222,7 @@ class FrozenCLIP(CosineLogits):
         prompts: ImagePrompts | None = None,
         *,
         normalised: bool = True,
-        kind: FeatureKind = "projected",
+        kind: ImageKind = "projected",
         adapters: Adapters | None = None,
     ) -> Tensor:
         """Features of preprocessed images.
@@ -229,11 +232,12 @@ class FrozenCLIP(CosineLogits):
             prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
                 tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
             normalised: False for features of the length that the tower gives them.
-            kind: ``pre_projection`` for what :attr:`image_projection` makes features of.
+            kind: ``pre_projection`` for what :attr:`image_projection` makes features of; for states of the tower the
+                rows that :meth:`states_of` reads, as they are.
             adapters: layer (0-based) to what its block gets added.
 
         Returns:
-            (B, D), or (B, V) before the projection, fp32.
+            (B, D), (B, V) before the projection, or (B, :attr:`states_width`) of states, fp32.
 
         Raises:
             UnsupportedBackboneError: with prompts or adapters, if the image tower can't take any; before the
@@ -242,6 +246,10 @@ class FrozenCLIP(CosineLogits):
                 prompts of other shapes.
         """
         images = self._seen(images)
+        if isinstance(kind, ImageStates):
+            states = self.image_states(images, kind.layer)
+            plain = self.encode_image_states(states, kind.layer, normalised=False)
+            return torch.cat([states.float().flatten(1), plain], dim=1)
         if kind == "pre_projection":
             features = self._projecting.before_projection(images, prompts, adapters)
         elif prompts or adapters:
@@ -256,7 +264,7 @@ class FrozenCLIP(CosineLogits):
         """Features of images with vectors behind the class token, and what these became.
 
         Args:
-            images: (B, 3, H, W), on any device.
+            images: (B, 3, H, W), on any device, or their :meth:`image_states` before the first layer of the vectors.
             inserted: the vectors.
             adapters: as of :meth:`encode_images`.
 
@@ -270,6 +278,31 @@ class FrozenCLIP(CosineLogits):
         tower = self.image_tower
         pooled, tokens = tower.tokens(self._seen(images), inserted, adapters)
         return tower.project(pooled).float(), tokens.float()
+
+    @torch.no_grad()
+    def image_states(self, images: Tensor, layer: int) -> Tensor:
+        """The tokens (B, L, V) of images (B, 3, H, W) that stand before a layer (0-based), for what begins there.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower isn't a vision transformer; here and in the next three.
+        """
+        return self.image_tower.states(self._seen(images), layer)
+
+    @torch.no_grad()
+    def encode_image_states(self, states: Tensor, layer: int, *, normalised: bool = True) -> Tensor:
+        """The plain features (B, D) of images by their states before a layer."""
+        features = self.image_tower.finish(self._seen(states), layer).float()
+        return F.normalize(features, dim=-1) if normalised else features
+
+    @property
+    def states_width(self) -> int:
+        """Numbers of a row of states: L * V of the tokens, and D of the plain feature."""
+        return self.image_tower.tokens_of_image * self.vision_width + self.dim
+
+    def states_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens (B, L, V) and the plain features (B, D), not normalised, of rows of states."""
+        tokens, features = rows.split([rows.shape[1] - self.dim, self.dim], dim=1)
+        return tokens.unflatten(1, (-1, self.vision_width)), features
 
     def _seen(self, images: Tensor) -> Tensor:
         self.model.eval()  # somebody may have called .train() on the model itself

@@ -19,6 +19,7 @@ from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
 from promptlab.support.random_streams import stream, stream_seed
+from promptlab.training.kept_states import kept_states
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
 from promptlab.training.rows import FeaturePool
@@ -81,10 +82,14 @@ class StageData:
             "batch_size": optim.batch_size, "drop_last": optim.drop_last, "seed": self.seed, "stage": stage.name,
         }  # fmt: skip
         others = self.unlabelled if stage.uses_unlabelled else None
+        kind = self.learner.keeps_states
+        if kind is not None and self.views != "online":
+            states = kept_states(self.learner, kind, self.train, self.bank, self.views, self.crop_scale)
+            return FeatureLoader(states, self._labels(self.train, states.device), **common), None
         if self._cached:
             pool = self._pool(self.train, stage.views)
             unlabelled = None if others is None else self._pool(others, stage.views)
-            labels = torch.from_numpy(self.train.labels).to(self.learner.clip.device)
+            labels = self._labels(self.train, self.learner.clip.device)
             return FeatureLoader(pool, labels, unlabelled=unlabelled, draws=stage.draws, **common), None
         images = self._images(self.train, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
@@ -108,7 +113,7 @@ class StageData:
         others = self.unlabelled if stage.uses_unlabelled else None
         train = Batch(
             features,
-            self._labels(self.train, features),
+            self._labels(self.train, features.device),
             stream(self.seed, stage.name),
             None if others is None else self._all_views(others),
         )
@@ -158,7 +163,7 @@ class StageData:
         if self.val is None or not len(self.val):
             return None
         features = self._features(self.val, 0)
-        return Batch(features, self._labels(self.val, features), stream(self.seed, name, "val"))
+        return Batch(features, self._labels(self.val, features.device), stream(self.seed, name, "val"))
 
     def _all_views(self, items: Items) -> Tensor:
         """(N, K, D), K = 1 under the evaluation transform."""
@@ -175,5 +180,5 @@ class StageData:
         return features.to(learner.clip.device)
 
     @staticmethod
-    def _labels(items: Items, like: Tensor) -> Tensor:
-        return torch.from_numpy(items.labels).to(like.device)
+    def _labels(items: Items, device: torch.device) -> Tensor:
+        return torch.from_numpy(items.labels).to(device)
