@@ -34,8 +34,9 @@ class Case:
         answers: what is held equal, promptlab's first; both steps' own answers if None.
         per: images of one call, by side.
         work: what promptlab's call needs.
-        recorded: whether the products of both calls are counted as they run, where no formula says ``work``.
+        recorded: whether the products of both calls are counted, where no formula says ``work``.
         memory: whether its peak memory is of interest.
+        repeats: calls of promptlab's step for each of the plain one's.
         note: what a reader must know of it.
     """
 
@@ -47,6 +48,7 @@ class Case:
     work: Work | None = None
     recorded: bool = False
     memory: bool = False
+    repeats: int = REPEATS
     note: str = ""
 
 
@@ -70,9 +72,8 @@ def measure(case: Case, settings: Settings, clip: FrozenCLIP) -> Comparison:
         steps[PRODUCTS] = products_alone(own.products)
         useful = own.flop.total(), own.flop.total()
         towers = {OURS: dict(own.flop), PLAIN: dict(other.flop)}
-    seconds = interleave(
-        steps, settings.rounds, repeats={OURS: REPEATS, PRODUCTS: REPEATS}, device=clip.device, warm=case.recorded
-    )
+    repeats = {OURS: case.repeats, PRODUCTS: case.repeats}
+    seconds = interleave(steps, settings.rounds, repeats=repeats, device=clip.device, warm=case.recorded)
     return Comparison(
         case.what,
         seconds,

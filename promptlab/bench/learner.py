@@ -44,8 +44,8 @@ def cases(name: str, settings: Settings, clip: FrozenCLIP, *, encoded: bool = Tr
     images = _images(ours, settings)
     size = f"{settings.classes} classes, " + ("one image" if ours.test_time else f"batch {settings.batch}")
     if ours.needs == "images":
-        own = images if ours.keeps_states is None else clip.encode_images(images, kind=ours.keeps_states)
-        steps = _step(ours, own), _step(plain, images, recipe.image_passes)
+        given = images if ours.keeps_states is None else clip.encode_images(images, kind=ours.keeps_states)
+        steps = _step(ours, given), _step(plain, images, recipe.image_passes)
         return [Case(f"{name}: training step, {size}", *steps, recorded=True, memory=True, note=recipe.note)]
     features = _features(ours, images) if encoded else torch.randn(*images.shape[:-3], clip.dim)
     own = _step(ours, features)
@@ -72,17 +72,17 @@ def _move(learner: PromptLearner) -> None:
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in learner.parameters():
-            parameter += _MOVED * torch.randn(parameter.shape, generator=generator).to(parameter.device)
+            parameter.add_(_MOVED * torch.randn(parameter.shape, generator=generator).to(parameter.device))
 
 
 def _images(learner: PromptLearner, settings: Settings) -> Tensor:
     """(B, 3, H, W); (B, K, 3, H, W) for a stage of K views, (1, B, 3, H, W) for what adapts to one image's views."""
     side, generator = learner.clip.image_size, torch.Generator().manual_seed(0)
-    shape: tuple[int, ...] = (settings.batch,)
+    shape = [settings.batch]
     if learner.test_time:
-        shape = (1, settings.batch)
+        shape = [1, settings.batch]
     elif stage_of(learner).views:
-        shape = (settings.batch, len(stage_of(learner).views))
+        shape = [settings.batch, len(stage_of(learner).views)]
     return torch.randn(*shape, 3, side, side, generator=generator).to(learner.clip.device)
 
 

@@ -1,4 +1,4 @@
-"""The matrix products that a step really ran, and with whose weights: what bounds it, whatever the learner."""
+"""The matrix products of a step, and with whose weights they are: what bounds it, whatever the learner."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ TEXT, IMAGE, LEARNED = "text tower", "image tower", "learned layers"
 _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
 
-class Recorder(TorchDispatchMode):
-    """Notes every product of two matrices, forward and backward; those of attention scores aren't among them.
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every product of two matrices, forward and backward, in place of computing it.
+
+    Those of attention scores aren't among them.
 
     Args:
         clip: whose weights belong to the towers; all else is learned.
     """
 
     def __init__(self, clip: FrozenCLIP) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.products: list[Product] = []
         self.flop: Counter[str] = Counter({TEXT: 0, IMAGE: 0, LEARNED: 0})
         visual = {parameter.untyped_storage().data_ptr() for parameter in clip.model.visual.parameters()}
@@ -37,9 +39,11 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in _PRODUCTS:
-            self._note(*args[-2:])
-        return func(*args, **(kwargs or {}))
+        if func not in _PRODUCTS:
+            return func(*args, **(kwargs or {}))
+        left, right = args[-2:]
+        self._note(left, right)
+        return left.new_zeros(len(left), right.shape[1])  # what it would be isn't needed, and takes most of the time
 
     def _note(self, left: Tensor, right: Tensor) -> None:
         towers = [self._tower_of.get(matrix.untyped_storage().data_ptr()) for matrix in (left, right)]
@@ -51,7 +55,7 @@ class Recorder(TorchDispatchMode):
 
 
 def record(step: Callable[[], object], clip: FrozenCLIP) -> Recorder:
-    """Run a step once and note its products.
+    """Go through a step once and note its products; its numbers mean nothing.
 
     Args:
         step: what runs.
@@ -60,7 +64,8 @@ def record(step: Callable[[], object], clip: FrozenCLIP) -> Recorder:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that hides its products
     try:
-        with Recorder(clip) as recorder:
+        recorder = Recorder(clip)
+        with recorder:
             step()
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)

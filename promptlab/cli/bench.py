@@ -23,6 +23,7 @@ VERBS = {
     "cocoop": "CoCoOp's training step, per image",
     "ship": "the step of SHIP's generator",
     **{name: f"the step of {recipe.learner}" for name, recipe in RECIPES.items() if name not in ("coop", "cocoop")},
+    "texts": "class texts of many names in CLIP's 80 templates",
     "features": "the feature bank: encoding and gathering",
     "sweep": "a sweep in one process, and Lightning's loop",
     "startup": "commands and imports",
@@ -30,9 +31,11 @@ VERBS = {
 N_CTX = {"coop": 16, "cocoop": 4, "ship": 4, "features": 16, "sweep": 4}
 """M of the verbs that take it, as the papers have it; other learners are made by their recipes."""
 BATCH = {name: recipe.batch for name, recipe in RECIPES.items()} | {
-    "cocoop": 8, "ship": 64, "features": 64, "sweep": 32,
+    "cocoop": 8, "ship": 64, "texts": 1, "features": 64, "sweep": 32,
 }  # fmt: skip
 """B of each verb, as the papers and the bank have them."""
+CLASSES = {"sweep": 24, "texts": 1000}
+"""C where it isn't 100."""
 VIT = "ViT-B-16-quickgelu"
 """The architecture of the papers' main tables, with the activation of OpenAI's weights."""
 
@@ -132,7 +135,7 @@ def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
     own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
     own.add_argument("--device", default="cpu", help="cpu, or cuda")
     own.add_argument("--threads", type=_positive, help="torch's threads")
-    own.add_argument("--classes", type=_positive, default=24 if sweeps else 100, help="C")
+    own.add_argument("--classes", type=_positive, default=CLASSES.get(verb, 100), help="C")
     if verb in N_CTX:
         own.add_argument("--n-ctx", type=_positive, default=N_CTX[verb], help="M, context vectors")
     own.add_argument("--batch", type=_positive, default=BATCH[verb], help="B, images")

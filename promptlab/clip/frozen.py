@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
+from promptlab.clip.text.shared import MANY, shared_beginnings
 from promptlab.clip.text.tower import PrefixStates, TextTower
 from promptlab.data.amounts import FeatureKind as FeatureKind
 from promptlab.data.amounts import ImageKind
@@ -301,8 +303,8 @@ class FrozenCLIP(CosineLogits):
 
     def states_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens (B, L, V) and the plain features (B, D), not normalised, of rows of states."""
-        tokens, features = rows.split([rows.shape[1] - self.dim, self.dim], dim=1)
-        return tokens.unflatten(1, (-1, self.vision_width)), features
+        tokens, features = torch.split(rows, [rows.shape[1] - self.dim, self.dim], dim=1)
+        return tokens.reshape(len(rows), -1, self.vision_width), features
 
     def _seen(self, images: Tensor) -> Tensor:
         self.model.eval()  # somebody may have called .train() on the model itself
@@ -310,7 +312,7 @@ class FrozenCLIP(CosineLogits):
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str], *, normalised: bool = True) -> Tensor:
-        """Features of whole texts.
+        """Features of whole texts. Of very many, a causal tower runs what they begin with alike once.
 
         Args:
             texts: N texts.
@@ -322,6 +324,8 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length; nothing is cut silently.
         """
+        if len(texts) >= MANY and isinstance(self.text_tower, CausalTower):
+            return self.text_tower.encode(*self._with_beginnings(texts), normalised=normalised)
         tails = self.text_tokens(texts)
         plan = PairPlan.zip((1,), tails.lengths)
         return self.text_tower.encode(self._sos_states, tails, plan, normalised=normalised)
@@ -332,12 +336,30 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length.
         """
+        return Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in self._ids(texts)])
+
+    def _with_beginnings(self, texts: Sequence[str]) -> tuple[Ragged, Ragged, PairPlan]:
+        """What many texts begin with, and how each goes on."""
+        ids = self._ids(texts)
+        beginnings, of_text = shared_beginnings(ids)
+        prefixes = self._embedded(beginnings)
+        rests = [tokens[len(beginnings[own]) :] for tokens, own in zip(ids, of_text, strict=True)]
+        tails = self._embedded(rests)
+        pairs = np.stack([of_text, np.arange(len(ids))], axis=1)
+        return prefixes, tails, PairPlan(pairs, prefixes.lengths, tails.lengths)
+
+    def _embedded(self, ids: Sequence[Sequence[int]]) -> Ragged:
+        flat = [token for tokens in ids for token in tokens]
+        return Ragged(self.text_tower.embed(flat), tuple(len(tokens) for tokens in ids))
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts, SOS and EOT included, none too long."""
         self.warn_of_unknown_words(texts)
         ids = [self._tokenize(text) for text in texts]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.context_length:
                 raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
-        return Ragged.pack([self.text_tower.embed(tokens[1:]) for tokens in ids])
+        return ids
 
     @cached_property
     def _sos_states(self) -> PrefixStates:

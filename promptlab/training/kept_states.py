@@ -50,7 +50,7 @@ class StatesPool(FeaturePool):
             CacheError: if somebody took them from the cache meanwhile.
         """
         taken = torch.empty(len(rows), self._collections[0].dim)
-        for view in views.unique().tolist():
+        for view in sorted(set(views.tolist())):
             here = (views == view).nonzero()[:, 0]
             contents = list(dict.fromkeys(self._contents[row] for row in rows[here].tolist()))
             read, present = self._bank.store.read(self._collections[view], contents)
