@@ -124,4 +124,4 @@ def _features(learner: PromptLearner, images: Tensor) -> Tensor:
 
 
 CASES = {name: partial(cases, name) for name in RECIPES}
-"""What :mod:`promptlab.bench.steps` calls, by the learner's name."""
+"""By the learner's name."""

@@ -78,7 +78,7 @@ def peak_of(step: Callable[[], object], device: torch.device) -> dict[str, int]:
 
 def main(request: str) -> None:
     """Measure what the request says, in this process."""
-    from promptlab.bench.steps import BENCHES
+    from promptlab.bench.every import BENCHES
     from promptlab.clip.frozen import FrozenCLIP
 
     asked = json.loads(request)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
-from promptlab.bench import cocoop, coop, learner, ship, texts
-from promptlab.bench.cases import Case, measure
+from promptlab.bench.cases import measure
+from promptlab.bench.every import BENCHES, OWN
 from promptlab.bench.growth import growth
 from promptlab.bench.peak import peaks
 from promptlab.bench.report import Report
 from promptlab.bench.settings import Settings
-
-Cases = Callable[..., list[Case]]
-OWN: dict[str, Cases] = {"coop": coop.cases, "cocoop": cocoop.cases, "ship": ship.cases, "texts": texts.cases}
-"""Those that have more to say than a learner's step."""
-BENCHES: dict[str, Cases] = {**learner.CASES, **OWN}
 
 
 def run(bench: str, settings: Settings, *, many: int = 0) -> Report:
