@@ -52,8 +52,8 @@ from .learners.base.optim import Optim as Optim
 from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions
 from .results.store import load_results as load_results
-from .saved.checkpoints_of_authors import import_checkpoint as import_checkpoint
 from .saved.card import read_card as read_card
+from .saved.checkpoints_of_authors import import_checkpoint as import_checkpoint
 from .saved.checkpoints_of_coop import import_coop_checkpoint as import_coop_checkpoint
 from .saved.load import load_learner as load_learner
 from .saved.save import save_learner as save_learner

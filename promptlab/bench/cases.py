@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from promptlab.bench.equal import GRADIENT, Answer, require_equal
 from promptlab.bench.flops import Work
 from promptlab.bench.products import products_alone
+from promptlab.bench.recorded import record
 from promptlab.bench.report import OURS, PLAIN, PRODUCTS, Comparison
 from promptlab.bench.settings import Settings
 from promptlab.bench.split import split_of
 from promptlab.bench.timing import interleave
 from promptlab.clip.frozen import FrozenCLIP
 
+Step = Callable[[], Answer]
 REPEATS = 5
 """Calls of promptlab's step for each of the plain one's, which takes so much longer."""
 
@@ -32,17 +34,21 @@ class Case:
         answers: what is held equal, promptlab's first; both steps' own answers if None.
         per: images of one call, by side.
         work: what promptlab's call needs.
+        recorded: whether the products of both calls are counted, where no formula says ``work``.
         memory: whether its peak memory is of interest.
+        repeats: calls of promptlab's step for each of the plain one's.
         note: what a reader must know of it.
     """
 
     what: str
-    ours: Callable[[], Answer]
-    plain: Callable[[], Answer]
+    ours: Step
+    plain: Step
     answers: Callable[[], tuple[Answer, Answer]] | None = None
     per: Mapping[str, int] = field(default_factory=dict)
     work: Work | None = None
+    recorded: bool = False
     memory: bool = False
+    repeats: int = REPEATS
     note: str = ""
 
 
@@ -56,15 +62,25 @@ def measure(case: Case, settings: Settings, clip: FrozenCLIP) -> Comparison:
     differences = require_equal(case.what, ours, plain, settings.precision)
     del ours, plain
     steps: dict[str, Callable[[], object]] = {OURS: case.ours, PLAIN: case.plain}
+    useful = None
+    towers: dict[str, dict[str, int]] = {}
     if case.work is not None:
         steps[PRODUCTS] = products_alone(case.work.products)
-    seconds = interleave(steps, settings.rounds, repeats={OURS: REPEATS, PRODUCTS: REPEATS}, device=clip.device)
+        useful = case.work.flop, case.work.product_flop
+    if case.recorded:
+        own, other = record(case.ours, clip), record(case.plain, clip)
+        steps[PRODUCTS] = products_alone(own.products)
+        useful = own.flop.total(), own.flop.total()
+        towers = {OURS: dict(own.flop), PLAIN: dict(other.flop)}
+    repeats = {OURS: case.repeats, PRODUCTS: case.repeats}
+    seconds = interleave(steps, settings.rounds, repeats=repeats, device=clip.device, warm=case.recorded)
     return Comparison(
         case.what,
         seconds,
         per=case.per,
-        useful_flop=None if case.work is None else (case.work.flop, case.work.product_flop),
-        split={} if case.work is None else split_of(case.ours, min(settings.rounds, 3), clip.device),
+        useful_flop=useful,
+        towers=towers,
+        split={} if useful is None else split_of(case.ours, min(settings.rounds, 3), clip.device),
         differences=differences,
         note=case.note,
     )

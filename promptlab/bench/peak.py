@@ -29,7 +29,7 @@ def peaks(bench: str, case: int, settings: Settings, what: str) -> list[Figure]:
     """Peak of each side beyond the loaded model, and the ratio of the two.
 
     Args:
-        bench: module of this package that has ``cases``.
+        bench: the verb.
         case: which of them.
         settings: passed on.
         what: the step's name.
@@ -43,7 +43,7 @@ def in_own_process(bench: str, case: int | None, side: str, settings: Settings, 
     """Bytes of one step: ``beyond`` the loaded model, and of the ``process``.
 
     Args:
-        bench: module of this package.
+        bench: the verb.
         case: one of its ``cases``, or None for its ``step``.
         side: ``promptlab`` or ``plain``.
         settings: passed on.
@@ -78,19 +78,19 @@ def peak_of(step: Callable[[], object], device: torch.device) -> dict[str, int]:
 
 def main(request: str) -> None:
     """Measure what the request says, in this process."""
+    from promptlab.bench.every import BENCHES
     from promptlab.clip.frozen import FrozenCLIP
 
     asked = json.loads(request)
     settings = Settings(**asked["settings"])
-    bench = import_module(f"promptlab.bench.{asked['bench']}")
     clip = settings.load()
     if asked["memory_mb"] is not None:
         clip = FrozenCLIP(clip.model, clip.tokenizer, clip.preprocess, clip.name, text_memory_mb=asked["memory_mb"],
                           precision=clip.precision)  # fmt: skip
     if asked["case"] is None:
-        step = bench.step(settings, clip)
+        step = import_module(f"promptlab.bench.{asked['bench']}").step(settings, clip)
     else:
-        case = bench.cases(settings, clip, encoded=False)[asked["case"]]
+        case = BENCHES[asked["bench"]](settings, clip, encoded=False)[asked["case"]]
         step = case.ours if asked["side"] == OURS else case.plain
     sys.stdout.write(json.dumps(peak_of(step, clip.device)))
 

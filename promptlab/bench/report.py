@@ -29,6 +29,7 @@ class Comparison:
         seconds: times of every call, by side; ``products`` are the step's matrix products alone.
         per: images of one call, by side, if times are to be read per image; 1 otherwise.
         useful_flop: operations that promptlab's call needs, and those of them that are products with weights.
+        towers: by side, operations of the products that ran, by whose weights they are with.
         split: shares of promptlab's time by kind.
         differences: between the two sides' answers, by entry.
         note: what a reader must know of this row.
@@ -38,6 +39,7 @@ class Comparison:
     seconds: Mapping[str, Sequence[float]]
     per: Mapping[str, int] = field(default_factory=dict)
     useful_flop: tuple[int, int] | None = None
+    towers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     split: Mapping[str, float] = field(default_factory=dict)
     differences: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
@@ -160,9 +162,19 @@ def _rates(comparisons: Sequence[Comparison]) -> Table:
     table.add_row("useful GFLOP/s", *(f"{row.rates['flops'] / 1e9:.0f}" for row in measured))
     table.add_row("its products alone", *(f"{row.rates['flops_of_products_alone'] / 1e9:.0f}" for row in measured))
     table.add_row("share of that", *(f"{100 * row.rates['share_of_products_rate']:.0f} %" for row in measured))
+    for tower in next((row.towers[OURS] for row in measured if row.towers), ()):
+        for side in (PLAIN, OURS):
+            cells = [_gflop(row.towers, side, tower) for row in measured]
+            if any(cells):
+                table.add_row(f"GFLOP of the {tower}, {side}", *cells)
     for kind in measured[0].split:
         table.add_row(f"time in {kind}", *(f"{100 * row.split[kind]:.0f} %" for row in measured))
     return table
+
+
+def _gflop(towers: Mapping[str, Mapping[str, int]], side: str, tower: str) -> str:
+    flop = towers[side][tower] if towers else 0
+    return f"{flop / 1e9:,.2f}" if flop else ""
 
 
 def _figures(figures: Sequence[Figure]) -> Table:

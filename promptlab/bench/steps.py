@@ -1,18 +1,15 @@
-"""The verbs that time a training step: ``coop``, ``cocoop`` and ``ship``."""
+"""The verbs that time a step: ``coop``, ``cocoop`` and ``ship``, and all other learners by their recipes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
-from promptlab.bench import cocoop, coop, ship
-from promptlab.bench.cases import Case, measure
+from promptlab.bench.cases import measure
+from promptlab.bench.every import BENCHES, OWN
 from promptlab.bench.growth import growth
 from promptlab.bench.peak import peaks
 from promptlab.bench.report import Report
 from promptlab.bench.settings import Settings
-
-BENCHES: dict[str, Callable[..., list[Case]]] = {"coop": coop.cases, "cocoop": cocoop.cases, "ship": ship.cases}
 
 
 def run(bench: str, settings: Settings, *, many: int = 0) -> Report:
@@ -34,4 +31,7 @@ def run(bench: str, settings: Settings, *, many: int = 0) -> Report:
         del clip
         for place, case in enumerate(cases):
             figures += peaks(bench, place, settings, case.what) if case.memory else []
-    return Report(bench, asdict(settings), comparisons, figures)
+    asked = asdict(settings)
+    if bench not in OWN:
+        del asked["n_ctx"]  # the recipe's
+    return Report(bench, asked, comparisons, figures)

@@ -16,20 +16,22 @@ def interleave(
     *,
     repeats: Mapping[str, int] | None = None,
     device: torch.device | str = "cpu",
+    warm: bool = False,
 ) -> dict[str, list[float]]:
     """Seconds of each call.
 
     Args:
-        steps: by name; each is called once untimed first.
+        steps: by name; each is called once untimed first, unless all are warm.
         rounds: how often all are run in turn.
         repeats: calls of a step within one round; 1 where not given.
         device: waited for before and after each call.
+        warm: whether they ran already.
 
     Returns:
         For each name ``rounds * repeats`` times.
     """
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
+    for step in () if warm else steps.values():
         step()
     for _ in range(rounds):
         for name, step in steps.items():

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from promptlab.bench.recipes import RECIPES
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
@@ -16,9 +17,25 @@ if TYPE_CHECKING:
     from promptlab.bench.settings import Settings
 
 SUMMARY = "speed and memory beside the research code's way, on this machine"
-USAGE = "bench coop|cocoop|ship|..."
-DEFAULTS = {"coop": (16, 32), "cocoop": (4, 8), "ship": (4, 64), "features": (16, 64), "sweep": (4, 32)}
-"""M and B of each verb, as the papers and the bank have them."""
+USAGE = "bench coop|maple|features|..."
+VERBS = {
+    "coop": "CoOp's text side and training step",
+    "cocoop": "CoCoOp's training step, per image",
+    "ship": "the step of SHIP's generator",
+    **{name: f"the step of {recipe.learner}" for name, recipe in RECIPES.items() if name not in ("coop", "cocoop")},
+    "texts": "class texts of many names in CLIP's 80 templates",
+    "features": "the feature bank: encoding and gathering",
+    "sweep": "a sweep in one process, and Lightning's loop",
+    "startup": "commands and imports",
+}
+N_CTX = {"coop": 16, "cocoop": 4, "ship": 4, "features": 16, "sweep": 4}
+"""M of the verbs that take it, as the papers have it; other learners are made by their recipes."""
+BATCH = {name: recipe.batch for name, recipe in RECIPES.items()} | {
+    "cocoop": 8, "ship": 64, "texts": 1, "features": 64, "sweep": 32,
+}  # fmt: skip
+"""B of each verb, as the papers and the bank have them."""
+CLASSES = {"sweep": 24, "texts": 1000}
+"""C where it isn't 100."""
 VIT = "ViT-B-16-quickgelu"
 """The architecture of the papers' main tables, with the activation of OpenAI's weights."""
 
@@ -69,11 +86,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         precision=options.precision,
         device=str(usable_device(options.device)),
         classes=options.classes,
-        n_ctx=options.n_ctx,
         batch=options.batch,
         rounds=options.rounds,
         threads=options.threads,
         memory=options.memory,
+        **({"n_ctx": options.n_ctx} if "n_ctx" in options else {}),
     )
 
 
@@ -103,14 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         "are held equal before anything is timed.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, text in (
-        ("coop", "CoOp's text side and training step"),
-        ("cocoop", "CoCoOp's training step, per image"),
-        ("ship", "the step of SHIP's generator"),
-        ("features", "the feature bank: encoding and gathering"),
-        ("sweep", "a sweep in one process, and Lightning's loop"),
-        ("startup", "commands and imports"),
-    ):
+    for verb, text in VERBS.items():
         own = verbs.add_parser(verb, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         own.add_argument("--rounds", type=_positive, default=3 if verb == "features" else 5, help="how often to time")
         own.add_argument("--json", action="store_true", help="one JSON document instead of tables")
@@ -120,16 +130,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
-    n_ctx, batch = DEFAULTS[verb]
     sweeps = verb == "sweep"
     own.add_argument("--backbone", default="demo" if sweeps else VIT, help="as backbone= has it, or open_clip")
     own.add_argument("--pretrained", help="tag or file of its weights; random weights if left out")
     own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
     own.add_argument("--device", default="auto", help="cpu, cuda, ...; auto: the best there is")
     own.add_argument("--threads", type=_positive, help="torch's threads")
-    own.add_argument("--classes", type=_positive, default=24 if sweeps else 100, help="C")
-    own.add_argument("--n-ctx", type=_positive, default=n_ctx, help="M, context vectors")
-    own.add_argument("--batch", type=_positive, default=batch, help="B, images")
+    own.add_argument("--classes", type=_positive, default=CLASSES.get(verb, 100), help="C")
+    if verb in N_CTX:
+        own.add_argument("--n-ctx", type=_positive, default=N_CTX[verb], help="M, context vectors")
+    own.add_argument("--batch", type=_positive, default=BATCH[verb], help="B, images")
     own.add_argument("--no-memory", dest="memory", action="store_false", help="leave out peak memory")
     if verb == "coop":
         own.add_argument("--many", type=int, default=1000, help="also a step with so many classes; 0 leaves it out")

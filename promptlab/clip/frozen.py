@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -19,14 +20,19 @@ from promptlab.clip.image_tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
 from promptlab.clip.logits import CosineLogits
 from promptlab.clip.regions import regions_of
+from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.functions import FunctionTower, TextFunction
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
+from promptlab.clip.text.shared import MANY, shared_beginnings
 from promptlab.clip.text.tower import PrefixStates, TextTower
 from promptlab.clip.tokens import Tokens
 from promptlab.clip.towers import text_tower
 from promptlab.data.amounts import FeatureKind as FeatureKind
+from promptlab.data.amounts import ImageKind
+from promptlab.data.amounts import ImageStates as ImageStates
+from promptlab.data.amounts import StatesPrecision as StatesPrecision
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _IMAGE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -284,7 +290,7 @@ class FrozenCLIP(CosineLogits):
         prompts: ImagePrompts | None = None,
         *,
         normalised: bool = True,
-        kind: FeatureKind = "projected",
+        kind: ImageKind = "projected",
         adapters: Adapters | None = None,
     ) -> Tensor:
         """Features of preprocessed images.
@@ -294,11 +300,12 @@ class FrozenCLIP(CosineLogits):
             prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
                 tokens, those of a later layer replace them. Gradients reach them through the frozen tower.
             normalised: False for features of the length that the tower gives them.
-            kind: ``pre_projection`` for what :attr:`image_projection` makes features of.
+            kind: ``pre_projection`` for what :attr:`image_projection` makes features of; for states of the tower the
+                rows that :meth:`states_of` reads, as they are.
             adapters: layer (0-based) to what its block gets added.
 
         Returns:
-            (B, D), or (B, V) before the projection, fp32.
+            (B, D), (B, V) before the projection, or (B, :attr:`states_width`) of states, fp32.
 
         Raises:
             UnsupportedBackboneError: with prompts or adapters, if the image tower can't take any; before the
@@ -307,6 +314,10 @@ class FrozenCLIP(CosineLogits):
                 prompts of other shapes.
         """
         images = self._seen(images)
+        if isinstance(kind, ImageStates):
+            states = self.image_states(images, kind.layer)
+            plain = self.encode_image_states(states, kind.layer, normalised=False)
+            return torch.cat([states.float().flatten(1), plain], dim=1)
         if kind == "pre_projection":
             features = self._projecting.before_projection(images, prompts, adapters)
         elif prompts or adapters:
@@ -321,7 +332,7 @@ class FrozenCLIP(CosineLogits):
         """Features of images with vectors behind the class token, and what these became.
 
         Args:
-            images: (B, 3, H, W), on any device.
+            images: (B, 3, H, W), on any device, or their :meth:`image_states` before the first layer of the vectors.
             inserted: the vectors.
             adapters: as of :meth:`encode_images`.
 
@@ -355,13 +366,38 @@ class FrozenCLIP(CosineLogits):
         """The image tower as :meth:`encode_regions` runs it."""
         return regions_of(self.model, self.name)
 
+    @torch.no_grad()
+    def image_states(self, images: Tensor, layer: int) -> Tensor:
+        """The tokens (B, L, V) of images (B, 3, H, W) that stand before a layer (0-based), for what begins there.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower isn't a vision transformer; here and in the next three.
+        """
+        return self.image_tower.states(self._seen(images), layer)
+
+    @torch.no_grad()
+    def encode_image_states(self, states: Tensor, layer: int, *, normalised: bool = True) -> Tensor:
+        """The plain features (B, D) of images by their states before a layer."""
+        features = self.image_tower.finish(self._seen(states), layer).float()
+        return F.normalize(features, dim=-1) if normalised else features
+
+    @property
+    def states_width(self) -> int:
+        """Numbers of a row of states: L * V of the tokens, and D of the plain feature."""
+        return self.image_tower.tokens_of_image * self.vision_width + self.dim
+
+    def states_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens (B, L, V) and the plain features (B, D), not normalised, of rows of states."""
+        tokens, features = torch.split(rows, [rows.shape[1] - self.dim, self.dim], dim=1)
+        return tokens.reshape(len(rows), -1, self.vision_width), features
+
     def _seen(self, images: Tensor) -> Tensor:
         self.model.eval()  # somebody may have called .train() on the model itself
         return images.to(self.device, _IMAGE_DTYPE[self.precision])
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str], *, normalised: bool = True) -> Tensor:
-        """Features of whole texts.
+        """Features of whole texts. Of very many, a causal tower runs what they begin with alike once.
 
         Args:
             texts: N texts.
@@ -376,6 +412,8 @@ class FrozenCLIP(CosineLogits):
         if isinstance(self.text_tower, FunctionTower):
             features = self.text_tower.encode_texts(texts)
             return F.normalize(features, dim=-1) if normalised else features
+        if len(texts) >= MANY and isinstance(self.text_tower, CausalTower) and self.tokens.opening:
+            return self.text_tower.encode(*self._with_beginnings(texts), normalised=normalised)
         tails = self.text_tokens(texts)
         plan = PairPlan.zip(self._opening_states.lengths, tails.lengths)
         return self.text_tower.encode(self._opening_states, tails, plan, normalised=normalised)
@@ -386,13 +424,31 @@ class FrozenCLIP(CosineLogits):
         Raises:
             ValueError: if a text is longer than the context length.
         """
+        first = len(self.tokens.opening)
+        return Ragged.pack([self.text_tower.embed(tokens[first:]) for tokens in self._ids(texts)])
+
+    def _with_beginnings(self, texts: Sequence[str]) -> tuple[Ragged, Ragged, PairPlan]:
+        """What many texts begin with, and how each goes on."""
+        ids = self._ids(texts)
+        beginnings, of_text = shared_beginnings(ids)
+        prefixes = self._embedded(beginnings)
+        rests = [tokens[len(beginnings[own]) :] for tokens, own in zip(ids, of_text, strict=True)]
+        tails = self._embedded(rests)
+        pairs = np.stack([of_text, np.arange(len(ids))], axis=1)
+        return prefixes, tails, PairPlan(pairs, prefixes.lengths, tails.lengths)
+
+    def _embedded(self, ids: Sequence[Sequence[int]]) -> Ragged:
+        flat = [token for tokens in ids for token in tokens]
+        return Ragged(self.text_tower.embed(flat), tuple(len(tokens) for tokens in ids))
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts, SOS and EOT included, none too long."""
         self.warn_of_unknown_words(texts)
         ids = [self.tokens.of(text) for text in texts]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > self.context_length:
                 raise ValueError(f"{text!r} has {len(tokens)} tokens, more than the {self.context_length} allowed")
-        first = len(self.tokens.opening)
-        return Ragged.pack([self.text_tower.embed(tokens[first:]) for tokens in ids])
+        return ids
 
     @cached_property
     def _opening_states(self) -> PrefixStates:

@@ -102,7 +102,7 @@ class ImageTower:
         """The class token (B, V) and the tokens (B, K, V) that were inserted behind it, after the last layer norm.
 
         Args:
-            images: as of :meth:`encode`.
+            images: as of :meth:`encode`, or their states before the first layer of what is inserted.
             inserted: what joins the sequence behind the class token.
             adapters: what blocks get added.
 
@@ -119,6 +119,24 @@ class ImageTower:
         tokens: Tensor = self.visual.ln_post(self._run(images, {}, None, {}))
         return tokens
 
+    @property
+    def tokens_of_image(self) -> int:
+        """The class token and a token for each patch."""
+        return len(self.visual.positional_embedding)
+
+    def states(self, images: Tensor, layer: int) -> Tensor:
+        """The tokens (B, L, V) of images that stand before a layer, nothing among them."""
+        x: Tensor = self.visual.ln_pre(self._embed(images))
+        for block in self.visual.transformer.resblocks[:layer]:
+            x = block(x)
+        return x
+
+    def finish(self, states: Tensor, layer: int) -> Tensor:
+        """Features (B, D) of what :meth:`states` gave, not normalised."""
+        for block in self.visual.transformer.resblocks[layer:]:
+            states = block(states)
+        return self.project(self.visual.ln_post(states[:, 0]))
+
     def project(self, pooled: Tensor) -> Tensor:
         """Features (..., D) of what stands before the projection (..., V)."""
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
@@ -126,12 +144,15 @@ class ImageTower:
     def _run(self, images: Tensor, prompts: ImagePrompts, inserted: Inserted | None, adapters: Adapters) -> Tensor:
         """Tokens (B, L, V) behind the last block."""
         self._require_adaptable(adapters)
-        x = self._embed(images)  # (B, 1 + patches, V)
         M = len(prompts[0]) if prompts else 0
-        if prompts:
-            x = torch.cat([x, _per_image(prompts[0], x)], dim=1)  # (B, 1 + patches + M, V)
-        x = self.visual.ln_pre(x)
-        for i, block in enumerate(self.visual.transformer.resblocks):
+        if inserted is not None and images.ndim == 3:
+            start, x = inserted.first, images
+        else:
+            start, x = 0, self._embed(images)  # (B, 1 + patches, V)
+            if prompts:
+                x = torch.cat([x, _per_image(prompts[0], x)], dim=1)  # (B, 1 + patches + M, V)
+            x = self.visual.ln_pre(x)
+        for i, block in enumerate(self.blocks[start:], start):
             if i and i in prompts:
                 x = torch.cat([x[:, :-M], _per_image(prompts[i], x)], dim=1)
             if inserted is not None and i in inserted.vectors:

@@ -102,7 +102,7 @@ class Settings:
         shots: training images per class, or ``"all"``.
         seed: of the draw, the initialisation and the order of batches.
         views: random training views per image; 0 for the evaluation transform, ``"online"`` for fresh ones every step,
-            which learners that need images have for every other number.
+            which learners that need images have for every other number, unless they say ``keep_states``.
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
         val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
@@ -153,7 +153,8 @@ class Settings:
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
         self._check_trainer()
-        if self.learner_facts.needs == "images" and self.views != 0:
+        keeps = self.learner.arguments.get("keep_states") is not None
+        if self.learner_facts.needs == "images" and self.views != 0 and not keeps:
             # what such a learner does with any number of views, and what its Result says
             object.__setattr__(self, "views", "online")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Interval, doc
@@ -16,6 +17,30 @@ Views = KeptViews | Literal["online"]
 """Random views of each image; 0 for the evaluation transform, ``online`` for a fresh one in every step."""
 FeatureKind = Literal["projected", "pre_projection"]
 """An image's feature in the joint space (D,), or what the image tower multiplies by its last matrix (V,)."""
+StatesPrecision = Literal["fp16", "fp32"]
+"""What states of the image tower are kept in."""
+
+
+@dataclass(frozen=True)
+class ImageStates:
+    """What is kept of an image for a learner that changes the image tower from some layer on alone.
+
+    A row of it has the tokens before that layer and, behind them, the plain feature.
+
+    Args:
+        layer: 0-based.
+        precision: what it is kept in.
+    """
+
+    layer: int
+    precision: StatesPrecision = "fp16"
+
+    def __str__(self) -> str:
+        return f"states_before_{self.layer}_{self.precision}"
+
+
+ImageKind = FeatureKind | ImageStates
+"""All that is kept of images."""
 Share = Annotated[float, Interval(gt=0, le=1)]
 Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
 """How much of an image a random view shows."""

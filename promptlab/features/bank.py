@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.data.amounts import Count, FeatureKind, KeptViews, Scale
+from promptlab.data.amounts import Count, FeatureKind, ImageKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
-from promptlab.features.encode import ImageEncoder, Unreadable, encode_jobs
+from promptlab.features.encode import ImageEncoder, Unreadable, encode_jobs, feature_width
 from promptlab.features.gathering import Rows, Work, Writer
 from promptlab.features.shards import find_rows, shards_dir, warn_of_shared_disk
 from promptlab.features.shares import Shares
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
 """Pictures per batch: the bits of features depend on it."""
-_CHUNK_IMAGES = 4096
+_CHUNK_IMAGES, _CHUNK_BYTES = 4096, 2**28
 
 
 class FeatureBank:
@@ -133,9 +133,10 @@ class FeatureBank:
         Returns:
             (U, V), True for what is neither in the database nor in shards.
         """
+        most = _at_once(collections[0].dim, len(collections))
         found = [
-            self._read(collections, contents[start : start + _CHUNK_IMAGES], normalised).present
-            for start in range(0, len(contents), _CHUNK_IMAGES)
+            self._read(collections, contents[start : start + most], normalised).present
+            for start in range(0, len(contents), most)
         ]
         return ~np.concatenate([np.zeros((0, len(collections)), np.bool_), *found])
 
@@ -146,7 +147,7 @@ class FeatureBank:
         *,
         views: KeptViews = 0,
         crop_scale: Scale = (0.08, 1.0),
-        kind: FeatureKind = "projected",
+        kind: ImageKind = "projected",
         normalised: bool = True,
         batch_size: Count = BATCH_SIZE,
         advance: Callable[[int], object] = lambda done: None,
@@ -158,7 +159,7 @@ class FeatureBank:
             items: N items.
             views: K, or 0.
             crop_scale: of random views.
-            kind: of features.
+            kind: of features; states of the image tower are kept by this alone, and read batch by batch.
             normalised: whether lengths don't matter.
             batch_size: pictures per batch.
             advance: told how many features were encoded, or found, of those that were not there.
@@ -166,8 +167,9 @@ class FeatureBank:
         Raises:
             DatasetError: if images are missing or can't be read; those are named.
         """
-        for start in range(0, len(items), _CHUNK_IMAGES):
-            part = items.take(range(start, min(start + _CHUNK_IMAGES, len(items))))
+        most = _at_once(feature_width(clip, kind), max(views, 1))
+        for start in range(0, len(items), most):
+            part = items.take(range(start, min(start + most, len(items))))
             work = Work.of(clip, part, views, crop_scale, kind, normalised, batch_size)
             rows = self._read(work.collections, work.contents, normalised)
             if not rows.present.all():
@@ -223,3 +225,8 @@ class FeatureBank:
                 writer.flush()
             left = np.setdiff1d(left, piece, assume_unique=True)
         unreadable.refuse()
+
+
+def _at_once(width: int, views: int) -> int:
+    """Images whose rows, of all views, are held together."""
+    return max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // (4 * width * views)))

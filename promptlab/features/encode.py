@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptlab.data.amounts import FeatureKind
+from promptlab.data.amounts import ImageKind, ImageStates
 from promptlab.data.items import ImageSource
 from promptlab.features.transforms import ImageSettings, TrainingTransform, draw_crop
 from promptlab.support.arrays import FloatArray
@@ -50,17 +50,24 @@ class ImageEncoder(ImageSettings, Protocol):
         ...
 
     @property
+    def states_width(self) -> int:
+        """Numbers of a row of its states."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where images are encoded."""
         ...
 
-    def encode_images(self, images: Tensor, *, normalised: bool = True, kind: FeatureKind = "projected") -> Tensor:
-        """(B, 3, H, W) to (B, D), or (B, V) before the projection; L2-normalised or as they are; float32."""
+    def encode_images(self, images: Tensor, *, normalised: bool = True, kind: ImageKind = "projected") -> Tensor:
+        """(B, 3, H, W) to (B, D), (B, V) before the projection, or rows of states; L2-normalised or not; float32."""
         ...
 
 
-def feature_width(clip: ImageEncoder, kind: FeatureKind) -> int:
-    """Numbers of a feature: D, or V before the projection."""
+def feature_width(clip: ImageEncoder, kind: ImageKind) -> int:
+    """Numbers of a row: D, V before the projection, or those of states."""
+    if isinstance(kind, ImageStates):
+        return clip.states_width
     return clip.dim if kind == "projected" else clip.pre_projection_width
 
 
@@ -81,7 +88,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Row:
-    """The feature of one view of one image: ``feature`` is (D,) float32, L2-normalised, ``norm`` its length before."""
+    """The feature of one view of one image: ``feature`` is (D,), L2-normalised, ``norm`` its length before.
+
+    States of the image tower are as they are, with a ``norm`` of 1.
+    """
 
     content: str
     view: int
@@ -123,7 +133,7 @@ def encode_jobs(
     unreadable: Unreadable,
     *,
     batch_size: int,
-    kind: FeatureKind = "projected",
+    kind: ImageKind = "projected",
 ) -> Iterator[list[Row]]:
     """Encode images, decoding them in threads; for an accelerator, the next ones meanwhile.
 
@@ -156,14 +166,17 @@ def encode_jobs(
 
 
 def _encode_batch(
-    clip: ImageEncoder, batch: list[tuple[str, int, Tensor]], batch_size: int, kind: FeatureKind
+    clip: ImageEncoder, batch: list[tuple[str, int, Tensor]], batch_size: int, kind: ImageKind
 ) -> list[Row]:
     images = torch.zeros(batch_size, *batch[0][2].shape)
     torch.stack([picture for _, _, picture in batch], out=images[: len(batch)])
     with torch.inference_mode():
         raw = clip.encode_images(images.to(clip.device), normalised=False, kind=kind).float()
-        norms = raw.norm(dim=-1)[: len(batch)].cpu().tolist()
-        features = F.normalize(raw, dim=-1)[: len(batch)].cpu().numpy()  # (B, D), by the whole batch, as the product
+        if isinstance(kind, ImageStates):
+            norms, kept = [1.0] * len(batch), raw.half() if kind.precision == "fp16" else raw
+        else:  # by the whole batch, as the product
+            norms, kept = raw.norm(dim=-1)[: len(batch)].cpu().tolist(), F.normalize(raw, dim=-1)
+        features = kept[: len(batch)].cpu().numpy()  # (B, D)
     width = feature_width(clip, kind)
     if features.shape != (len(batch), width) or not np.isfinite(features).all():
         raise ValueError(

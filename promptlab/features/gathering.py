@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from promptlab.data.amounts import FeatureKind
+from promptlab.data.amounts import ImageKind
 from promptlab.data.items import Items
 from promptlab.features.encode import ImageEncoder, Job, Row
 from promptlab.features.keys import collections_of
@@ -96,7 +96,7 @@ class Work:
     transform: Callable[[Image.Image], Tensor] | TrainingTransform
     collections: tuple[Collection, ...]
     batch_size: int
-    kind: FeatureKind
+    kind: ImageKind
     normalised: bool
 
     @classmethod
@@ -106,7 +106,7 @@ class Work:
         items: Items,
         views: int,
         crop_scale: tuple[float, float],
-        kind: FeatureKind,
+        kind: ImageKind,
         normalised: bool,
         batch_size: int,
     ) -> Self:

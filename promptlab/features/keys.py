@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptlab.data.amounts import FeatureKind
+from promptlab.data.amounts import ImageKind
 from promptlab.features.encode import ImageEncoder, feature_width
 from promptlab.features.store import Collection
 from promptlab.features.transforms import evaluation_transform_id, training_transform
@@ -12,7 +12,7 @@ def collections_of(
     clip: ImageEncoder,
     views: int = 0,
     crop_scale: tuple[float, float] = (0.08, 1.0),
-    kind: FeatureKind = "projected",
+    kind: ImageKind = "projected",
     device: str | None = None,
 ) -> tuple[Collection, ...]:
     """The collections that a backbone's features belong to.
@@ -21,7 +21,7 @@ def collections_of(
         clip: the backbone.
         views: 0 for the evaluation transform, K for K random training views.
         crop_scale: smallest and largest share of the area that a random view cuts; unused if ``views`` is 0.
-        kind: features before the projection have collections of their own.
+        kind: features before the projection, and states, have collections of their own.
         device: the kind of device that encodes, such as ``cuda``; the backbone's own if None.
 
     Returns:

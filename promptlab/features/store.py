@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Collection:
         name: the backbone's name, for people.
         transform: id of the transform, with all its parameters.
         view: 0 for the evaluation transform, 0 to K-1 for random views.
-        dim: D, floats per feature; V of features before the projection.
+        dim: D, numbers per feature; V of features before the projection.
     """
 
     backbone: str
@@ -50,6 +51,11 @@ class Collection:
     transform: str
     view: int
     dim: int
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """What a row's numbers are kept in: float32, but for states of the image tower that say fp16."""
+        return np.dtype("<f2" if self.transform.partition("@")[0].endswith("_fp16") else "<f4")
 
 
 class FeatureStore:
@@ -144,7 +150,7 @@ class FeatureStore:
             norms: for each collection content id and length, of these rows or of rows that are there.
         """
         packed = {
-            collection: [(content, row.astype("<f4", copy=False).tobytes()) for content, row in own]
+            collection: [(content, row.astype(collection.dtype, copy=False).tobytes()) for content, row in own]
             for collection, own in rows.items()
         }
 
@@ -180,7 +186,7 @@ def row_checksum(collection: Collection, content: str, feature: bytes) -> int:
 
 def is_whole(collection: Collection, content: str, feature: object, checksum: object) -> bool:
     """Whether a row is as it was written, whatever the types that a damaged file gives."""
-    if not isinstance(feature, bytes) or len(feature) != 4 * collection.dim:
+    if not isinstance(feature, bytes) or len(feature) != collection.dtype.itemsize * collection.dim:
         return False
     return checksum in (row_checksum(collection, content, feature), zlib.crc32(feature))
 
@@ -240,7 +246,7 @@ def _read_rows(connection: sqlite3.Connection, keys: IntArray, positions: IntArr
         return
     places = [place for place, _ in whole]
     joined = b"".join([feature for _, feature in whole])
-    target.features[places] = np.frombuffer(joined, dtype="<f4").reshape(len(whole), -1)
+    target.features[places] = np.frombuffer(joined, dtype=collection.dtype).reshape(len(whole), -1)
     target.present[places] = True
 
 

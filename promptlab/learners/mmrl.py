@@ -19,6 +19,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 import torch
@@ -26,7 +27,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP, ImageStates, StatesPrecision
 from promptlab.clip.inserted import Inserted
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.layers import linear
@@ -52,6 +53,7 @@ class RepresentationLearner(PromptLearner):
     needs = "images"
     open_vocabulary = True
     crop_scale = (0.5, 1.0)
+    added_later = MappingProxyType({"keep_states": None})
     per_class = ("prompts", "texts", "trained_on")
     trained_on: Tensor
     """(C,) 1 for classes that are scored by both features, 0 for others."""
@@ -66,6 +68,7 @@ class RepresentationLearner(PromptLearner):
         alpha: float,
         weight: float,
         optim: Optim,
+        keep_states: StatesPrecision | None,
     ) -> None:
         super().__init__(clip, class_names)
         most = min(clip.text_layers, clip.vision_layers)
@@ -74,6 +77,7 @@ class RepresentationLearner(PromptLearner):
                              f"{clip.vision_layers} image layers, {most} can have tokens")  # fmt: skip
         self.layers = range(layers[0] - 1, layers[1])  # 0-based
         self.alpha, self.weight, self.optim = alpha, weight, optim
+        self.keeps_states = None if keep_states is None else ImageStates(self.layers[0], keep_states)
         self.prompts = WrittenPrompts(clip, class_names, template=template)
         self.texts = ClassTexts(clip, class_names, template=template)
         self.register_buffer("trained_on", torch.ones(len(self.class_names), device=clip.device), persistent=False)
@@ -113,7 +117,7 @@ class RepresentationLearner(PromptLearner):
         return self.prompts.encode(inserted=self.inserted("text"))
 
     def image_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Of images (B, 3, H, W): f and r, (B, D) each and L2-normalised."""
+        """Of images (B, 3, H, W), or of their states: f and r, (B, D) each and L2-normalised."""
         return self._both(images, self.inserted("vision"), self.head())
 
     def forward(self, images: Tensor) -> Tensor:
@@ -130,9 +134,8 @@ class RepresentationLearner(PromptLearner):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of both features, and what the first and the texts lose of the plain CLIP's."""
-        with torch.no_grad():
-            plain = self.clip.encode_images(batch.inputs)
-        texts, (features, of_tokens) = self.text_features(), self.image_features(batch.inputs)
+        states, plain = self._below(batch.inputs)
+        texts, (features, of_tokens) = self.text_features(), self.image_features(states)
         first, second = (F.cross_entropy(self.clip.logits(own, texts), batch.labels) for own in (features, of_tokens))
         far = _distance(features, plain) + _distance(texts, self.texts.features)
         return self.alpha * first + (1 - self.alpha) * second + self.weight * far
@@ -140,6 +143,14 @@ class RepresentationLearner(PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all that is learned."""
         return [GradientStage("tokens", list(self.parameters()), self.loss, self.optim)]
+
+    def _below(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What stands before the first layer with tokens, the same for both features, and e (B, D)."""
+        if inputs.ndim == 2:  # rows of states
+            states, plain = self.clip.states_of(inputs)
+            return states, F.normalize(plain, dim=-1)
+        states = self.clip.image_states(inputs, self.layers[0])
+        return states, self.clip.encode_image_states(states, self.layers[0])
 
     def _both(self, images: Tensor, inserted: Inserted, head: Tensor) -> tuple[Tensor, Tensor]:
         features, tokens = self.clip.encode_image_tokens(images, inserted)  # (B, D), (B, K, V)
@@ -164,6 +175,8 @@ class MMRL(RepresentationLearner):
         alpha: how much the image's feature counts beside its tokens'.
         weight: of the distance from the plain CLIP's features.
         optim: optimiser and schedule; AdamW for 10 epochs in batches of 4, as in base-to-new, if None.
+        keep_states: with a number of views, what lies below ``first_layer`` in the image tower is encoded once for each
+            view and kept in this precision; None encodes fresh views in every step.
         generator: source of the random start; None seeds one with 0.
 
     Raises:
@@ -191,11 +204,12 @@ class MMRL(RepresentationLearner):
         alpha: Share = 0.7,
         weight: Weight = 0.5,
         optim: Optim | None = None,
+        keep_states: StatesPrecision | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(
             clip, class_names, template=template, layers=(first_layer, last_layer), alpha=alpha, weight=weight,
-            optim=optim or Optim(name="adamw", lr=1e-3, epochs=10, batch_size=4),
+            optim=optim or Optim(name="adamw", lr=1e-3, epochs=10, batch_size=4), keep_states=keep_states,
         )  # fmt: skip
         generator = generator or torch.Generator().manual_seed(0)
         self.tokens = nn.Parameter(0.02 * torch.randn(n_tokens, rep_dim, generator=generator))

@@ -21,7 +21,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor, nn
 
-from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.frozen import FrozenCLIP, StatesPrecision
 from promptlab.clip.inserted import Inserted
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.optim import Optim
@@ -49,6 +49,7 @@ class MMRLPlusPlus(RepresentationLearner):
         alpha: how much the image's feature counts beside its tokens'.
         weight: of the distance from the plain CLIP's features.
         optim: optimiser and schedule; AdamW for 10 epochs in batches of 4, as in base-to-new, if None.
+        keep_states: as of :class:`~promptlab.learners.mmrl.MMRL`.
         generator: source of the random start; None seeds one with 0.
 
     Raises:
@@ -80,11 +81,12 @@ class MMRLPlusPlus(RepresentationLearner):
         alpha: Share = 0.7,
         weight: Weight = 0.2,
         optim: Optim | None = None,
+        keep_states: StatesPrecision | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(
             clip, class_names, template=template, layers=(first_layer, last_layer), alpha=alpha, weight=weight,
-            optim=optim or Optim(name="adamw", lr=1e-3, epochs=10, batch_size=4),
+            optim=optim or Optim(name="adamw", lr=1e-3, epochs=10, batch_size=4), keep_states=keep_states,
         )  # fmt: skip
         generator = generator or torch.Generator().manual_seed(0)
         self.beta, self.target_betas = beta, target_betas

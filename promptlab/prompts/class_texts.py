@@ -28,10 +28,13 @@ from promptlab.class_text.templates import SELECT_TEMPLATES, check_template
 from promptlab.class_text.templates import Template as Template
 from promptlab.class_text.templates import Templates as Templates
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.text.shared import MANY
 from promptlab.support.ranges import refuse_misfits
 
 _AT_ONCE = 2048
 """Sentences that are encoded in one go."""
+_MOST_AT_ONCE = 16_384
+"""Filled templates that are encoded in one go, whole templates at a time."""
 
 
 class ClassTexts:
@@ -114,8 +117,21 @@ class ClassTexts:
         names = [name.replace("_", " ") for name in class_names]
         filled = [[template.replace("{}", name) for name in names] for template in templates]
         self._clip.warn_of_unknown_words([text for texts in filled for text in texts])  # of all at once
-        features = torch.stack([self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled])
-        return self._as_wanted(features.mean(0)), features.unbind(1) if self._keep_each else ()
+        at_once = max(1, _MOST_AT_ONCE // len(names))
+        if self._keep_each or at_once == 1 or len(names) * len(templates) < MANY:
+            features = torch.stack([self._clip.encode_texts(texts, normalised=self._normalised) for texts in filled])
+            return self._as_wanted(features.mean(0)), features.unbind(1) if self._keep_each else ()
+        total = torch.zeros(len(names), self._clip.dim, device=self._clip.device)
+        for start in range(0, len(filled), at_once):
+            total += self._sum_of(filled[start : start + at_once])
+        return self._as_wanted(total / len(filled)), ()
+
+    def _sum_of(self, filled: Sequence[Sequence[str]]) -> Tensor:
+        """The sum over templates of features (C, D); each distinct text is encoded once."""
+        flat = [text for texts in filled for text in texts]
+        place = {text: i for i, text in enumerate(dict.fromkeys(flat))}
+        features = self._clip.encode_texts(list(place), normalised=self._normalised)
+        return features[[place[text] for text in flat]].view(len(filled), -1, features.shape[1]).sum(0)
 
     def _of_sentences(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, tuple[Tensor, ...]]:
         flat = [sentence for of_class in sentences for sentence in of_class]

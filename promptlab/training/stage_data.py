@@ -20,6 +20,7 @@ from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
 from promptlab.support.random_streams import stream, stream_seed
+from promptlab.training.kept_states import kept_states
 from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
 from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
 from promptlab.training.rows import FeaturePool
@@ -81,6 +82,10 @@ class StageData:
         common: dict[str, Any] = {
             "batch_size": optim.batch_size, "drop_last": optim.drop_last, "seed": self.seed, "stage": stage.name,
         }  # fmt: skip
+        kind = self.learner.keeps_states
+        if kind is not None and self.views != "online":
+            states = kept_states(self.learner, kind, self.train, self.bank, self.views, self.crop_scale)
+            return FeatureLoader(states, self._labels(self.train, states.device), **common), None
         items, others = self.train, self.unlabelled if stage.uses_unlabelled else None
         draws = stage.draws
         if draws == "unlabelled" and others is not None:
@@ -88,7 +93,7 @@ class StageData:
         if self._cached:
             pool = self._pool(items, stage.views)
             unlabelled = None if others is None else self._pool(others, stage.views)
-            labels = torch.from_numpy(items.labels).to(self.learner.clip.device)
+            labels = self._labels(items, self.learner.clip.device)
             return FeatureLoader(pool, labels, unlabelled=unlabelled, draws=draws, **common), None
         images = self._images(items, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
@@ -112,7 +117,7 @@ class StageData:
         others = self.unlabelled if stage.uses_unlabelled else None
         train = Batch(
             features,
-            self._labels(self.train, features),
+            self._labels(self.train, features.device),
             stream(self.seed, stage.name),
             None if others is None else self._all_views(others),
         )
@@ -162,7 +167,7 @@ class StageData:
         if self.val is None or not len(self.val):
             return None
         features = self._features(self.val, 0)
-        return Batch(features, self._labels(self.val, features), stream(self.seed, name, "val"))
+        return Batch(features, self._labels(self.val, features.device), stream(self.seed, name, "val"))
 
     def _all_views(self, items: Items) -> Tensor:
         """(N, K, D), K = 1 under the evaluation transform."""
@@ -179,5 +184,5 @@ class StageData:
         return features.to(learner.clip.device)
 
     @staticmethod
-    def _labels(items: Items, like: Tensor) -> Tensor:
-        return torch.from_numpy(items.labels).to(like.device)
+    def _labels(items: Items, device: torch.device) -> Tensor:
+        return torch.from_numpy(items.labels).to(device)

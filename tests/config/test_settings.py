@@ -11,7 +11,7 @@ import torch
 from promptlab.clip import load_clip
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.demo import demo_dataset
-from promptlab.learners import SHIP, CoOp, MaPLe, Optim, TipAdapter
+from promptlab.learners import MMRL, SHIP, CoOp, MaPLe, Optim, TipAdapter
 from promptlab.protocols import few_shot
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
@@ -69,6 +69,11 @@ def test_what_can_not_be_is_refused(change, message):
 
 def test_a_learner_of_images_draws_its_views_anew():
     assert Settings(**DEMO, learner=Choice(MaPLe), views=16).views == "online"
+
+
+def test_a_learner_that_keeps_states_has_the_views_that_are_set():
+    assert Settings(**DEMO, learner=Choice(MMRL), views=16).views == "online"
+    assert Settings(**DEMO, learner=Choice(MMRL, {"keep_states": "fp16"}), views=4).views == 4
     assert Settings(**DEMO, learner=Choice(MaPLe), views=0).views == 0
 
 

@@ -10,11 +10,14 @@ from torch.nn import functional as F
 
 import promptlab.learners
 from promptlab.learners import (
+    APE,
+    APET,
     CLAP,
     GDA,
     MTA,
     SHIP,
     TCP,
+    TPT,
     ZSLP,
     ATPrompt,
     Batch,
@@ -22,6 +25,7 @@ from promptlab.learners import (
     ClosedFormStage,
     CoCoOp,
     CoOp,
+    CrossModal,
     DePT,
     KgCoOp,
     LinearProbe,
@@ -32,6 +36,8 @@ from promptlab.learners import (
     TaskRes,
     TipAdapter,
     TipAdapterF,
+    TransCLIP,
+    TransCLIPFewShot,
     Wrapper,
     ZeroShot,
 )
@@ -59,14 +65,20 @@ TRAINS = {
     "lp++": partial(LPPlusPlus, epochs=5, choose_epoch=False),
     "gda": partial(GDA, alpha=1.0),
     "linear probe": partial(LinearProbe, c=1.0),
+    "cross-modal": CrossModal,
+    "ape": partial(APE, search=False),
+    "ape-t": partial(APET, search=False),
 }
 """Learners that can be trained on features of classes without images. All but DePT read directions, as SHIP makes them;
 those with tensors of each class learn them for new classes too, closed forms get ``n_synth`` rows a class."""
 REFUSED = {
     ProLIP: "features of the joint space, by the text tower, but ProLIP reads those in front of the image projection",
     MTA: "MTA",
+    TPT: "TPT",
+    TransCLIP: "TransCLIP",
+    TransCLIPFewShot: "TransCLIPFewShot",
 }
-"""ProLIP trains what is behind the features that it reads; MTA adapts to views of test images and trains nothing."""
+"""ProLIP trains what is behind the features that it reads; the others adapt to test images."""
 NOTHING_TRAINS = {ZeroShot}
 
 

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.frozen import FeatureKind, FrozenCLIP
+from promptlab.clip.frozen import FeatureKind, FrozenCLIP, ImageStates
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
@@ -91,6 +91,8 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """Which features it gets: of the joint space (B, D), or what ``clip.image_projection`` makes those of, (B, V)."""
     normalised: bool = True
     """Whether features, as it gets them, are L2-normalised; False: as long as the image tower makes them."""
+    keeps_states: ImageStates | None = None
+    """Of a learner that needs images: what of kept views its stages get, as rows (B, S) in place of images."""
     crop_scale: tuple[float, float] = (0.08, 1.0)
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
     searches: bool = False

@@ -1,0 +1,127 @@
+"""Any learner's step over the exact towers against the very same learner's over plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptlab import learners
+from promptlab.bench.cases import Case, Step, Trained, sgd
+from promptlab.bench.plain import PlainCLIP
+from promptlab.bench.recipes import RECIPES, Recipe
+from promptlab.bench.settings import Settings
+from promptlab.clip.frozen import FrozenCLIP
+from promptlab.evaluation.test_time import encoded
+from promptlab.learners.base.adapting import adapting_scorer
+from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.stages import Batch, GradientStage
+
+_MOVED = 0.02
+"""Spread of what is added to all that is learned, so that nothing starts where gradients vanish."""
+
+
+def cases(name: str, settings: Settings, clip: FrozenCLIP, *, encoded: bool = True) -> list[Case]:
+    """The step of a learner of :data:`~promptlab.bench.recipes.RECIPES`.
+
+    Of a learner that reads features twice: with both sides on features, which is its text side; and as they are used,
+    where the plain side encodes its images.
+
+    Args:
+        name: the learner's.
+        settings: C, B.
+        clip: the backbone.
+        encoded: False for features that don't belong to the images, where only memory matters.
+    """
+    recipe = RECIPES[name]
+    ours = build(recipe, clip, settings.names())
+    plain = build(recipe, PlainCLIP(clip), settings.names())
+    _move(ours)
+    plain.load_state_dict(ours.state_dict())
+    images = _images(ours, settings)
+    size = f"{settings.classes} classes, " + ("one image" if ours.test_time else f"batch {settings.batch}")
+    if ours.needs == "images":
+        given = images if ours.keeps_states is None else clip.encode_images(images, kind=ours.keeps_states)
+        steps = _step(ours, given), _step(plain, images, recipe.image_passes)
+        return [Case(f"{name}: training step, {size}", *steps, recorded=True, memory=True, note=recipe.note)]
+    features = _features(ours, images) if encoded else torch.randn(*images.shape[:-3], clip.dim)
+    own = _step(ours, features)
+    text = Case(f"{name}: text side, {size}", own, _step(plain, features), recorded=True, note=recipe.note)
+    if ours.test_time:
+        return [text]
+    whole = Case(
+        f"{name}: training step, {size}", own, _step(plain, images, recipe.image_passes), memory=True,
+        note="promptlab's features are cached, the plain step encodes its images",
+    )  # fmt: skip
+    return [text, whole]
+
+
+def build(recipe: Recipe, clip: FrozenCLIP, names: Sequence[str]) -> PromptLearner:
+    """A learner by its entry."""
+    arguments: Mapping[str, Any] = recipe.made_with(min(clip.text_layers, clip.vision_layers))
+    if recipe.inner is not None:
+        arguments = {**arguments, "inner": getattr(learners, recipe.inner)}
+    made: PromptLearner = getattr(learners, recipe.learner)(clip, names, **arguments)
+    return made
+
+
+def _move(learner: PromptLearner) -> None:
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(_MOVED * torch.randn(parameter.shape, generator=generator).to(parameter.device))
+
+
+def _images(learner: PromptLearner, settings: Settings) -> Tensor:
+    """(B, 3, H, W); (B, K, 3, H, W) for a stage of K views, (1, B, 3, H, W) for what adapts to one image's views."""
+    side, generator = learner.clip.image_size, torch.Generator().manual_seed(0)
+    shape = [settings.batch]
+    if learner.test_time:
+        shape = [1, settings.batch]
+    elif stage_of(learner).views:
+        shape = [settings.batch, len(stage_of(learner).views)]
+    return torch.randn(*shape, 3, side, side, generator=generator).to(learner.clip.device)
+
+
+def stage_of(learner: PromptLearner) -> GradientStage:
+    """The learner's first stage of gradient descent."""
+    return next(stage for stage in learner.fit_plan() if isinstance(stage, GradientStage))
+
+
+def _step(learner: PromptLearner, inputs: Tensor, image_passes: int = 0) -> Step:
+    """A step on inputs as the learner reads them, or on images that it encodes first.
+
+    Args:
+        learner: whose.
+        inputs: features or images.
+        image_passes: passes of the images through the image tower besides.
+    """
+    clip = learner.clip
+    given = learner.needs == "images" or inputs.ndim < 4
+    if learner.test_time:
+        return lambda: {"logits": adapting_scorer(learner)(inputs)}
+    stage = stage_of(learner)
+    name_of = {id(parameter): name for name, parameter in learner.named_parameters()}
+    labels = torch.arange(len(inputs), device=clip.device) % len(learner.class_names)
+
+    def loss() -> dict[str, Tensor]:
+        with torch.no_grad():
+            for _ in range(image_passes if inputs.ndim >= 4 else 0):
+                clip.encode_images(inputs)
+            own = inputs if given else _features(learner, inputs)
+        others = own.flip(0) if stage.uses_unlabelled else None
+        return {"loss": stage.loss(Batch(own, labels, torch.Generator().manual_seed(2), others))}
+
+    return Trained([(name_of[id(parameter)], parameter) for parameter in stage.parameters], sgd, loss)
+
+
+@torch.no_grad()
+def _features(learner: PromptLearner, images: Tensor) -> Tensor:
+    return encoded(learner, images)
+
+
+CASES = {name: partial(cases, name) for name in RECIPES}
+"""By the learner's name."""
