@@ -104,8 +104,8 @@ def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> l
     """The choices of a group that have an argument.
 
     Example:
-        >>> taken_by("learner", ["search_scale"])
-        ['tip_adapter', 'tip_adapter_f']
+        >>> taken_by("learner", ["neighbours"])
+        ['gda', 'transclip_fs']
     """
     return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]
 

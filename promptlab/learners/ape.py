@@ -252,7 +252,7 @@ class APET(APE):
 
     def _keys(self) -> Tensor:
         """(N, D), each with the residual of its class; keys of classes that aren't scored as they are."""
-        return self.keys.index_add(1, self.channels, self._values() @ self.residuals)
+        return self.keys.index_add(1, self.channels, (self._values() @ self.residuals).to(self.keys.dtype))
 
     def _fill(self, train: Batch, val: Batch | None) -> None:
         super()._fill(train, val)

@@ -31,6 +31,7 @@ from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, GradientStage, Stage
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
+from promptlab.support.transfers import sent
 
 Head: TypeAlias = Literal["linear", "adapter"]
 _RATIO, _REDUCTION = 0.2, 4
@@ -103,8 +104,8 @@ class CrossModal(ReadsTexts, PromptLearner):
     @property
     def text_labels(self) -> Tensor:
         """(n,) the classes of these."""
-        counts = torch.tensor([len(rows) for rows in self.texts.each], device=self.clip.device)
-        return torch.arange(len(counts), device=self.clip.device).repeat_interleave(counts)
+        counts = torch.tensor([len(rows) for rows in self.texts.each])
+        return sent(torch.arange(len(counts)).repeat_interleave(counts), self.clip.device)
 
     def forward(self, image_features: Tensor) -> Tensor:
         """Logits (B, C) of image features (B, D) of any length."""
@@ -115,7 +116,7 @@ class CrossModal(ReadsTexts, PromptLearner):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the images and of texts that the batch's generator draws."""
         drawn = torch.randperm(len(self.text_rows), generator=batch.generator)[: self.text_batch_size]
-        return self.loss_with(batch, drawn.to(batch.inputs.device))
+        return self.loss_with(batch, sent(drawn, batch.inputs.device))
 
     def loss_with(self, batch: Batch, rows: Tensor) -> Tensor:
         """Cross-entropy of the images and of these rows of the texts."""

@@ -76,6 +76,7 @@ class TwoStage(PromptLearner):
         self.prompts = WrittenPrompts(clip, class_names, template=text_template)
         self.classifier = nn.Parameter(self.text_features().detach())  # (C, D)
         self.register_buffer("started", torch.tensor(False, device=clip.device))
+        self._seen_started = False
         self.optim = optim or Optim(
             name="adamw", lr=2e-4, weight_decay=0.01, steps=4800, drop_last=False, schedule="cosine_per_step",
             warmup_epochs=0, eta_min=1e-6,
@@ -99,7 +100,7 @@ class TwoStage(PromptLearner):
 
     def class_features(self) -> Tensor:
         """(C, D) L2-normalised: the text tower's until the second stage has started, then the classifier's rows."""
-        return F.normalize(self.classifier, dim=-1) if self.started else self.text_features()
+        return F.normalize(self.classifier, dim=-1) if self._has_started() else self.text_features()
 
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised, of the tuned text tower."""
@@ -117,6 +118,11 @@ class TwoStage(PromptLearner):
             GradientStage("classifier", [self.classifier], self._loss_of_rows, second),
         ]
 
+    def _has_started(self) -> bool:
+        """Whether the second stage has; once it has, the device isn't asked again."""
+        self._seen_started = self._seen_started or bool(self.started)
+        return self._seen_started
+
     def _loss_of_texts(self, batch: Batch) -> Tensor:
         logits = self.clip.logits(self.image_features(batch.inputs), self.text_features())
         return F.cross_entropy(logits, batch.labels)
@@ -124,7 +130,7 @@ class TwoStage(PromptLearner):
     def _loss_of_rows(self, batch: Batch) -> Tensor:
         """In the first step the rows become the text features that the first stage has left."""
         with torch.no_grad():
-            if not self.started:
+            if not self._has_started():
                 self.classifier.copy_(self.text_features())
                 self.started.fill_(True)
             images = self.image_features(batch.inputs)

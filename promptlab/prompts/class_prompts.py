@@ -29,6 +29,7 @@ from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import PrefixStates
 from promptlab.prompts.tails import Tails, class_tokens, lay_tails
 from promptlab.support.arrays import IntArray
+from promptlab.support.transfers import sent
 
 if TYPE_CHECKING:
     from promptlab.clip.frozen import FrozenCLIP
@@ -139,12 +140,14 @@ class ClassPrompts:
         encoded = self._tower.encode(*self.for_images(contexts), queries=queries, normalised=normalised)
         return encoded.view(len(contexts), len(self.class_names), *encoded.shape[1:])
 
-    def encode_for_samples(self, contexts: Tensor, labels: Tensor, *, normalised: bool = True) -> Tensor:
+    def encode_for_samples(
+        self, contexts: Tensor, labels: Tensor | Sequence[int], *, normalised: bool = True
+    ) -> Tensor:
         """Text features (B, D) where every sample has a context and one class of its own.
 
         Args:
             contexts: (B, M, E), in front of the class name.
-            labels: (B,) classes.
+            labels: (B,) classes; a tensor on a GPU is waited for.
             normalised: as of :meth:`encode`.
 
         Raises:
@@ -199,12 +202,12 @@ class ClassPrompts:
             self._products[B] = PairPlan.product(prefixes.lengths, tails.lengths)
         return prefixes, tails, self._products[B]
 
-    def for_samples(self, contexts: Tensor, labels: Tensor) -> tuple[PrefixStates, Ragged, PairPlan]:
+    def for_samples(self, contexts: Tensor, labels: Tensor | Sequence[int]) -> tuple[PrefixStates, Ragged, PairPlan]:
         """The arguments of :meth:`TextTower.encode` where every sample has a context and one class of its own.
 
         Args:
             contexts: (B, M, E), in front of the class name.
-            labels: (B,) classes.
+            labels: (B,) classes; a tensor on a GPU is waited for.
 
         Returns:
             SOS, which all samples share and which is constant, B tails, and their plan.
@@ -216,11 +219,12 @@ class ClassPrompts:
         B, M, _ = contexts.shape
         starts = np.cumsum((0, *self._tails.lengths))
         rows: list[IntArray] = []  # of the contexts' and then the names' token rows, sample after sample
-        for sample, label in enumerate(labels.tolist()):
+        classes = labels.tolist() if isinstance(labels, Tensor) else labels
+        for sample, label in enumerate(classes):
             rows += [np.arange(sample * M, sample * M + M), B * M + np.arange(starts[label], starts[label + 1])]
-        index = torch.from_numpy(np.concatenate(rows)).to(contexts.device)
+        index = sent(torch.from_numpy(np.concatenate(rows)), contexts.device)
         tokens = torch.cat([contexts.flatten(0, 1), self._tails.rows])[index]
-        lengths = tuple(M + self._tails.lengths[label] for label in labels.tolist())
+        lengths = tuple(M + self._tails.lengths[label] for label in classes)
         return self._opening_states, Ragged(tokens, lengths), PairPlan.zip(self._opening_states.lengths, lengths)
 
     def _require_in_front(self, contexts: str) -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from promptlab.learners.base.stages import Batch, Draws
 from promptlab.support.random_streams import stream
+from promptlab.support.transfers import sent
 from promptlab.training.pictures import Pictures
 from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_epoch, rows_of_rounds
 
@@ -55,7 +56,8 @@ class FeatureLoader:
         draws: Draws = "items",
     ) -> None:
         self._pool = features if isinstance(features, FeaturePool) else FeaturePool(features)
-        self._labels, self._batch_size, self._drop_last = labels, batch_size, drop_last
+        self._labels, self._classes = labels, labels.cpu()
+        self._batch_size, self._drop_last = batch_size, drop_last
         self._seed, self._stage, self._epoch = seed, stage, 0
         self._unlabelled, self._draws = unlabelled, draws
 
@@ -71,7 +73,8 @@ class FeatureLoader:
         losses = loss_stream(self._seed, self._stage, self._epoch)
         batches = rows_of_epoch(self._draws, self._pool, self._epoch, generator, self._batch_size, self._drop_last)
         for (rows, views), others in zip(batches, self._others([rows for rows, _ in batches]), strict=False):
-            yield Batch(self._pool.take(rows, views), self._labels[rows], losses, others)
+            there, classes = sent(rows, self._labels.device), tuple(self._classes[rows].tolist())
+            yield Batch(self._pool.take(there, views), self._labels[there], losses, others, classes)
 
     def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
         """Unlabelled features for each batch."""
@@ -131,7 +134,8 @@ class ImageLoader:
     def _pictures(self, images: Pictures, batches: Sequence[Tensor], name: str) -> Iterable[tuple[Tensor, Tensor]]:
         own = stream(self._seed, self._stage, self._epoch, name)  # else it would draw from the global state
         rows = [part.tolist() for part in batches]
-        return DataLoader(images, batch_sampler=rows, num_workers=self._workers, generator=own)
+        pinned = torch.cuda.is_available()  # or copies to the GPU would be waited for
+        return DataLoader(images, batch_sampler=rows, num_workers=self._workers, generator=own, pin_memory=pinned)
 
     def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
         """Unlabelled pictures for each batch."""

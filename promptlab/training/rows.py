@@ -9,6 +9,7 @@ from torch import Tensor
 
 from promptlab.learners.base.stages import Draws, View
 from promptlab.support.random_streams import stream
+from promptlab.support.transfers import sent
 
 
 def batches_of(order: Tensor, batch_size: int, drop_last: bool = True) -> list[Tensor]:
@@ -102,4 +103,5 @@ class FeaturePool:
 
     def take(self, rows: Tensor, views: Tensor) -> Tensor:
         """The shown features (B, D), or (B, V, D), of rows (B,) by their views (B,) or (B, V)."""
+        rows, views = sent(rows, self._features.device), sent(views, self._features.device)
         return self._features[rows if views.ndim == 1 else rows.unsqueeze(1), views]

@@ -72,7 +72,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["val=some"], "val='some': one of few, shots, full, none is needed"),
         (["select=best"], "select='best': one of last, val is needed"),
         (["select=val", "val=none"], "select=val needs validation images"),
-        (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are clap, clip_adapter"),
+        (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are ape, ape_published"),
         (["dataset=eurosatt"], "did you mean eurosat?"),
         (["learner.n_ctxx=4"], "unknown key learner.n_ctxx, did you mean n_ctx?"),
         (["learner.optim.lr=fast"], "learner.optim.lr='fast': a number above 0 and up to 1,000 is needed"),

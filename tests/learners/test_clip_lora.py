@@ -110,7 +110,8 @@ def test_the_update_is_added_to_the_weight(clip):
     model = copy.deepcopy(clip.model).requires_grad_(False)
     blocks = {"text": model.transformer.resblocks, "vision": model.visual.transformer.resblocks}
     for tower, layers in learner.updates.items():
-        for block, updates in zip(blocks[tower], layers, strict=True):
+        for number, updates in layers.items():
+            block = blocks[tower][int(number)]
             width = block.attn.embed_dim
             for part, update in updates.items():
                 added = (2 / 3**0.5 * update.B @ update.A).detach()

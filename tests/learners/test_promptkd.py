@@ -19,7 +19,6 @@ from tests.helpers.learners import TEACHER
 from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip
 from tests.helpers.prompts_golden import close, prompts_golden, steps_held
 from tests.helpers.settings import settings_of
-from tests.learners.test_promptsrc import authors_names
 
 ZERO_BUT_FOR_ROUNDING = "projector.0.bias"
 """It stands in front of the batch norm, which takes its own mean away."""
@@ -37,7 +36,7 @@ def distilled(golden):
     sizes = {"text_width": 96, "text_heads": 4, "text_layers": 4, "vision_layers": 4}
     clip = freeze(rule_model(salt, embed_dim=shapes["embed_dim"], **sizes), "teacher")
     teacher = PromptSRC(clip, golden.names, prompt_depth_text=3, prompt_depth_vision=3)
-    theirs = authors_names(teacher)
+    theirs = teacher.authors_names()
     for name, parameter in teacher.named_parameters():
         if name != "ctx":  # from its words
             parameter.data = rule_tensor(theirs[name], parameter.shape, salt, 0.02)

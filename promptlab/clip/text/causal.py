@@ -29,6 +29,7 @@ from promptlab.clip.text.pairs import Gather, PairPlan, gather
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 from promptlab.clip.tokens import Tokens
+from promptlab.support.transfers import sent
 
 
 class CausalTower:
@@ -87,7 +88,7 @@ class CausalTower:
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Token embeddings (L, E) of token ids, fp32, without gradient."""
         with torch.no_grad():
-            embedded: Tensor = self.token_embedding(torch.tensor(ids, dtype=torch.long, device=self.device))
+            embedded: Tensor = self.token_embedding(sent(torch.tensor(ids, dtype=torch.long), self.device))
             return embedded.float()
 
     def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
@@ -119,7 +120,8 @@ class CausalTower:
         for chunk in self._chunks(pairs, self.budget, trains=False):
             hidden = self._run_blocks(keys_values, tails, chunk, edits)
             lengths = [block.tail_length for block in chunk.blocks for _ in range(block.pairs)]
-            found += zip(chunk.outputs.tolist(), torch.split(hidden, lengths), strict=True)
+            outputs = [int(place) for block in chunk.blocks for place in block.outputs.ravel()]
+            found += zip(outputs, torch.split(hidden, lengths), strict=True)
         of_pairs = [rows for _, rows in sorted(found, key=lambda pair: pair[0])]
         return Ragged(x, prefixes.lengths), Ragged.pack(of_pairs)
 

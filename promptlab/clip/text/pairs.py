@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from promptlab.support.transfers import sent
+
 IntArray = npt.NDArray[np.int64]
 Lengths = Sequence[int] | IntArray
 
@@ -186,10 +188,10 @@ def gather(plan: PairPlan, blocks: Sequence[Block], device: torch.device) -> Gat
     outputs = [block.outputs.ravel() for block in blocks]
 
     def tensor(parts: list[IntArray]) -> Tensor:
-        return torch.from_numpy(np.concatenate(parts)).to(device)
+        return sent(torch.from_numpy(np.concatenate(parts)), device)
 
     return Gather(
         tuple(blocks),
-        tuple(torch.from_numpy(rows_of_block).to(device) for rows_of_block in prefix_rows),
+        tuple(sent(torch.from_numpy(rows_of_block), device) for rows_of_block in prefix_rows),
         *(tensor(parts) for parts in (rows, positions, last, outputs, prefixes)),
     )

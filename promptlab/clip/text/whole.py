@@ -23,6 +23,7 @@ from promptlab.clip.text.pairs import IntArray, PairPlan, Wholes
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 from promptlab.clip.tokens import Tokens
+from promptlab.support.transfers import sent
 
 
 class WholeTower(ABC):
@@ -92,7 +93,7 @@ class WholeTower(ABC):
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Token embeddings (L, E) of token ids, fp32, without gradient."""
         with torch.no_grad():
-            embedded: Tensor = self.token_embedding(torch.tensor(ids, dtype=torch.long, device=self.device))
+            embedded: Tensor = self.token_embedding(sent(torch.tensor(ids, dtype=torch.long), self.device))
             return embedded.float()
 
     def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:

@@ -31,6 +31,8 @@ class Batch(NamedTuple):
         labels: (B,) int64.
         generator: where a loss draws its random numbers from; on the CPU, a function of seed, stage and epoch.
         unlabelled: of a stage that ``uses_unlabelled``, as many inputs of images without labels.
+        classes: the labels again as numbers of Python, for losses that plan by them, which reading them from a GPU
+            would wait for; None where they aren't known beforehand.
 
     Example:
         >>> import torch
@@ -44,6 +46,7 @@ class Batch(NamedTuple):
     labels: Tensor
     generator: torch.Generator | None = None
     unlabelled: Tensor | None = None
+    classes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

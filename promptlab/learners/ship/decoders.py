@@ -56,9 +56,9 @@ class PromptDecoder(nn.Module):
         shift: Tensor = self.net(z).float()
         return self.ctx + shift.unsqueeze(1)
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Features (B, D), L2-normalised, of latents (B, D) and classes (B,)."""
-        return self.prompts.encode_for_samples(self.contexts(z), labels)
+    def forward(self, z: Tensor, labels: Tensor, classes: Sequence[int] | None = None) -> Tensor:
+        """Features (B, D), L2-normalised, of latents (B, D) and classes (B,), which may be given as numbers too."""
+        return self.prompts.encode_for_samples(self.contexts(z), labels if classes is None else classes)
 
     def rebind(self, class_names: Sequence[str], template: str) -> Self:
         """The same weights for other names."""
@@ -97,7 +97,7 @@ class ScratchDecoder(nn.Module):
         self.net = mlp(2 * clip.dim, hidden, clip.dim, activation, generator).to(clip.device)
         self.text_features = ClassTexts(clip, class_names, template=template).features  # (C, D)
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor, classes: Sequence[int] | None = None) -> Tensor:
         """Features (B, D), L2-normalised, of latents (B, D) and classes (B,)."""
         decoded: Tensor = self.net(torch.cat([z, self.text_features[labels]], dim=1))
         return F.normalize(decoded.float(), dim=-1)

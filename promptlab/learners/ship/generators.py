@@ -24,6 +24,7 @@ from promptlab.learners.ship.decoders import (
     small_linear,
 )
 from promptlab.prompts.class_texts import ClassTexts
+from promptlab.support.transfers import sent
 
 GeneratorName = Literal["vae", "gan", "vae_scratch_decoder"]
 
@@ -46,13 +47,14 @@ class FeatureGenerator(nn.Module):
     def synthesize(self, labels: Tensor, generator: torch.Generator | None) -> Tensor:
         """Features (B, D), L2-normalised, of classes (B,), from latents drawn from N(0, 1)."""
         z = self.noise(len(labels), generator)
-        features: Tensor = self.decoder(z, labels)
+        classes = tuple(labels.tolist()) if labels.device.type == "cpu" else None
+        features: Tensor = self.decoder(z, sent(labels, z.device), classes)
         return features
 
     def noise(self, count: int, generator: torch.Generator | None) -> Tensor:
         """Latents (count, D) from N(0, 1), drawn on the CPU."""
         clip = self.decoder.clip
-        return torch.randn(count, clip.dim, generator=generator).to(clip.device)
+        return sent(torch.randn(count, clip.dim, generator=generator), clip.device)
 
     def rebind(self, class_names: Sequence[str], template: str) -> Self:
         """The same weights for other names."""
@@ -79,7 +81,7 @@ class VAE(FeatureGenerator):
         """:func:`vae_loss` of features (B, D) and classes (B,)."""
         mean, log_var = self.encoder(batch.inputs)
         z = mean + (0.5 * log_var).exp() * self.noise(len(mean), batch.generator)
-        return vae_loss(self.decoder(z, batch.labels), batch.inputs, mean, log_var)
+        return vae_loss(self.decoder(z, batch.labels, batch.classes), batch.inputs, mean, log_var)
 
 
 class Encoder(nn.Module):
@@ -135,7 +137,7 @@ class WGAN(FeatureGenerator):
     def loss(self, batch: Batch) -> Tensor:
         """The critic's loss with the generator fixed, plus the generator's with the critic fixed."""
         real, text = batch.inputs, self._text_features[batch.labels]
-        fake = self.decoder(self.noise(len(real), batch.generator), batch.labels)
+        fake = self.decoder(self.noise(len(real), batch.generator), batch.labels, batch.classes)
         critic_loss = self._judge(fake.detach(), text).mean() - self._judge(real, text).mean()
         critic_loss = critic_loss + self.penalty * self._slope(real, fake.detach(), text, batch.generator)
         fixed = {name: parameter.detach() for name, parameter in self.critic.named_parameters()}
@@ -154,7 +156,7 @@ class WGAN(FeatureGenerator):
 
     def _slope(self, real: Tensor, fake: Tensor, text: Tensor, generator: torch.Generator | None) -> Tensor:
         """Mean squared distance of the critic's slope from 1, between real and made features."""
-        share = torch.rand(len(real), 1, generator=generator).to(real.device)
+        share = sent(torch.rand(len(real), 1, generator=generator), real.device)
         with torch.enable_grad():
             between = (share * real + (1 - share) * fake).requires_grad_()
             judged = self._judge(between, text).sum()

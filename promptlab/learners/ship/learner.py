@@ -36,6 +36,7 @@ from promptlab.learners.ship.decoders import Activation, PromptDecoder
 from promptlab.learners.ship.generators import VAE, GeneratorName, make_generator
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
 from promptlab.prompts.starting_context import ContextLength
+from promptlab.support.transfers import sent
 
 MEAN_LENGTH = "made-up features have the mean length of the real ones beside them: SHIP makes directions alone"
 Width = Annotated[int, Interval(ge=1, le=65_536)]
@@ -166,7 +167,7 @@ class SHIP(PromptLearner):
     @torch.no_grad()
     def synthesize(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Synthetic features (N, D), L2-normalised, of classes (N,)."""
-        return self.generator.synthesize(labels.to(self.clip.device), generator)
+        return self.generator.synthesize(labels, generator)
 
     def synthetic_features(
         self,
@@ -188,9 +189,9 @@ class SHIP(PromptLearner):
             Features (C * per_class, D), L2-normalised, and their classes, class after class.
         """
         maker = self.generator.rebind(class_names, template or self.template)
-        labels = torch.arange(len(class_names), device=self.clip.device).repeat_interleave(per_class)
+        labels = torch.arange(len(class_names)).repeat_interleave(per_class)
         with torch.no_grad():
-            return maker.synthesize(labels, generator), labels
+            return maker.synthesize(labels, generator), labels.to(self.clip.device)
 
     @torch.no_grad()
     def generated_prompts(self, image_features: Tensor) -> Tensor:
@@ -225,19 +226,19 @@ class SHIP(PromptLearner):
 
     def with_fresh_draw(self, batch: Batch) -> Batch:
         """The batch's B items and as many synthetic ones of label-only classes, drawn uniformly."""
-        new = self._label_only(batch.labels.device)
-        picks = torch.randint(len(new), (len(batch.labels),), generator=batch.generator).to(new.device)
-        made = self._as_long(self.synthesize(new[picks], batch.generator), batch.inputs)  # (B, D)
-        return Batch(torch.cat([batch.inputs, made]), torch.cat([batch.labels, new[picks]]), batch.generator)
+        new = self._label_only
+        labels = new[torch.randint(len(new), (len(batch.labels),), generator=batch.generator)]
+        made = self._as_long(self.synthesize(labels, batch.generator), batch.inputs)  # (B, D)
+        return _joined(batch, made, labels)
 
     def with_fixed_draw(self, train: Batch) -> Batch:
         """All items (N, K, D) and ``n_synth`` synthetic ones for each label-only class, the same in all K views."""
-        new = self._label_only(train.labels.device)
+        new = self._label_only
         count = self.n_synth or int(torch.bincount(train.labels).max())
         labels = new.repeat_interleave(count)
         made = self._as_long(self.synthesize(labels, train.generator), train.inputs)
         made = made.unsqueeze(1).expand(-1, train.inputs.shape[1], -1)
-        return Batch(torch.cat([train.inputs, made]), torch.cat([train.labels, labels]), train.generator)
+        return _joined(train, made, labels)
 
     def _generator_loss(self, batch: Batch) -> Tensor:
         """The generator's, on directions."""
@@ -249,8 +250,17 @@ class SHIP(PromptLearner):
         """Made-up directions (N, D), as long as real features are in the mean where the inner learner reads lengths."""
         return made if self.normalised else made * real.norm(dim=-1).mean()
 
-    def _label_only(self, device: torch.device) -> Tensor:
-        return torch.tensor([i for i, has in enumerate(self.has_images) if not has], device=device)
+    @property
+    def _label_only(self) -> Tensor:
+        """Classes without images, on the CPU."""
+        return torch.tensor([i for i, has in enumerate(self.has_images) if not has])
+
+
+def _joined(real: Batch, made: Tensor, labels: Tensor) -> Batch:
+    """A batch with made-up features behind its own; their labels come on the CPU."""
+    classes = None if real.classes is None else (*real.classes, *labels.tolist())
+    together = torch.cat([real.labels, sent(labels, real.labels.device)])
+    return Batch(torch.cat([real.inputs, made]), together, real.generator, classes=classes)
 
 
 def _require_joint_features(name: str, inner: LearnerFacts | PromptLearner) -> None:
