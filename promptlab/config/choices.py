@@ -100,6 +100,8 @@ def _check_value(value: Any, where: str, hint: Any, *, is_file: bool) -> None:
 
 def _check_kind(choice: Choice, where: str, hint: Any) -> None:
     """Refuse a class whose objects the argument can't be; what a function makes only shows when it is called."""
+    if hint is Any:  # a class, as Python has it
+        return
     wanted = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
     if choice.as_factory or not inspect.isclass(choice.kind) or not all(map(inspect.isclass, wanted)):
         return
