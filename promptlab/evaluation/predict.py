@@ -52,8 +52,8 @@ def predict(
         grey_bits: how many bits grey values of more than 8 fill.
 
     Returns:
-        (N, C) rows that sum to 1, columns in the order of ``learner.class_names``: a tensor with ``names``, the most
-        probable class of each picture, ``top(k)``, ``rows()`` and ``logits``.
+        (N, C) rows that sum to 1, columns in the order of ``learner.class_names``: a tensor with ``names``, the answer
+        for each picture as ``learner.decision`` makes it, ``top(k)``, ``rows()`` and ``logits``.
 
     Raises:
         DatasetError: if a picture can't be read; it is an ``OSError`` too.
@@ -80,7 +80,7 @@ def predict(
     for batch, scores in _scored(learner, images, reading, batch_size):
         names += batch
         logits.append(scores)
-    return Predicted.of(torch.cat(logits), learner.class_names, names)
+    return Predicted.of(torch.cat(logits), learner.class_names, names, learner.decision)
 
 
 def _scored(

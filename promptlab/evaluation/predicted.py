@@ -8,9 +8,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.support.words import counted
 
 _ROWS_SHOWN = 20
+NONE = "none of these"
+"""What is shown where no class is the answer."""
 
 
 class Predicted(Tensor):
@@ -35,13 +38,18 @@ class Predicted(Tensor):
     pictures: tuple[str, ...]
     """What the N rows are of: paths, or places in the list."""
     logits: Tensor
-    """(N, C) that the probabilities are the softmax of."""
+    """(N, C) as the learner scores; divided by the decision's temperature, their softmax is the probabilities."""
+    decision: Decision
+    """How answers are made of them."""
 
     @classmethod
-    def of(cls, logits: Tensor, class_names: Sequence[str], pictures: Sequence[str]) -> Self:
-        """The probabilities of logits (N, C), of C class names and N pictures' names."""
-        predicted = torch.Tensor._make_subclass(cls, logits.softmax(-1))
+    def of(
+        cls, logits: Tensor, class_names: Sequence[str], pictures: Sequence[str], decision: Decision = ALWAYS
+    ) -> Self:
+        """The probabilities of logits (N, C), of C class names and N pictures' names, by a decision."""
+        predicted = torch.Tensor._make_subclass(cls, decision.probabilities(logits))
         predicted.class_names, predicted.pictures, predicted.logits = tuple(class_names), tuple(pictures), logits
+        predicted.decision = decision
         return predicted
 
     @property
@@ -50,9 +58,9 @@ class Predicted(Tensor):
         return self.as_subclass(Tensor)
 
     @property
-    def names(self) -> tuple[str, ...]:  # in place of torch's names of dimensions, which are never set
-        """The most probable class of each picture."""
-        return tuple(self.class_names[label] for label in self.argmax(1).tolist())
+    def names(self) -> tuple[str | None, ...]:  # in place of torch's names of dimensions, which are never set
+        """The answer for each picture: its most probable class, or None where the decision is "none of these"."""
+        return self.decision.answers(self.logits, self.class_names)
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
         """The k most probable classes of each picture with their probabilities, the most probable first.
@@ -70,21 +78,25 @@ class Predicted(Tensor):
         return [[(self.class_names[i], value) for value, i in zip(*row, strict=True)] for row in rows]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each picture, as ``pandas.DataFrame`` takes them: ``picture``, ``name``, ``probability``."""
-        best = self.top(1)
+        """A row for each picture, as ``pandas.DataFrame`` takes them: ``picture``, ``name``, ``probability``.
+
+        The probability is the most probable class's, also where the name is None.
+        """
+        best = self.probabilities.amax(1).tolist()
         return [
             {"picture": picture, "name": name, "probability": value}
-            for picture, ((name, value),) in zip(self.pictures, best, strict=True)
+            for picture, name, value in zip(self.pictures, self.names, best, strict=True)
         ]
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self.of(self.logits.clone(), self.class_names, self.pictures)
+        return self.of(self.logits.clone(), self.class_names, self.pictures, self.decision)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.probabilities.__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        rows = [(row["picture"], row["name"], f"{row['probability']:.4f}") for row in self.rows()[:_ROWS_SHOWN]]
+        shown = self.rows()[:_ROWS_SHOWN]
+        rows = [(row["picture"], row["name"] or NONE, f"{row['probability']:.4f}") for row in shown]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         more = [f"and {counted(len(self) - _ROWS_SHOWN, 'more picture')}"] if len(self) > _ROWS_SHOWN else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.data.pictures.reading import Reading
+from promptlab.learners.base.decision import Decision
 from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.errors import PromptlabError
 from promptlab.support.pointers import refuse_pointer
@@ -101,6 +102,7 @@ class Card:
         class_names: names of its C classes.
         learned_sha256: hash of the file of tensors.
         reading: how the pictures that it was trained on were read, None where that was the usual way.
+        decision: how answers are made of its logits, None where the most probable class is always the answer.
         training: what it was trained on, None if that isn't known.
         result: name of the Result beside it, or None.
     """
@@ -114,6 +116,7 @@ class Card:
     class_names: tuple[str, ...]
     learned_sha256: str
     reading: Reading | None = None
+    decision: Decision | None = None
     training: TrainingCard | None = None
     result: str | None = None
 

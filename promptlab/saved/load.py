@@ -21,6 +21,7 @@ from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip, portable
+from promptlab.learners.base.decision import ALWAYS
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, require_version
@@ -75,6 +76,7 @@ def load_learner(
         _require_backbone(card, clip)
         found = made(kind, clip, card.class_names, arguments, tensors)
         found.reading = {} if card.reading is None else card.reading.choices
+        found.decision = card.decision or ALWAYS
         return found
     except CardError as error:
         raise CardError(f"{folder}: {error}") from error

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load, save
 
 from promptlab.data.pictures.reading import Reading
+from promptlab.learners.base.decision import ALWAYS
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.store import RESULT_NAME
@@ -134,6 +135,7 @@ def _card(learner: PromptLearner, learned: bytes, training: TrainingCard | None,
         class_names=learner.class_names,
         learned_sha256=hashlib.sha256(learned).hexdigest(),
         reading=Reading(**learner.reading) if learner.reading else None,
+        decision=None if learner.decision == ALWAYS else learner.decision,
         training=training,
         result=result,
     )

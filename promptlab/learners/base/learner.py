@@ -35,6 +35,7 @@ from torch.nn import functional as F
 
 from promptlab.clip.frozen import FeatureKind, FrozenCLIP, ImageStates
 from promptlab.learners.base.arguments import RemembersArguments
+from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
 from promptlab.learners.base.sides import Sides
@@ -123,6 +124,8 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """What a reader of its scores should know of how it was trained, in words; Results keep it."""
     reading: Mapping[str, Any] = MappingProxyType({})
     """Choices by which the pictures were read that it was fitted to; saved with it, and ``predict`` reads others so."""
+    decision: Decision = ALWAYS
+    """How ``predict`` makes answers of its logits; saved with it."""
 
     def __init__(self, clip: FrozenCLIP, class_names: Sequence[str]) -> None:
         super().__init__()
