@@ -2,12 +2,15 @@
 
 import ast
 import re
+import shlex
 import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
+from promptlab.cli._verbs import named
 from promptlab.demo import demo_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +23,13 @@ NO_EXAMPLE = {
     "UnsupportedBackboneError": "an error",
 }
 """Public names without an example in their docstring, and why."""
+RUN_KEYS = {
+    *yaml.safe_load((ROOT / "conf" / "config.yaml").read_text()),
+    *(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir()),
+    "inner",
+    "teacher",
+}
+"""How keys of a run begin."""
 
 
 def public_names():
@@ -63,9 +73,49 @@ def blocks(name, language):
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
 
 
+def test_readmes_classifier(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = demo_dataset("demo_textures")
+    rows = [row for label in (0, 1) for row in (data.train.labels == label).nonzero()[0][:4]]
+    given = {
+        "files": [data.train.source.open(int(data.train.indices[row])) for row in rows],
+        "labels": [data.class_names[data.train.labels[row]] for row in rows],
+    }
+    code = blocks("README.md", "python")[0]
+    assert "# or learner=" in code
+    exec(compile(code.replace('"demo")', '"demo", learner="tip_adapter_f", views=0)'), "README.md", "exec"), given)
+    assert "(2, 2)" in capsys.readouterr().out
+    assert {"card.json", "learned.safetensors"} <= {path.name for path in (tmp_path / "my_classifier").iterdir()}
+
+
+def commands(name):
+    """What a page's blocks call promptlab with, a line each."""
+    lines = [
+        line for language in ("bash", "console") for block in blocks(name, language) for line in block.splitlines()
+    ]
+    called = (re.match(r"(?:\$ )?(?:.*?\buv run )?promptlab\b(.*)", line) for line in lines)
+    return [shlex.split(found[1], comments=True) for found in called if found]
+
+
+def understood(words):
+    """Whether a command line can be understood, by the parser of its verb or, of a run, by its keys."""
+    if not words or "=" in words[0] or words[0] == "-m":
+        return {re.split(r"[=./]", word)[0] for word in words if "=" in word} <= RUN_KEYS
+    parser = getattr(named(words[0]), "_parser", None)
+    unknown = parser().parse_known_args(words[1:])[1] if parser else ()
+    return all("=" in word for word in unknown)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
+def test_commands_are_understood(page):
+    for words in commands(page):
+        if "n_ctxx" not in " ".join(words):  # the mistake that README shows
+            assert understood(words), words
+
+
 def test_readmes_ten_lines(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = blocks("README.md", "python")[0]
+    code = blocks("README.md", "python")[1]
     assert len(code.strip().splitlines()) <= 10
     exec(compile(code.replace("epochs=50", "epochs=2"), "README.md", "exec"), {})
     accuracy, names = capsys.readouterr().out.strip().split("\n", 1)
@@ -75,7 +125,7 @@ def test_readmes_ten_lines(tmp_path, monkeypatch, capsys):
 
 def test_readmes_learned_prompts(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = blocks("README.md", "python")[1]
+    code = blocks("README.md", "python")[2]
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == "('red circle', 'blue star') (4, 128)\n"
     assert sorted(path.name for path in (tmp_path / "my_prompts").iterdir()) == ["card.json", "learned.safetensors"]
