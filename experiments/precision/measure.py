@@ -87,9 +87,10 @@ def compared(dataset: str, learner: str, words: Sequence[str]) -> Iterator[dict[
     for seed in SEEDS:
         chosen = (f"dataset={dataset}", f"learner={learner}", f"seed={seed}", *LEARNERS[learner])
         done = [run(check(composed([*chosen, f"backbone.precision={precision}", *words]))) for precision in PRECISIONS]
-        top1 = {precision: one.result.evaluations["test"].metrics.top1 for precision, one in zip(PRECISIONS, done)}
+        top1 = [one.result.evaluations["test"].metrics.top1 for one in done]
         first, second = (answers(one) for one in done)
-        yield {"dataset": dataset, "learner": learner, "seed": seed, **top1, "same answer": (first == second).mean()}
+        yield {"dataset": dataset, "learner": learner, "seed": seed, **dict(zip(PRECISIONS, top1, strict=True)),
+               "same answer": (first == second).mean()}  # fmt: skip
 
 
 def answers(done: Outcome) -> Any:
@@ -108,8 +109,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             own = [row for row in rows if (row["dataset"], row["learner"]) == (dataset, learner)]
             gaps = [100 * (row["bf16"] - row["fp32"]) for row in own]
             fp32, bf16, same = (100 * mean(row[key] for row in own) for key in (*PRECISIONS, "same answer"))
-            largest = max(gaps, key=abs)
-            yield f"| {dataset} | {learner} | {fp32:.2f} | {bf16:.2f} | {mean(gaps):+.2f} | {largest:+.2f} | {same:.1f} |"
+            cells = f"{fp32:.2f} | {bf16:.2f} | {mean(gaps):+.2f} | {max(gaps, key=abs):+.2f} | {same:.1f}"
+            yield f"| {dataset} | {learner} | {cells} |"
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
