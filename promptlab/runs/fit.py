@@ -79,6 +79,7 @@ def fit_or_take_over(
             ckpt_every_s=settings.ckpt_every_s,
             discard_checkpoint=False,  # what was learned is not written yet
             fit_id=identity.id,
+            workers=settings.workers,
         )
     _keep(folder, learner, parts, identity)
     return report

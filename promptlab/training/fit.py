@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 
 from promptlab.config.trainer import check_options
-from promptlab.data.amounts import Scale, Seed, Views
+from promptlab.data.amounts import Scale, Seed, Views, Workers
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
@@ -66,6 +66,7 @@ def fit(
     ckpt_every_s: Annotated[float, Ge(0)] = 30.0,
     discard_checkpoint: bool = True,
     fit_id: str | None = None,
+    workers: Workers = 0,
 ) -> FitReport:
     """Run a learner's fit plan.
 
@@ -88,6 +89,8 @@ def fit(
             learned deletes it afterwards.
         fit_id: what the fit is, if the caller knows: a checkpoint of the same id is gone on with. None compares all
             that the numbers follow from: learner, items, views, seed and the trainer's options.
+        workers: processes that decode and augment pictures ahead of a trainer that needs them, which are started by
+            forking; ``"auto"`` takes a processor each and leaves one. Numbers don't follow from how many.
 
     Raises:
         ValueError: for options that can't be; the message says which.
@@ -107,7 +110,7 @@ def fit(
     if select == "val" and (val is None or not len(val)):
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     scale = crop_scale or learner.crop_scale
-    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
+    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed, workers)
     plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
     if not plan:
         return FitReport((), "nothing is trained")

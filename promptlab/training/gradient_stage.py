@@ -61,6 +61,7 @@ def run_stage(
         except MisconfigurationException as error:  # what only the data tells, such as a share of too few batches
             raise ValueError(f"stage {stage.name!r} can't run with the trainer's options: {error}") from error
         finally:
+            loader.close()
             module.learner.to(device)  # Lightning takes its module back to the CPU
     epochs = sum(record.stage == stage.name for record in (*resume.progress.curve, *module.curve))
     if not epochs:
