@@ -1,6 +1,8 @@
 """What a start costs in processor time, of two checkouts in turn under the same load.
 
-python experiments/performance/startup.py BEFORE AFTER --rounds 3          # folders; startup.csv
+python experiments/performance/startup.py BEFORE AFTER WORK --rounds 3      # folders; startup.csv; --only WORDS
+
+What a run caches lies in WORK: a first call fills it.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).parent
+SIDES = ("before", "after")
 TO_THE_FIRST_STEP = """
 import os, sys
 from promptlab.cli.main import main
@@ -39,28 +41,29 @@ STARTS = {
 def main() -> None:
     """Time every start of both, in turn."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("checkouts", nargs=2, type=Path)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("work", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[""], help="words of the starts that are timed")
     options = parser.parse_args()
-    names = ("before", "after")
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = {(start, name): [] for start in STARTS for name in names}
-        for number in range(options.rounds + 1):
-            for start, code in STARTS.items():
-                for name, checkout in zip(names, options.checkouts, strict=True):
-                    spent = cpu_seconds(code, checkout.absolute(), Path(folder, name))
-                    if number:  # the first fills the caches
-                        seconds[start, name].append(spent)
-    rows = [{"start": start, **{name: f"{median(seconds[start, name]):.2f}" for name in names}} for start in STARTS]
-    with (HERE / "startup.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["start", *names], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    chosen = {name: code for name, code in STARTS.items() if any(word in name for word in options.only)}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for _ in range(options.rounds):
+        for start, code in chosen.items():
+            for name in SIDES:
+                spent = cpu_seconds(code, getattr(options, name).absolute(), options.work.absolute() / name)
+                seconds.setdefault((start, name), []).append(spent)
+        rows = [{"start": start, **{name: f"{median(seconds[start, name]):.2f}" for name in SIDES}} for start in chosen]
+        with (HERE / "startup.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["start", *SIDES], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def cpu_seconds(code: str, checkout: Path, folder: Path) -> float:
     """Of one process, in user and system mode."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PROMPTLAB_CACHE": str(folder / "cache")}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True, capture_output=True)
