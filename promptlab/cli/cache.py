@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     clearing.add_argument("--shards", action="store_true", help="and the shards, which other machines may read")
     options = parser.parse_args(arguments)
     from promptlab.features.upkeep import clear, prune
-    from promptlab.runs.baseline import kept_scores
+    from promptlab.results.kept_scores import kept_scores
     from promptlab.support.console import say
 
     if options.verb == "list":
@@ -81,7 +81,7 @@ def _list(*, as_json: bool) -> None:
     from promptlab.features.shard_upkeep import list_shards
     from promptlab.features.shards import shards_dir
     from promptlab.features.upkeep import list_collections
-    from promptlab.runs.baseline import kept_scores
+    from promptlab.results.kept_scores import kept_scores
     from promptlab.support.console import console, say
 
     found, scores, shards = list_datasets(), len(kept_scores()), list_shards()

@@ -50,6 +50,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
         protocol=_protocol(nodes["protocol"]),
         logger=require_tracker(choice_of(nodes["logger"], "logger", named=False)) if nodes["logger"] else None,
         trainer=nodes["trainer"] or {},
+        workers=nodes["data"]["workers"],
         **typed,
     )
 

@@ -118,9 +118,13 @@ def _takes_text(key: str, folders: Sequence[Path]) -> bool:
         return False
     if rest == "name":
         return True
-    found = [annotation_of(node, rest.split(".")) for node in choices(group, folders).values()]
-    known = [text for text in found if text is not None]
-    return bool(known) and all({part.strip() for part in text.split("|")} <= _TEXT for text in known)
+    known = False
+    for node in choices(group, folders).values():
+        text = annotation_of(node, rest.split("."))
+        if text is not None and not {part.strip() for part in text.split("|")} <= _TEXT:
+            return False  # at the first that says so: each is a source to be parsed
+        known |= text is not None
+    return known
 
 
 def _no_text(override: str) -> str:

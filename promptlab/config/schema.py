@@ -21,9 +21,11 @@ class DataConfig:
 
     Attributes:
         root: folder with one folder per dataset, as CoOp lays them out.
+        workers: processes that decode pictures beside training.
     """
 
     root: str = "data"
+    workers: Any = "auto"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from annotated_types import Ge, Predicate, doc
 
 from promptlab.config.names import usual_name
 from promptlab.config.trainer import check_options
-from promptlab.data.amounts import Scale, Seed, Shots, Views
+from promptlab.data.amounts import Scale, Seed, Shots, Views, Workers
 from promptlab.support.devices import AUTO, is_device, usable_device
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import describe, fits, hints_of, is_path
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _INNER_NAME = re.compile(r"\$\{\.(\w+)\.name\}")
 """How a learner's YAML puts the name of one inside into its own."""
+
+
+_WRITTEN = {"workers": "data.workers"}
+"""Settings that a configuration has in another place."""
 
 
 class ConfigError(UsageError):
@@ -112,6 +116,7 @@ class Settings:
         ckpt_every_s: at most one checkpoint in so many seconds.
         results: folder that results go to.
         force: run again what is finished.
+        workers: processes that decode pictures beside training; numbers don't follow from it, and no Result keeps it.
 
     Raises:
         ConfigError: for a value out of range, or one that a Result can't hold, naming the key and what is allowed.
@@ -143,6 +148,7 @@ class Settings:
     ckpt_every_s: Annotated[float, Ge(0)] = 30.0
     results: Annotated[str | Path, Predicate(is_path), doc("a folder")] = "results"
     force: bool = False
+    workers: Workers = "auto"
 
     def __post_init__(self) -> None:
         refuse_values({key: getattr(self, key) for key in hints_of(Settings)})
@@ -236,7 +242,7 @@ def refuse_values(values: Mapping[str, Any]) -> None:
     """
     for key, hint in hints_of(Settings).items():
         if key in values and not fits(values[key], hint):
-            raise ConfigError(f"{key}={shown(values[key])}: {describe(hint)} is needed")
+            raise ConfigError(f"{_WRITTEN.get(key, key)}={shown(values[key])}: {describe(hint)} is needed")
 
 
 def as_choice(value: Any) -> Choice | None:

@@ -15,6 +15,8 @@ Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
 KeptViews = Annotated[int, Interval(ge=0, le=10_000)]
 Views = KeptViews | Literal["online"]
 """Random views of each image; 0 for the evaluation transform, ``online`` for a fresh one in every step."""
+Workers = Annotated[int, Interval(ge=0, le=256)] | Literal["auto"]
+"""Processes that decode pictures beside training; 0 decodes in the trainer's own, ``auto`` by the processors."""
 FeatureKind = Literal["projected", "pre_projection"]
 """An image's feature in the joint space (D,), or what the image tower multiplies by its last matrix (V,)."""
 StatesPrecision = Literal["fp16", "fp32"]

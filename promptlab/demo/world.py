@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Picture:
 
     def content_id(self) -> str:
         """32 hex digits that change with the spec and with the world's version."""
-        facts = json.dumps([WORLD_VERSION, asdict(self)], sort_keys=True)
+        facts = json.dumps([WORLD_VERSION, vars(self)], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     def __str__(self) -> str:

@@ -15,18 +15,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from safetensors.numpy import save
 
 from promptlab.data.hashing import ID_DIGITS
-from promptlab.features.encode import Row
 from promptlab.features.store import Collection, is_whole, row_checksum
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.checksums import DamageError
 from promptlab.support.files import write_bytes_atomic
 from promptlab.support.tensor_files import METADATA_KEY, check, pack
+
+if TYPE_CHECKING:  # upkeep reads shards without torch
+    from promptlab.features.encode import Row
 
 SUFFIX = ".safetensors"
 PREFIX = 16

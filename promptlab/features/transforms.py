@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -99,11 +100,13 @@ class TrainingTransform:
 
     def apply(self, image: Image.Image, crop: Crop) -> Tensor:
         """Cut one drawn view out of an RGB image."""
-        box, size = (crop.top, crop.left, crop.height, crop.width), [self.size, self.size]
-        view = TF.resized_crop(image, *box, size, InterpolationMode.BICUBIC)
-        tensor = TF.to_tensor(TF.hflip(view) if crop.flip else view)
-        normalized: Tensor = TF.normalize(tensor, list(self.mean), list(self.std))
+        normalized: Tensor = TF.normalize(TF.to_tensor(self._cut(image, crop)), list(self.mean), list(self.std))
         return normalized
+
+    def _cut(self, image: Image.Image, crop: Crop) -> Image.Image:
+        box, size = (crop.top, crop.left, crop.height, crop.width), [self.size, self.size]
+        view: Image.Image = TF.resized_crop(image, *box, size, InterpolationMode.BICUBIC)
+        return TF.hflip(view) if crop.flip else view
 
     @property
     def id(self) -> str:
@@ -112,6 +115,43 @@ class TrainingTransform:
         facts |= {"flip": FLIP_PROBABILITY, "interpolation": "bicubic", "antialias": True, "version": _VERSION}
         low, high = self.scale
         return f"train-{self.size}px-crop{low:g}-{high:g}-{_digest(facts)}"
+
+
+class TrainingPixels(TrainingTransform):
+    """The same views as pixels, a quarter of the bytes for another process or a device, which normalises them.
+
+    Example:
+        >>> plain = TrainingTransform(32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+        >>> pixels = TrainingPixels(32, plain.mean, plain.std)
+        >>> image, views = Image.new("RGB", (64, 48), "teal"), [torch.Generator().manual_seed(1) for _ in range(2)]
+        >>> view = pixels(image, views[0])
+        >>> view.dtype, torch.equal(pixels.normalised(view), plain(image, views[1]))
+        (torch.uint8, True)
+    """
+
+    def apply(self, image: Image.Image, crop: Crop) -> Tensor:
+        """Cut one drawn view out of an RGB image: (3, size, size) uint8."""
+        pixels: Tensor = TF.pil_to_tensor(self._cut(image, crop))
+        return pixels
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Pixels (..., 3, size, size) uint8 to what :class:`TrainingTransform` gives, on any device to equal bits.
+
+        The same divisions in the same order: by tensors, because CUDA multiplies by the reciprocal of a number.
+        """
+        whole, mean, std = self._constants(pixels.device)
+        return pixels.float().div_(whole).sub_(mean).div_(std)
+
+    def _constants(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Kept: a copy in every step would be waited for."""
+        if device not in self._kept:
+            values = torch.tensor([[255.0] * 3, self.mean, self.std]).view(3, 3, 1, 1)
+            self._kept[device] = tuple(values.to(device))
+        return self._kept[device]
+
+    @cached_property
+    def _kept(self) -> dict[torch.device, tuple[Tensor, ...]]:
+        return {}
 
 
 def training_transform(clip: ImageSettings, crop_scale: tuple[float, float] = (0.08, 1.0)) -> TrainingTransform:

@@ -10,7 +10,18 @@ from promptlab.results.possible import impossible_metrics
 from promptlab.results.schema import Metrics
 from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.files import write_text_atomic
+from promptlab.support.paths import cache_dir
 from promptlab.support.typed_json import from_plain, render, to_plain
+
+
+def kept_folder() -> Path:
+    """Where they are kept."""
+    return cache_dir() / "zero_shot"
+
+
+def kept_scores() -> list[Path]:
+    """The files of what is kept."""
+    return sorted(kept_folder().glob("*.json"))
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:

@@ -13,18 +13,12 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.zero_shot import ZeroShot
 from promptlab.protocols.task import EvaluationSet
 from promptlab.results.ids import EvalFacts, canonical_json
-from promptlab.results.kept_scores import read_metrics, write_metrics
+from promptlab.results.kept_scores import kept_folder, read_metrics, write_metrics
 from promptlab.results.schema import Metrics
-from promptlab.support.paths import cache_dir
 
 log = logging.getLogger(__name__)
 _FORMAT = 2
 """Raised whenever the same facts would give other scores, or what is kept is written otherwise."""
-
-
-def kept_scores() -> list[Path]:
-    """The files of what is kept."""
-    return sorted(_folder().glob("*.json"))
 
 
 def zero_shot_scores(
@@ -56,11 +50,7 @@ def _path(clip: FrozenCLIP, facts: EvalFacts) -> Path:
     scored = sorted(field.name for field in fields(Metrics))  # of a metric that came later nothing is kept
     key = [_FORMAT, scored, clip.fingerprint, clip.device.type, facts]
     digest = hashlib.sha256(canonical_json(key).encode("ascii")).hexdigest()[:32]
-    return _folder() / f"{digest}.json"
-
-
-def _folder() -> Path:
-    return cache_dir() / "zero_shot"
+    return kept_folder() / f"{digest}.json"
 
 
 def _read(path: Path) -> Metrics | None:

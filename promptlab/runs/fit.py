@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.pytorch.loggers import Logger
 
 from promptlab.data.sources.files import check_images
 from promptlab.features.bank import FeatureBank
@@ -20,6 +20,9 @@ from promptlab.saved.card import CardError, TrainingCard
 from promptlab.saved.save import save_run, save_run_card, training_of
 from promptlab.support.random_streams import stream_seed
 from promptlab.training.fit import FitReport, fit
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ def fit_or_take_over(
             ckpt_every_s=settings.ckpt_every_s,
             discard_checkpoint=False,  # what was learned is not written yet
             fit_id=identity.id,
+            workers=settings.workers,
         )
     _keep(folder, learner, parts, identity)
     return report

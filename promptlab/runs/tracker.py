@@ -11,15 +11,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from typing import TYPE_CHECKING, Any
 
 from promptlab.config.settings import Choice, Settings
 from promptlab.results.document import Result
 from promptlab.support.locks import lock_file
 from promptlab.support.signatures import signature_of
 from promptlab.training.curve_log import CurveLog
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 _NO_SETTINGS = ("logger", "results", "force", "ckpt_every_s", "keep")
 """Of a run's configuration, what its numbers don't follow from."""
@@ -46,7 +47,11 @@ class Tracker:
             result: its document.
             trained: whether the logger got the learning curve while it trained.
         """
-        if self.logger is None or isinstance(self.logger, CSVLogger):  # a table of epochs, beside the Result
+        if self.logger is None:
+            return
+        from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger  # imported already, with the logger
+
+        if isinstance(self.logger, CSVLogger):  # a table of epochs, beside the Result
             return
         if not trained:
             CurveLog().write([self.logger], result.learning_curve)

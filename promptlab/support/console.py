@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from promptlab.support.words import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -17,6 +20,8 @@ def console(*, stderr: bool = False) -> Console:
         >>> console().print("results[1]/coop")
         results[1]/coop
     """
+    from rich.console import Console  # what prints nothing doesn't wait for it
+
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
@@ -35,6 +40,7 @@ def is_live(shown_on: Console) -> bool:
 
     Example:
         >>> import io
+        >>> from rich.console import Console
         >>> is_live(Console(file=io.StringIO()))
         False
     """

@@ -70,6 +70,21 @@ def device_text(device: torch.device | str) -> str:
     return f"{device} ({name})" if name else str(device)
 
 
+def multiplies_bf16_faster(device: torch.device) -> bool:
+    """Whether a device has matrix units for bf16: a processor's AMX, or the tensor cores of a GPU since Ampere.
+
+    Example:
+        >>> import torch
+        >>> multiplies_bf16_faster(torch.device("mps"))
+        False
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
 def _best() -> str:
     import torch
 

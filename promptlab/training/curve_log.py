@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from lightning.pytorch.loggers import Logger
+from typing import TYPE_CHECKING
 
 from promptlab.results.schema import EpochRecord
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 _SHOWN = {"loss": "loss", "accuracy": "accuracy", "learning_rate": "lr", "val_accuracy": "val_accuracy",
           "val_loss": "val_loss"}  # fmt: skip

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import lightning
 import torch
 from annotated_types import Ge
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from promptlab.config.trainer import check_options
-from promptlab.data.amounts import Scale, Seed, Views
+from promptlab.data.amounts import Scale, Seed, Views, Workers
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
@@ -27,9 +23,6 @@ from promptlab.support.ranges import checked
 from promptlab.support.words import counted
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.identity import Identity, identity_of
-from promptlab.training.module import StageModule
-from promptlab.training.options import last_step, trainer_arguments
-from promptlab.training.progress import EpochBar
 from promptlab.training.resume import Resume
 from promptlab.training.stage_data import StageData
 
@@ -73,6 +66,7 @@ def fit(
     ckpt_every_s: Annotated[float, Ge(0)] = 30.0,
     discard_checkpoint: bool = True,
     fit_id: str | None = None,
+    workers: Workers = 0,
 ) -> FitReport:
     """Run a learner's fit plan.
 
@@ -95,6 +89,8 @@ def fit(
             learned deletes it afterwards.
         fit_id: what the fit is, if the caller knows: a checkpoint of the same id is gone on with. None compares all
             that the numbers follow from: learner, items, views, seed and the trainer's options.
+        workers: processes that decode and augment pictures ahead of a trainer that needs them, which are started by
+            forking; ``"auto"`` takes a processor each and leaves one. Numbers don't follow from how many.
 
     Raises:
         ValueError: for options that can't be; the message says which.
@@ -114,7 +110,7 @@ def fit(
     if select == "val" and (val is None or not len(val)):
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
     scale = crop_scale or learner.crop_scale
-    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed)
+    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed, workers)
     plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
     if not plan:
         return FitReport((), "nothing is trained")
@@ -139,10 +135,10 @@ def fit(
                 with torch.no_grad():
                     stage.solve(*data.everything(stage))
                 continue
-            loader, encode = data.batches(stage)
+            from promptlab.training.gradient_stage import run_stage  # Lightning: what no gradient trains goes without
+
             score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
-            module = StageModule(learner, stage, loader, resume, curve_log, encode=encode, score=score)
-            _run(module, stage, options, resume)
+            module = run_stage(stage, data, options, resume, curve_log, score)
             progress.curve += module.curve
             progress.kept.append(module.best_epoch)
     except KeyboardInterrupt:
@@ -167,58 +163,3 @@ def _next_to_nothing(stage: Stage) -> str | None:
         f"stage {stage.name} learns next to nothing: {whole} warm-up, at a learning rate of {optim.warmup_lr:g}, not "
         f"{optim.lr:g} (optim.warmup_epochs={optim.warmup_epochs}): give it more epochs, or warmup_epochs=0"
     )
-
-
-def _run(module: StageModule, stage: GradientStage, options: Mapping[str, Any], resume: Resume) -> None:
-    """Run one gradient stage, and note it if the trainer's options ended it early."""
-    device = module.learner.clip.device
-    bar = EpochBar(f"{type(module.learner).__name__} {stage.name}")
-    module.steps = last_step(stage.optim, options)
-    with _quiet_lightning(), _own_switches(), module.watching():
-        try:
-            trainer = lightning.Trainer(**trainer_arguments(options, stage.optim, device, bar))
-            trainer.fit(module, train_dataloaders=module.loader, ckpt_path=resume.take(), weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C; callers of a library expect the interrupt itself
-            if trainer.interrupted:
-                raise KeyboardInterrupt from None
-            raise
-        except MisconfigurationException as error:  # what only the data tells, such as a share of too few batches
-            raise ValueError(f"stage {stage.name!r} can't run with the trainer's options: {error}") from error
-        finally:
-            module.learner.to(device)  # Lightning takes its module back to the CPU
-    epochs = sum(record.stage == stage.name for record in (*resume.progress.curve, *module.curve))
-    if not epochs:
-        raise ValueError(f"stage {stage.name!r} trained nothing: the trainer's options leave no epoch to run")
-    ran, wanted, unit = epochs, stage.optim.epochs, "epochs"
-    if stage.optim.steps is not None:
-        ran, wanted, unit = trainer.global_step, stage.optim.steps, "steps"
-    if ran < wanted:
-        note = f"stage {stage.name} ran {ran} of {wanted} {unit}: the trainer's options ended it"
-        resume.progress.cut_short.append(note)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's tips and its advice on data loaders that don't exist here."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-@contextmanager
-def _own_switches() -> Iterator[None]:
-    """What options set for the whole process (``deterministic``, ``benchmark``) ends with the block."""
-    strict = torch.get_deterministic_debug_mode()
-    cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, cudnn.deterministic
-    try:
-        yield
-    finally:
-        torch.set_deterministic_debug_mode(strict)
-        cudnn.benchmark, cudnn.deterministic = before

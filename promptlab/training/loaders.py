@@ -8,13 +8,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from promptlab.learners.base.stages import Batch, Draws
 from promptlab.support.random_streams import stream
 from promptlab.support.transfers import sent
-from promptlab.training.pictures import Pictures
-from promptlab.training.rows import FeaturePool, batches_of, count_of, rows_of_epoch, rows_of_rounds
+from promptlab.training.rows import FeaturePool, count_of, rows_of_epoch, rows_of_rounds
 
 
 class EpochLoader(Protocol):
@@ -22,6 +20,10 @@ class EpochLoader(Protocol):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the 0-based epoch."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what a stage's batches needed."""
         ...
 
     def __len__(self) -> int: ...
@@ -65,6 +67,9 @@ class FeatureLoader:
         """Choose the 0-based epoch."""
         self._epoch = epoch
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def __len__(self) -> int:
         return count_of(len(self._labels), self._batch_size, self._drop_last)
 
@@ -81,68 +86,8 @@ class FeatureLoader:
         if self._unlabelled is None:
             return repeat(None)
         views = self._unlabelled.draw(stream(self._seed, self._stage, self._epoch, "unlabelled"))
-        chosen = _unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
+        chosen = unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
         return (self._unlabelled.take(rows, views[rows]) for rows in chosen)
-
-
-class ImageLoader:
-    """Batches of images, decoded and transformed anew every epoch.
-
-    Args:
-        images: a seeded dataset of pictures.
-        batch_size: items per batch.
-        drop_last: whether an incomplete last batch is left out.
-        seed: the run's seed.
-        stage: the stage's name.
-        workers: processes that decode.
-        unlabelled: pictures without labels: each batch gets as many, one round after the other.
-    """
-
-    def __init__(
-        self,
-        images: Pictures,
-        *,
-        batch_size: int,
-        seed: int,
-        stage: str,
-        drop_last: bool = True,
-        workers: int = 0,
-        unlabelled: Pictures | None = None,
-    ) -> None:
-        self._images, self._unlabelled = images, unlabelled
-        self._batch_size, self._drop_last, self._workers = batch_size, drop_last, workers
-        self._seed, self._stage, self._epoch = seed, stage, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the 0-based epoch."""
-        self._epoch = epoch
-        self._images.set_epoch(epoch)
-        if self._unlabelled is not None:
-            self._unlabelled.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        return count_of(len(self._images), self._batch_size, self._drop_last)
-
-    def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self._images), generator=stream(self._seed, self._stage, self._epoch))
-        batches = batches_of(order, self._batch_size, self._drop_last)
-        losses = loss_stream(self._seed, self._stage, self._epoch)
-        pictures = self._pictures(self._images, batches, "workers")
-        for (images, labels), others in zip(pictures, self._others(batches), strict=False):
-            yield Batch(images, labels, losses, others)
-
-    def _pictures(self, images: Pictures, batches: Sequence[Tensor], name: str) -> Iterable[tuple[Tensor, Tensor]]:
-        own = stream(self._seed, self._stage, self._epoch, name)  # else it would draw from the global state
-        rows = [part.tolist() for part in batches]
-        pinned = torch.cuda.is_available()  # or copies to the GPU would be waited for
-        return DataLoader(images, batch_sampler=rows, num_workers=self._workers, generator=own, pin_memory=pinned)
-
-    def _others(self, batches: Sequence[Tensor]) -> Iterable[Tensor | None]:
-        """Unlabelled pictures for each batch."""
-        if self._unlabelled is None:
-            return repeat(None)
-        chosen = _unlabelled_rows(batches, len(self._unlabelled), self._seed, self._stage, self._epoch)
-        return (images for images, _ in self._pictures(self._unlabelled, chosen, "unlabelled workers"))
 
 
 def loss_stream(seed: int, stage: str, epoch: int) -> torch.Generator:
@@ -150,7 +95,7 @@ def loss_stream(seed: int, stage: str, epoch: int) -> torch.Generator:
     return stream(seed, stage, epoch, "loss")
 
 
-def _unlabelled_rows(batches: Sequence[Tensor], items: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
+def unlabelled_rows(batches: Sequence[Tensor], items: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
     """As many rows of unlabelled items as each batch has; epochs go on where the one before stopped."""
     sizes = [len(rows) for rows in batches]
     return list(torch.split(rows_of_rounds(epoch * sum(sizes), sum(sizes), items, seed, stage), sizes))

@@ -14,20 +14,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
 import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Stage
 from promptlab.results.schema import EpochRecord
-from promptlab.support.archives import check_archive, seal_archive
+from promptlab.support.archives import check_archive
 from promptlab.support.checksums import DamageError
-from promptlab.support.files import set_aside, write_bytes_atomic
+from promptlab.support.files import set_aside
 from promptlab.training.identity import Identity
 from promptlab.training.misfit import misfit
+
+if TYPE_CHECKING:  # what no gradient trains goes without Lightning, which takes seconds to import
+    import lightning
 
 log = logging.getLogger(__name__)
 KEY = "promptlab"
@@ -51,16 +52,6 @@ class Progress:
     kept: list[int | None] = field(default_factory=list)
     seconds: float = 0.0
     cut_short: list[str] = field(default_factory=list)
-
-
-class WholeFiles(TorchCheckpointIO):
-    """Writes a state with its checksum, so that a crash leaves the old one or the new one."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state to a path."""
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        write_bytes_atomic(path, seal_archive(buffer.getvalue()))
 
 
 class Resume:
@@ -105,6 +96,8 @@ class Resume:
         """Write the state if it is time; called at the end of an epoch."""
         if self.path is None or time.monotonic() - self._written < self.every_s:
             return
+        from promptlab.training.whole_files import WholeFiles
+
         trainer.strategy.checkpoint_io = WholeFiles()
         trainer.save_checkpoint(self.path, weights_only=False)
         self._written = time.monotonic()

@@ -11,19 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.data.amounts import Views
+from promptlab.data.amounts import Views, Workers
 from promptlab.data.items import Items
 from promptlab.evaluation.evaluate import evaluate
 from promptlab.evaluation.test_time import encoded
 from promptlab.features.bank import FeatureBank
-from promptlab.features.transforms import require_preprocess, training_transform
+from promptlab.features.transforms import TrainingPixels, require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
 from promptlab.support.random_streams import stream, stream_seed
+from promptlab.training.decoder import workers_for
+from promptlab.training.image_loader import ImageLoader
 from promptlab.training.kept_states import kept_states
-from promptlab.training.loaders import EpochLoader, FeatureLoader, ImageLoader
+from promptlab.training.loaders import EpochLoader, FeatureLoader
 from promptlab.training.pictures import ImageDataset, Pictures, Plain, SeveralViews
-from promptlab.training.rows import FeaturePool
+from promptlab.training.rows import FeaturePool, count_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class StageData:
         views: see :func:`promptlab.training.fit.fit`.
         crop_scale: smallest and largest share of an image in a random view.
         seed: of all random streams.
+        workers: processes that decode pictures.
     """
 
     learner: PromptLearner
@@ -49,6 +52,7 @@ class StageData:
     views: Views
     crop_scale: tuple[float, float]
     seed: int
+    workers: Workers = 0
 
     def require(self, stage: Stage, select: str) -> None:
         """Refuse a stage that asks for what the fit hasn't got.
@@ -98,8 +102,8 @@ class StageData:
         images = self._images(items, stage.views, stream_seed(self.seed, stage.name))
         own = stream_seed(self.seed, stage.name, "unlabelled images")
         more = None if others is None else self._images(others, stage.views, own)
-        encode = partial(encoded, self.learner) if self.learner.needs == "features" else None
-        return ImageLoader(images, unlabelled=more, **common), encode
+        workers = workers_for(self.workers, count_of(len(items), optim.batch_size, optim.drop_last))
+        return ImageLoader(images, unlabelled=more, workers=workers, **common), self._encode(images)
 
     def everything(self, stage: ClosedFormStage) -> tuple[Batch, Batch | None]:
         """A closed form's training batch, inputs (N, K, D), and its validation batch, inputs (N, D).
@@ -146,11 +150,20 @@ class StageData:
         """Whether batches are gathered from features that are kept."""
         return self.learner.needs == "features" and self.views != "online"
 
+    def _encode(self, images: Pictures) -> Callable[[Tensor], Tensor] | None:
+        """What is left to do with a batch of pictures on the device."""
+        encode = partial(encoded, self.learner) if self.learner.needs == "features" else None
+        if not isinstance(images, ImageDataset) or not isinstance(images.transform, TrainingPixels):
+            return encode
+        normalise = images.transform.normalised
+        return normalise if encode is None else lambda pixels: encode(normalise(pixels))
+
     def _images(self, items: Items, views: Sequence[View], seed: int) -> Pictures:
         clip, scale = self.learner.clip, self.crop_scale
         if not views:
-            transform = require_preprocess(clip) if self.views == 0 else training_transform(clip, scale)
-            return ImageDataset(items, transform, seed=seed)
+            random = training_transform(clip, scale)
+            pixels = TrainingPixels(random.size, random.mean, random.std, scale=random.scale)
+            return ImageDataset(items, require_preprocess(clip) if self.views == 0 else pixels, seed=seed)
         named: dict[str, Augmentation] = {
             "plain": Plain(require_preprocess(clip)),
             "random": training_transform(clip, scale),

@@ -153,6 +153,23 @@ def test_curves_train_as_long_as_their_shots_ask_for(recipe, shots, epochs):
     assert came_to(settings, ["optim.epochs", "shots"]) == {"optim.epochs": epochs, "shots": shots}
 
 
+@pytest.mark.parametrize(
+    ("words", "n_ctx"),
+    [
+        (["backbone=pe_core_b16"], 4),
+        (["backbone=pe_core_l14", "learner=plot"], 4),
+        (["backbone=pe_core_b16", "learner=prograd"], 4),
+        (["backbone=pe_core_b16", "learner.n_ctx=8"], 8),
+        (["backbone=siglip_b16"], 16),
+        (["backbone=vit_b16"], 16),
+        (["backbone=vit_b16", "~backbone.about"], 16),
+    ],
+)
+def test_a_short_context_leaves_room_for_names(words, n_ctx):
+    settings = check(composed(["protocol=few_shot", "learner=coop", *words]))
+    assert settings.learner.arguments["n_ctx"] == n_ctx
+
+
 def test_every_recipe_is_held_against_its_paper_and_names_it():
     assert set(choices("experiment")) == {*(case[0] for case in CASES), *ONE_DATASET}
     for name in choices("experiment"):

@@ -13,7 +13,8 @@ from promptlab.clip import load_clip
 from promptlab.evaluation.evaluate import logits_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners import GradientStage
-from promptlab.training import fit as fitting
+from promptlab.training import gradient_stage
+from promptlab.training.fit import fit
 from promptlab.training.module import StageModule
 from tests.helpers.fits import NAMES, QUIET, items
 from tests.helpers.learners import LEARNERS
@@ -61,13 +62,13 @@ class Anywhere(CPUAccelerator):
 @pytest.fixture
 def lightning_there(monkeypatch):
     """Lightning knows no such device: it is told where to put batches."""
-    plain = fitting.trainer_arguments
+    plain = gradient_stage.trainer_arguments
 
     def arguments(options, optim, device, bar):
         place = {"accelerator": "auto", "strategy": SingleDeviceStrategy(DEVICE, accelerator=Anywhere())}
         return plain(options, optim, torch.device("cpu"), bar) | place
 
-    monkeypatch.setattr(fitting, "trainer_arguments", arguments)
+    monkeypatch.setattr(gradient_stage, "trainer_arguments", arguments)
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # tensors that wrap others know none
 
 
@@ -96,7 +97,7 @@ def test_a_fit_mixes_nothing_and_no_step_waits(case, bank, lightning_there):
         learner.fit_plan = lambda plan=learner.fit_plan: shortened(plan())
         with watched_steps(device):
             views = 2 if learner.needs == "features" else "online"
-            fitting.fit(learner, items(0, 12), val=items(12, 18), unlabelled=items(18, 30), bank=bank, views=views,
+            fit(learner, items(0, 12), val=items(12, 18), unlabelled=items(18, 30), bank=bank, views=views,
                         trainer=QUIET)  # fmt: skip
         logits = logits_of(learner, items(30, 36), bank)
     assert clip.device == DEVICE
