@@ -18,7 +18,10 @@ from promptlab.support.files import write_text_atomic
 
 SHOTS = (1, 4, 16)
 DATASET = "demo_shapes"
-FAMILIES = ("prompt", "adapter", "fine-tune", "test-time", "transductive")
+FAMILIES = ("prompt", "adapter", "fine-tune")
+SEE_TEST_IMAGES = ("test-time", "transductive")
+OF_PAPERS = ("ape_published", "ape_t_published", "mmrl_pp_published", "ship_paper_code", "ship_paper_code_imagenet")
+"""Their numbers belong to the benchmarks."""
 HEADER = ("learner", "base", "new", "H", *(f"{shots} shots" if shots > 1 else "1 shot" for shots in SHOTS),
           "parameters", "training s", "images/s", "seeds")  # fmt: skip
 MARKED = "what sees more than the others: test images, unlabelled images, or sentences about the classes"
@@ -29,14 +32,14 @@ INNER = {"atprompt": "atprompt-coop", "dept": "dept-coop", "dept_atprompt": "dep
 def main(roots: Iterable[str]) -> int:
     """Write the table."""
     rows = [row for row in summarise(collect(roots).results) if row.dataset == DATASET]
-    learners = choices("learner")
-    by_name = {name: [row for row in rows if row.learner == INNER.get(name, name)] for name in learners}
-    found = {name: own for name, own in by_name.items() if own}
-    marked = [name for name, own in found.items() if any(row.marks for row in own)]
+    abouts = {name: node["about"] for name, node in choices("learner").items() if name not in OF_PAPERS}
+    found = {name: [row for row in rows if row.learner == INNER.get(name, name)] for name in abouts}
+    marked = [name for name, own in found.items()
+              if abouts[name]["family"] in SEE_TEST_IMAGES or any(row.marks for row in own)]  # fmt: skip
     lines = ["| " + " | ".join(HEADER) + " |", "| :-- |" + " --: |" * (len(HEADER) - 1)]
     for family in FAMILIES:
-        own = [name for name in found if learners[name]["about"]["family"] == family and name not in marked]
-        lines += [_heading(family), *(_line(name, found[name]) for name in own)] if own else []
+        own = [name for name in found if abouts[name]["family"] == family and name not in marked]
+        lines += [_heading(family), *(_line(name, found[name]) for name in own)]
     lines += [_heading(MARKED), *(_line(name, found[name]) for name in marked)]
     text = "\n".join(lines) + "\n"
     write_text_atomic(Path(__file__).parent / "overview.md", text)
@@ -52,13 +55,14 @@ def _line(name: str, rows: list[SweepRow]) -> str:
     paper = choices("learner")[name]["about"]["paper"]
     to_new = next((row for row in rows if row.protocol == "base_to_new"), None)
     few = {row.shots: row for row in rows if row.protocol == "few_shot"}
-    marks = f" ({', '.join(rows[0].marks)})" if rows[0].marks else ""
+    marks = f" ({', '.join(rows[0].marks)})" if rows and rows[0].marks else ""
     cells = [f"[{name}]({paper}){marks}"]
     cells += [_score(to_new.scores.get(part) if to_new else None) for part in ("base", "new")]
     cells.append(_score(to_new.mean_of_seed_h if to_new else None))
     cells += [_score(few[shots].scores["test"] if shots in few else None) for shots in SHOTS]
+    of = to_new or (rows[0] if rows else None)
     costs = {column.name: column for column in COSTS}
-    cells += [costs[key].cell(to_new or rows[0]) for key in ("parameters", "training s", "images/s")]
+    cells += [costs[key].cell(of) if of else "–" for key in ("parameters", "training s", "images/s")]
     cells.append(_seeds([to_new, *(few.get(shots) for shots in SHOTS)]))
     return "| " + " | ".join(cells) + " |"
 
