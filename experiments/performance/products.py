@@ -1,6 +1,7 @@
 """Operations of the matrix products of every learner's step, promptlab's and the plain one's, as ``products.csv``.
 
-Counted, not timed: the products themselves are left out, so it takes three minutes of one core.
+Counted, not timed: the products themselves are left out, so it takes three minutes of one core. With names as arguments
+those are counted anew, and the other rows stay.
 """
 
 import csv
@@ -16,24 +17,35 @@ from promptlab.bench.settings import Settings
 from promptlab.clip.frozen import FrozenCLIP
 
 BACKBONE, CLASSES, NAMES = "ViT-B-16-quickgelu", 100, 300
+TEXTS = "texts"
+FILE = Path(__file__).parent / "products.csv"
 
 
 def main() -> None:
     """Count on both sides."""
     clip = Settings(backbone=BACKBONE).load()
-    rows = []
-    for name, recipe in RECIPES.items():
-        settings = Settings(backbone=BACKBONE, classes=CLASSES, batch=recipe.batch)
-        for case in (case for case in learner.cases(name, settings, clip, encoded=False) if case.recorded):
-            sys.stderr.write(f"{case.what}\n")
-            rows.append(counted(name, case.what, *(second(step, clip) for step in (case.ours, case.plain))))
-            write(rows)
+    asked = sys.argv[1:] or [*RECIPES, TEXTS]
+    rows = {row["learner"]: row for row in csv.DictReader(FILE.open())} if sys.argv[1:] else {}
+    for name in asked:
+        sys.stderr.write(f"{name}\n")
+        rows[name] = of_texts(clip) if name == TEXTS else of_learner(name, clip)
+        write([rows[known] for known in (*RECIPES, TEXTS) if known in rows])
+
+
+def of_learner(name: str, clip: FrozenCLIP) -> dict[str, object]:
+    """The row of a learner's step."""
+    settings = Settings(backbone=BACKBONE, classes=CLASSES, batch=RECIPES[name].batch)
+    (case,) = (case for case in learner.cases(name, settings, clip, encoded=False) if case.recorded)
+    return counted(name, case.what, *(second(step, clip) for step in (case.ours, case.plain)))
+
+
+def of_texts(clip: FrozenCLIP) -> dict[str, object]:
+    """The row of class texts, per class."""
     (case,) = texts.cases(Settings(backbone=BACKBONE, classes=NAMES), clip)
     ours, loop = record(case.ours, clip).flop, record(case.plain, clip).flop
     per_class = [{tower: flop / case.per[side] for tower, flop in own.items()} for side, own in
                  (("promptlab", ours), ("plain", loop))]  # fmt: skip
-    rows.append(counted("texts", case.what, *per_class))
-    write(rows)
+    return counted(TEXTS, case.what, *per_class)
 
 
 def second(step: Callable[[], object], clip: FrozenCLIP) -> Counter[str]:
@@ -44,7 +56,7 @@ def second(step: Callable[[], object], clip: FrozenCLIP) -> Counter[str]:
 
 def write(rows: list[dict[str, object]]) -> None:
     """All that is there."""
-    with (Path(__file__).parent / "products.csv").open("w", newline="") as file:
+    with FILE.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

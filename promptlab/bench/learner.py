@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from promptlab.bench.settings import Settings
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.evaluation.test_time import encoded
 from promptlab.learners.base.adapting import adapting_scorer
-from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.stages import Batch, GradientStage
 
 _MOVED = 0.02
@@ -45,15 +44,15 @@ def cases(name: str, settings: Settings, clip: FrozenCLIP, *, encoded: bool = Tr
     size = f"{settings.classes} classes, " + ("one image" if ours.test_time else f"batch {settings.batch}")
     if ours.needs == "images":
         given = images if ours.keeps_states is None else clip.encode_images(images, kind=ours.keeps_states)
-        steps = _step(ours, given), _step(plain, images, recipe.image_passes)
+        steps = _step(ours, given, recipe), _step(plain, images, recipe)
         return [Case(f"{name}: training step, {size}", *steps, recorded=True, memory=True, note=recipe.note)]
     features = _features(ours, images) if encoded else torch.randn(*images.shape[:-3], clip.dim)
-    own = _step(ours, features)
-    text = Case(f"{name}: text side, {size}", own, _step(plain, features), recorded=True, note=recipe.note)
+    own = _step(ours, features, recipe)
+    text = Case(f"{name}: text side, {size}", own, _step(plain, features, recipe), recorded=True, note=recipe.note)
     if ours.test_time:
         return [text]
     whole = Case(
-        f"{name}: training step, {size}", own, _step(plain, images, recipe.image_passes), memory=True,
+        f"{name}: training step, {size}", own, _step(plain, images, recipe), memory=True,
         note="promptlab's features are cached, the plain step encodes its images",
     )  # fmt: skip
     return [text, whole]
@@ -61,11 +60,24 @@ def cases(name: str, settings: Settings, clip: FrozenCLIP, *, encoded: bool = Tr
 
 def build(recipe: Recipe, clip: FrozenCLIP, names: Sequence[str]) -> PromptLearner:
     """A learner by its entry."""
-    arguments: Mapping[str, Any] = recipe.made_with(min(clip.text_layers, clip.vision_layers))
+    layers = min(clip.text_layers, clip.vision_layers)
+    arguments = dict(recipe.made_with(layers))
     if recipe.inner is not None:
-        arguments = {**arguments, "inner": getattr(learners, recipe.inner)}
+        arguments["inner"] = partial(getattr(learners, recipe.inner.learner), **recipe.inner.made_with(layers))
+    if recipe.teacher is not None:
+        arguments["teacher"] = learners.SavedLearner(id="bench", dim=clip.dim)
     made: PromptLearner = getattr(learners, recipe.learner)(clip, names, **arguments)
+    if isinstance(made, learners.PromptKD) and recipe.teacher is not None:
+        kind = _ForgetfulTeacher if isinstance(clip, PlainCLIP) else learners.PromptSRC
+        made.learn_from(kind(clip, names, **recipe.teacher(layers)))
     return made
+
+
+class _ForgetfulTeacher(learners.PromptSRC):
+    """Encodes its texts whenever it is asked, as the authors' teacher does."""
+
+    def scorer(self) -> Scorer:
+        return self
 
 
 def _move(learner: PromptLearner) -> None:
@@ -91,31 +103,40 @@ def stage_of(learner: PromptLearner) -> GradientStage:
     return next(stage for stage in learner.fit_plan() if isinstance(stage, GradientStage))
 
 
-def _step(learner: PromptLearner, inputs: Tensor, image_passes: int = 0) -> Step:
+def _step(learner: PromptLearner, inputs: Tensor, recipe: Recipe) -> Step:
     """A step on inputs as the learner reads them, or on images that it encodes first.
 
     Args:
         learner: whose.
         inputs: features or images.
-        image_passes: passes of the images through the image tower besides.
+        recipe: its entry.
     """
+    if learner.test_time:
+        return _adapting(learner, inputs)
     clip = learner.clip
     given = learner.needs == "images" or inputs.ndim < 4
-    if learner.test_time:
-        return lambda: {"logits": adapting_scorer(learner)(inputs)}
     stage = stage_of(learner)
     name_of = {id(parameter): name for name, parameter in learner.named_parameters()}
     labels = torch.arange(len(inputs), device=clip.device) % len(learner.class_names)
 
     def loss() -> dict[str, Tensor]:
         with torch.no_grad():
-            for _ in range(image_passes if inputs.ndim >= 4 else 0):
+            for _ in range(recipe.image_passes if inputs.ndim >= 4 else 0):
                 clip.encode_images(inputs)
             own = inputs if given else _features(learner, inputs)
         others = own.flip(0) if stage.uses_unlabelled else None
         return {"loss": stage.loss(Batch(own, labels, torch.Generator().manual_seed(2), others))}
 
-    return Trained([(name_of[id(parameter)], parameter) for parameter in stage.parameters], sgd, loss)
+    named = [(name_of[id(parameter)], parameter) for parameter in stage.parameters]
+    return Trained([pair for pair in named if pair[0] not in recipe.unmoved], sgd, loss)
+
+
+def _adapting(learner: PromptLearner, views: Tensor) -> Step:
+    """One test image's logits; what doesn't depend on the image is there beforehand, or over plain towers isn't."""
+    if isinstance(learner.clip, PlainCLIP):
+        return lambda: {"logits": adapting_scorer(learner)(views)}
+    score = adapting_scorer(learner)
+    return lambda: {"logits": score(views)}
 
 
 @torch.no_grad()

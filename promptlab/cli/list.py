@@ -39,6 +39,8 @@ DESCRIPTION = """\
 _MANY_LANGUAGES = "many"
 _GIVEN = ("clip", "class_names", "template", "has_images", "generator", "dataset", "shots", "seed", "val", "root")
 """Arguments that the run gives."""
+_BY_HAND = {"SavedLearner": ("folder",)}
+"""Of targets whose other arguments a program writes down, those that a command line gives."""
 _TOLD_ELSEWHERE = ("summary", "is", "targets")
 _NO_KEYS = ("about", "defaults", "name", "_target_", "_partial_")
 
@@ -192,7 +194,8 @@ def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
         say("  keys:")
         _print_keys(group, node)
     sweep = "-m " if group in (KINDS["launchers"], "study") else ""
-    say(f"  promptlab {sweep}{group}={name}", style="dim")
+    teacher = " teacher=FOLDER" if group == "learner" and "teacher" in node else ""
+    say(f"  promptlab {sweep}{group}={name}{teacher}", style="dim")
 
 
 def _print_values(place: str, node: Mapping[str, Any]) -> None:
@@ -217,7 +220,7 @@ def _print_keys(place: str, node: Mapping[str, Any]) -> None:
     from promptlab.support.console import console, say
 
     target = target_of(node)
-    for key in target.parameters if target else ():
+    for key in _BY_HAND.get(target.name, target.parameters) if target else ():
         if key in (*_GIVEN, *_NO_KEYS):
             continue
         value = _shown(node[key]) if key in node else ""

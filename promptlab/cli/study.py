@@ -144,7 +144,7 @@ def _write(folder: Path, study: CommittedStudy, collection: Collection) -> None:
     from promptlab.support.files import write_bytes_atomic, write_text_atomic
 
     found = sorted(collection.results, key=_place)
-    tables = [*sweep_tables(found), *average_tables(found)]
+    tables = [*sweep_tables(found, cost=study.costs), *average_tables(found)]
     write_text_atomic(folder / RUNS_NAME, record_csv(found))
     write_text_atomic(folder / "table.md", "\n".join(map(markdown, tables)))
     figures = {drawing.name: drawing for drawing in of_collection(collection)} if study.figures else {}

@@ -33,6 +33,7 @@ class CommittedStudy:
         elsewhere: by how much an accuracy, a fraction, may differ on another machine than ``machine``; on that one,
             nothing may.
         figures: names of the report's figures that are kept beside the table.
+        costs: whether the table has what learners cost beside what they score.
         date: when the numbers were made.
         machine: where, as :func:`machine_of` says it.
     """
@@ -41,6 +42,7 @@ class CommittedStudy:
     commands: tuple[str, ...]
     elsewhere: float
     figures: tuple[str, ...] = ()
+    costs: bool = False
     date: str = ""
     machine: Mapping[str, str] = field(default_factory=dict)
 

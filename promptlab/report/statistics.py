@@ -29,7 +29,7 @@ class MeanInterval:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean.
+    """Arithmetic mean, which no rounding takes out of the range of the values: that of equal ones is theirs.
 
     Raises:
         ValueError: for no values.
@@ -40,7 +40,7 @@ def mean(values: Sequence[float]) -> float:
     """
     if len(values) == 0:
         raise ValueError("no values to average")
-    return math.fsum(values) / len(values)
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> MeanInterval:

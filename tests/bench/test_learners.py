@@ -15,6 +15,7 @@ SMALL = Settings(backbone="demo", classes=12, batch=2, rounds=1, memory=False)
 LESS_TEXT = {
     "coop": 13.0, "cocoop": 15.9, "kgcoop": 16.0, "prograd": 13.1, "tcp": 11.4, "dept": 13.0, "maple": 11.5,
     "ivlp": 16.0, "promptsrc": 16.0, "mmrl": 13.1, "mmrl_kept": 13.1, "mmrl_pp": 13.1, "clip_lora": 11.6,
+    "atprompt": 14.8, "tpt": 24.0, "coprompt": 11.5, "plot": 13.0, "promptkd": float("inf"),
 }  # fmt: skip
 """How many times fewer operations the text tower's products take, at 12 classes on the demo's towers."""
 
@@ -30,12 +31,14 @@ def test_both_sides_agree_and_ours_works_less(clip, name):
     case = learner.cases(name, SMALL, clip)[0]
     ours, plain = case.ours(), case.plain()
     require_equal(case.what, ours, plain)
-    stage = learner.stage_of(learner.build(RECIPES[name], clip, SMALL.names()))
-    assert sum(entry.startswith("gradient of") for entry in ours) == len(stage.parameters)
+    built = learner.build(RECIPES[name], clip, SMALL.names())
+    trained = [] if built.test_time else learner.stage_of(built).parameters
+    compared = sum(entry.startswith("gradient of") for entry in ours)
+    assert compared == len(trained) - len(RECIPES[name].unmoved)
     assert all(plain[entry].abs().max() > 0 for entry in ours)
     own, other = record(case.ours, clip).flop, record(case.plain, clip).flop
     assert own[IMAGE] <= other[IMAGE]
-    assert other[TEXT] >= LESS_TEXT.get(name, 0) * own[TEXT]
+    assert other[TEXT] >= (LESS_TEXT.get(name, 0) * own[TEXT] if own[TEXT] else 0)
     assert bool(other[TEXT]) == (name in LESS_TEXT)
 
 

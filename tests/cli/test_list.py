@@ -24,3 +24,11 @@ def test_backbones_are_chosen_by_their_tower_and_languages(capsys):
 def test_other_lists_know_no_towers(options, capsys):
     assert main(["list", *options]) == 2
     assert "choose among backbones" in capsys.readouterr().err
+
+
+def test_of_a_teacher_the_folder_is_asked_for_and_no_more(capsys):
+    assert main(["list", "learners", "promptkd"]) == 0
+    said = capsys.readouterr().out
+    assert "learner.teacher.folder=null" in said
+    assert "learner.teacher.id" not in said
+    assert said.rstrip().endswith("promptlab learner=promptkd teacher=FOLDER")

@@ -29,6 +29,10 @@ def test_a_study_is_written_down_repeated_and_compared(folder, tmp_path, monkeyp
     written = yaml.safe_load((folder / "study.yaml").read_text())
     assert set(written["machine"]) == {"processor", "torch", "threads"}
     assert "demo\\_textures" in (folder / "table.md").read_text()
+    assert "training s" not in (folder / "table.md").read_text()
+    (folder / "study.yaml").write_text(yaml.safe_dump({**written, "costs": True}))
+    assert study(capsys, folder, "--write", "--check-only")[0] == 0
+    assert "training s" in (folder / "table.md").read_text()
 
     status, out, _ = study(capsys, folder, "--check-only")
     assert (status, "holds: 6 numbers of 2 evaluations, all the same" in out) == (0, True)

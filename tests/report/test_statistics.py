@@ -40,6 +40,12 @@ def test_intervals_are_not_those_of_parse_test_res():
     assert 1.96 * np.std(values) / np.sqrt(3) < found.half_width / 2.5
 
 
+@pytest.mark.parametrize("n", range(1, 20))
+def test_the_mean_of_equal_values_is_that_value(n):
+    """So that zero-shot CLIP, which is the same for every seed, is one baseline however many seeds a row has."""
+    assert {mean([hits / 1440] * n) for hits in range(600, 620)} == {hits / 1440 for hits in range(600, 620)}
+
+
 @pytest.mark.parametrize("function", [mean, mean_interval])
 def test_no_values_have_no_mean(function):
     with pytest.raises(ValueError, match="no values"):

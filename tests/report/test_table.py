@@ -96,6 +96,12 @@ def test_a_zero_shot_line_for_each_dataset_and_backbone():
         assert heading in text
 
 
+def test_rows_of_more_seeds_and_fewer_share_a_zero_shot_line():
+    five = [make_result(seed=seed, zero_shot={"base": 606 / 1440, "new": 601 / 1440}) for seed in range(1, 6)]
+    one = replace(five[0], learner="cocoop", fit_id="another")
+    assert shown(sweep_table([*five, one, replace(one, learner="tcp", shots=4)])).count("zero-shot") == 1
+
+
 def test_a_table_per_protocol():
     text = shown(sweep_table(sweep({"test": 0.7}, protocol="few_shot", dataset="eurosat") + sweep()))
     assert text.index("demo_shapes, base_to_new") < text.index("eurosat, few_shot")
