@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from promptlab.clip.adapters import UNCHANGED, Adapters, BlockAdapter, normed, with_branch
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.clip.image_tower import ImagePrompts
+from promptlab.clip.image.tower import ImagePrompts
 from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
