@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptlab.clip.adapters import Adapters
+from promptlab.clip.image.frozen import FrozenPass
 from promptlab.clip.image.regions import regions_of
 from promptlab.clip.image.tower import ImagePrompts, ImageTower
 from promptlab.clip.inserted import Inserted
@@ -132,12 +133,16 @@ class ImageSide:
                 prompts of other shapes.
         """
         images = self._seen(images)
+        plain = None if prompts or adapters else self._frozen_pass(images)
         if isinstance(kind, ImageStates):
             states = self.image_states(images, kind.layer)
-            plain = self.encode_image_states(states, kind.layer, normalised=False)
-            return torch.cat([states.float().flatten(1), plain], dim=1)
+            features = self.encode_image_states(states, kind.layer, normalised=False)
+            return torch.cat([states.float().flatten(1), features], dim=1)
         if kind == "pre_projection":
-            features = self._projecting.before_projection(images, prompts, adapters)
+            tower = self._projecting  # refuses a tower without one
+            features = plain.before_projection(images) if plain else tower.before_projection(images, prompts, adapters)
+        elif plain:
+            features = plain.encode(images)
         elif prompts or adapters:
             features = self.image_tower.encode(images, prompts, adapters)
         else:
@@ -208,6 +213,15 @@ class ImageSide:
         """The tokens (B, L, V) and the plain features (B, D), not normalised, of rows of states."""
         tokens, features = torch.split(rows, [rows.shape[1] - self.dim, self.dim], dim=1)
         return tokens.reshape(len(rows), -1, self.vision_width), features
+
+    def _frozen_pass(self, images: Tensor) -> FrozenPass | None:
+        """What encodes images without anything learned; None where the model's own has to."""
+        alone = images.device.type == "cpu" and not images.requires_grad and not torch.is_autocast_enabled("cpu")
+        return self._plain_pass if alone else None
+
+    @cached_property
+    def _plain_pass(self) -> FrozenPass | None:
+        return FrozenPass.of(self.model, self.name)
 
     def _seen(self, images: Tensor) -> Tensor:
         self.model.eval()  # somebody may have called .train() on the model itself
