@@ -1,14 +1,14 @@
 """The frozen pass of a plain vision transformer: what open_clip's computes, without the work that can't change it.
 
 (a) The answer is read at the class token, so the last layer asks, and runs its MLP, for that token alone. (b) The bias
-of keys shifts all scores of a query alike, which softmax doesn't see; that of values reaches the output as it is, so it
-joins the bias behind attention. (c) QuickGELU, x * sigmoid(1.702 x), is SiLU of 1.702 x over 1.702, whose factors go
-into the layer norm before and the product after it. (d) Scores are never held, what is as wide as the MLP is written into
-the same memory in every layer, and nothing of autograd runs.
+of keys shifts all scores of a query alike, which softmax doesn't see; that of values reaches the output as it is, so
+it joins the bias behind attention. (c) QuickGELU, x * sigmoid(1.702 x), is SiLU of 1.702 x over 1.702, whose factors
+go into the layer norm before and the product after it. (d) Scores are never held, what is as wide as the MLP is written
+into the same memory in every layer, and nothing of autograd runs.
 
 Images go through in chunks of one size, the last filled up with blanks: products of other shapes may round otherwise,
-and a feature must not depend on the images beside it. The result equals open_clip's to rounding, so features that a bank
-has of them stay valid beside new ones.
+and a feature must not depend on the images beside it. The result equals open_clip's to rounding, so features that a
+bank has of open_clip's own pass stay valid beside new ones.
 """
 
 from __future__ import annotations
