@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -70,7 +71,9 @@ def with_branch(product: Tensor, branch: Branch | None, given: Tensor) -> Tensor
 
 
 def normed(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
-    """A layer norm's output, by its own weight and bias or by others."""
+    """A layer norm's output, by its own weight and bias or by others; fp32 within, whatever the tokens are."""
+    if own is None and x.device.type == "cpu" and x.dtype == torch.bfloat16 and norm.weight.dtype == torch.float32:
+        return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)  # casts on the way, not before
     if own is None:
         unchanged: Tensor = norm(x)
         return unchanged
