@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.bench.equal import require_equal
+from promptlab.bench.plain import PlainCLIP
 from promptlab.bench.report import Comparison, Figure, Report
 from promptlab.bench.settings import Settings
 from promptlab.bench.timing import interleave, timed
@@ -113,14 +114,14 @@ def encoding(clip: FrozenCLIP, settings: Settings, images: int, folder: Path) ->
     items = _items(MemoryImages(images, clip.image_size))
     transform = require_preprocess(clip)
     batches = torch.split(torch.stack([transform(items.source.open(i)) for i in range(images)]), settings.batch)
-    fresh = _fresh(folder)
+    fresh, plain = _fresh(folder), PlainCLIP(clip)
 
     def bank() -> Tensor:
         return FeatureBank(next(fresh)).features(clip, items, batch_size=settings.batch, progress=False)
 
     def bare() -> Tensor:
         with torch.inference_mode():
-            return torch.cat([clip.encode_images(batch) for batch in batches])
+            return torch.cat([plain.encode_images(batch) for batch in batches])
 
     def store_of(features: Tensor) -> dict[str, Tensor]:
         return {"features": features.cpu()}

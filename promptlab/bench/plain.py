@@ -18,14 +18,12 @@ from torch.nn import functional as F
 
 from promptlab.clip.adapters import UNCHANGED, Adapters, BlockAdapter, normed, with_branch
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.clip.image_tower import ImagePrompts
 from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
 from promptlab.clip.text.pairs import PairPlan
 from promptlab.clip.text.ragged import Ragged
 from promptlab.clip.text.tower import DeepPrompts, PrefixStates
 from promptlab.clip.tokens import Tokens
-from promptlab.data.amounts import ImageKind
 from promptlab.support.arrays import IntArray
 
 
@@ -124,20 +122,8 @@ class PlainCLIP(FrozenCLIP):
         )
         self.text_tower = PlainTower(clip.model, clip.tokens)
 
-    def encode_images(
-        self,
-        images: Tensor,
-        prompts: ImagePrompts | None = None,
-        *,
-        normalised: bool = True,
-        kind: ImageKind = "projected",
-        adapters: Adapters | None = None,
-    ) -> Tensor:
-        """As a backbone's; without anything among the tokens by the model's own method."""
-        if prompts or adapters or kind != "projected":
-            return super().encode_images(images, prompts, normalised=normalised, kind=kind, adapters=adapters)
-        features: Tensor = self.model.encode_image(self._seen(images)).float()
-        return F.normalize(features, dim=-1) if normalised else features
+    def _frozen_pass(self, images: Tensor) -> None:
+        """The model's own method encodes images."""
 
     def image_states(self, images: Tensor, layer: int) -> Tensor:
         """The images: no work is shared between two passes."""

@@ -15,6 +15,8 @@ from promptlab.clip.frozen import FrozenCLIP
 
 TEXT, IMAGE, LEARNED = "text tower", "image tower", "learned layers"
 _PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+_WRITTEN = (torch.ops.aten.mm.out, torch.ops.aten.addmm.out)
+"""The same into memory that is there."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -39,10 +41,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func not in _PRODUCTS:
-            return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func not in _PRODUCTS + _WRITTEN:
+            return func(*args, **kwargs)
         left, right = args[-2:]
         self._note(left, right)
+        if func in _WRITTEN:
+            return kwargs["out"].zero_()
         return left.new_zeros(len(left), right.shape[1])  # what it would be isn't needed, and takes most of the time
 
     def _note(self, left: Tensor, right: Tensor) -> None:

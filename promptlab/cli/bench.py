@@ -24,14 +24,15 @@ VERBS = {
     "ship": "the step of SHIP's generator",
     **{name: f"the step of {recipe.learner}" for name, recipe in RECIPES.items() if name not in ("coop", "cocoop")},
     "texts": "class texts of many names in CLIP's 80 templates",
+    "towers": "the frozen towers in fp32 and bf16, against the bare model",
     "features": "the feature bank: encoding and gathering",
     "sweep": "a sweep in one process, and Lightning's loop",
     "startup": "commands and imports",
 }
-N_CTX = {"coop": 16, "cocoop": 4, "ship": 4, "features": 16, "sweep": 4}
+N_CTX = {"coop": 16, "cocoop": 4, "ship": 4, "towers": 16, "features": 16, "sweep": 4}
 """M of the verbs that take it, as the papers have it; other learners are made by their recipes."""
 BATCH = {name: recipe.batch for name, recipe in RECIPES.items()} | {
-    "cocoop": 8, "ship": 64, "texts": 1, "features": 64, "sweep": 32,
+    "cocoop": 8, "ship": 64, "texts": 1, "towers": 8, "features": 64, "sweep": 32,
 }  # fmt: skip
 """B of each verb, as the papers and the bank have them."""
 CLASSES = {"sweep": 24, "texts": 1000}
@@ -61,6 +62,10 @@ def _measure(options: argparse.Namespace) -> Report:
 
         return startup.run(options.rounds)
     settings = _settings(options)
+    if options.verb == "towers":
+        from promptlab.bench import towers
+
+        return towers.run(settings)
     if options.verb == "features":
         from promptlab.bench import features
 
@@ -133,7 +138,10 @@ def _add_settings(own: argparse.ArgumentParser, verb: str) -> None:
     sweeps = verb == "sweep"
     own.add_argument("--backbone", default="demo" if sweeps else VIT, help="as backbone= has it, or open_clip")
     own.add_argument("--pretrained", help="tag or file of its weights; random weights if left out")
-    own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
+    if verb == "towers":
+        own.set_defaults(precision="fp32")  # both are measured
+    else:
+        own.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the frozen weights")
     own.add_argument("--device", default="auto", help="cpu, cuda, ...; auto: the best there is")
     own.add_argument("--threads", type=_positive, help="torch's threads")
     own.add_argument("--classes", type=_positive, default=CLASSES.get(verb, 100), help="C")

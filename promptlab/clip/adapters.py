@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -70,11 +71,33 @@ def with_branch(product: Tensor, branch: Branch | None, given: Tensor) -> Tensor
 
 
 def normed(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
-    """A layer norm's output, by its own weight and bias or by others."""
+    """A layer norm's output, by its own weight and bias or by others; fp32 within, whatever the tokens are."""
+    if own is None and x.device.type == "cpu" and x.dtype == torch.bfloat16 and norm.weight.dtype == torch.float32:
+        return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)  # casts on the way, not before
     if own is None:
         unchanged: Tensor = norm(x)
         return unchanged
     return F.layer_norm(x.float(), norm.normalized_shape, *own, norm.eps).to(x.dtype)
+
+
+def adapted(block: Any, x: Tensor, adapter: BlockAdapter, mask: Tensor | None = None) -> Tensor:
+    """A block of CLIP's own on tokens (B, L, V), with what is added to it; a mask is (L, L) or (B * H, L, L)."""
+    x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter, mask))
+    changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
+    return changed
+
+
+def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter, mask: Tensor | None) -> Tensor:
+    B, L, V = x.shape
+    products = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
+    branches = (adapter.q, adapter.k, adapter.v)
+    q, k, v = (
+        with_branch(product, branch, x).view(B, L, attention.num_heads, -1).transpose(1, 2)  # (B, H, L, V/H)
+        for product, branch in zip(products, branches, strict=True)
+    )
+    mask = mask if mask is None or mask.ndim == 2 else mask.view(B, attention.num_heads, L, L)
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, L, V)
+    return with_branch(attention.out_proj(attended), adapter.o, attended)
 
 
 def copied_norms(blocks: Iterable[Any]) -> nn.ModuleList:

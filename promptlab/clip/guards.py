@@ -46,7 +46,7 @@ def _reasons(model: nn.Module) -> Iterator[str]:
     pooling = tower.text_pool_type if tower is model else tower.pool_type
     if pooling not in EOT_POOLING:
         yield f"its text feature is pooled by {pooling!r}, not read at the end-of-text token ({', '.join(EOT_POOLING)})"
-    odd = _odd_block(tower.transformer)
+    odd = odd_block(tower.transformer)
     if odd:
         yield f"its text transformer has {odd}, where CLIP has plain ResidualAttentionBlocks"
 
@@ -58,7 +58,7 @@ def _is_causal(mask: Tensor | None) -> bool:
     return mask.ndim == 2 and torch.equal(mask, torch.full_like(mask, float("-inf")).triu(1))
 
 
-def _odd_block(transformer: Any) -> str | None:
+def odd_block(transformer: Any) -> str | None:
     """What a transformer has that CLIP's hasn't, or None."""
     for block in getattr(transformer, "resblocks", ()) or [transformer]:
         if type(block) is not ResidualAttentionBlock:

@@ -17,6 +17,9 @@ def collections_of(
 ) -> tuple[Collection, ...]:
     """The collections that a backbone's features belong to.
 
+    Features of one collection are equal to rounding; bit for bit they are on one machine with one version of PyTorch
+    and of promptlab: others may add in another order, and what the bank has stays valid.
+
     Args:
         clip: the backbone.
         views: 0 for the evaluation transform, K for K random training views.

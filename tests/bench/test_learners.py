@@ -86,7 +86,7 @@ def test_class_texts_of_many_names(clip, monkeypatch):
 
     monkeypatch.setattr(texts, "TEMPLATES", (*texts.TEMPLATES[:9], texts.TEMPLATES[0]))
     monkeypatch.setattr("promptlab.prompts.class_texts.MANY", 100)
-    monkeypatch.setattr("promptlab.clip.frozen.MANY", 100)
+    monkeypatch.setattr("promptlab.clip.text.side.MANY", 100)
     monkeypatch.setattr(shared, "_SHARED_BY", 15)
     (case,) = texts.cases(Settings(backbone="demo", classes=20), clip)
     require_equal(case.what, *case.answers())

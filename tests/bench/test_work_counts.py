@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import promptlab
 from promptlab.bench.reference import PlainPrompts
@@ -96,6 +97,29 @@ def test_chunks_that_are_recomputed_run_twice():
         learner.text_features().sum().backward()
     tails = sum(len(clip.encode_words(f"{name}.")) + 1 for name in names)
     assert tokens.rows[0] == 5 + 2 * tails
+
+
+class Casts(TorchDispatchMode):
+    """Tensors that are made into another type."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        answer = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._to_copy.default:
+            self.count += answer.dtype != args[0].dtype
+        return answer
+
+
+def test_casts_of_a_coop_step_in_bf16():
+    """In and out of the tower, for prefix, tails and features; none by layer, where norms cast on the way."""
+    clip = promptlab.load_clip("demo", precision="bf16")
+    learner = CoOp(clip, ["red star", "blue boat"], n_ctx=4)
+    with Casts() as casts:
+        learner.text_features().sum().backward()
+    assert 0 < casts.count < 2 * clip.text_layers + 6
 
 
 def test_plain_encoding_runs_all_tokens():

@@ -17,6 +17,7 @@ VERBS = {
     "coop": ["--batch", "4", "--n-ctx", "3", "--many", "40", "--no-memory"],
     "cocoop": ["--batch", "3", "--no-memory"],
     "ship": ["--batch", "5", "--no-memory"],
+    "towers": ["--batch", "3", "--n-ctx", "3"],
     "features": ["--images", "6", "--batch", "4", "--rows", "50,200"],
     "sweep": [
         "--batch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,5 +79,22 @@ def activation(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """Compute x * sigmoid(1.702 x) as SiLU(1.702 x) / 1.702; overwrites ``x``, the output of a linear layer."""
-    return F.silu(x.mul_(1.702)).mul_(1 / 1.702)
+    """Compute x * sigmoid(1.702 x); overwrites ``x``, the output of a linear layer."""
+    y: Tensor = _QuickGELU.apply(x)
+    return y
+
+
+class _QuickGELU(torch.autograd.Function):
+    """SiLU(1.702 x) / 1.702, whose derivative is SiLU's at 1.702 x: the backward pass goes over its numbers once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x.mul_(1.702)
+        ctx.save_for_backward(x)
+        return F.silu(x).mul_(1 / 1.702)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        gradient: Tensor = torch.ops.aten.silu_backward(gradients[0], x)
+        return gradient

@@ -13,9 +13,8 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
-from promptlab.clip.adapters import require_layers
+from promptlab.clip.adapters import adapted, require_layers
 from promptlab.clip.guards import EOT_POOLING
-from promptlab.clip.image_tower import adapted
 from promptlab.clip.text.edits import Edits
 from promptlab.clip.text.whole import WholeTower
 from promptlab.clip.tokens import Tokens

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.clip.image_tower import ImagePrompts
+from promptlab.clip.image.tower import ImagePrompts
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.layers import linear
 from promptlab.learners.base.learner import PromptLearner

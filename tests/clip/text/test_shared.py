@@ -26,7 +26,7 @@ def test_many_texts_are_encoded_as_few_are(monkeypatch):
     texts = [f"{words} {name}." for words in ("a photo of a", "a photo of the large", "art of") for name in
              ("dog", "tall house", "red old tree", "cat", "star")]  # fmt: skip
     few = clip.encode_texts(texts, normalised=False)
-    monkeypatch.setattr("promptlab.clip.frozen.MANY", 2)
+    monkeypatch.setattr("promptlab.clip.text.side.MANY", 2)
     monkeypatch.setattr(shared, "_SHARED_BY", 4)
     prefixes, tails, plan = clip._with_beginnings(texts)
     assert len(prefixes) == 3

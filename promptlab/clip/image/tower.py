@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from open_clip.transformer import ResidualAttentionBlock, Transformer, VisionTransformer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from promptlab.clip.adapters import Adapters, BlockAdapter, normed, require_layers, with_branch
+from promptlab.clip.adapters import Adapters, adapted, require_layers
 from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.inserted import Inserted
 
@@ -208,26 +207,6 @@ def _with_inserted(x: Tensor, inserted: Inserted, layer: int) -> Tensor:
     if inserted.share != 1:
         own = inserted.share * own + (1 - inserted.share) * x[:, 1:behind]
     return torch.cat([x[:, :1], own, x[:, behind:]], dim=1)
-
-
-def adapted(block: Any, x: Tensor, adapter: BlockAdapter, mask: Tensor | None = None) -> Tensor:
-    """A block of CLIP's own on tokens (B, L, V), with what is added to it; a mask is (L, L) or (B * H, L, L)."""
-    x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter, mask))
-    changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
-    return changed
-
-
-def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter, mask: Tensor | None) -> Tensor:
-    B, L, V = x.shape
-    products = F.linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
-    branches = (adapter.q, adapter.k, adapter.v)
-    q, k, v = (
-        with_branch(product, branch, x).view(B, L, attention.num_heads, -1).transpose(1, 2)  # (B, H, L, V/H)
-        for product, branch in zip(products, branches, strict=True)
-    )
-    mask = mask if mask is None or mask.ndim == 2 else mask.view(B, attention.num_heads, L, L)
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(B, L, V)
-    return with_branch(attention.out_proj(attended), adapter.o, attended)
 
 
 def _reasons(visual: Any) -> Iterator[str]:

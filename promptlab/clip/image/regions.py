@@ -14,7 +14,7 @@ from open_clip.modified_resnet import AttentionPool2d, ModifiedResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.image_tower import ImageTower
+from promptlab.clip.image.tower import ImageTower
 
 
 def regions_of(model: nn.Module, name: str) -> Callable[[Tensor], Tensor]:
