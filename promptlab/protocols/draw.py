@@ -14,7 +14,7 @@ from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import DrawName, fewer_than, sample_few_shot
 from promptlab.data.unequal import DrawShape, sample_unequal
 from promptlab.support.arrays import IntArray
-from promptlab.support.errors import DatasetError
+from promptlab.support.errors import DatasetError, UsageError
 from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
@@ -104,7 +104,7 @@ def draw(
         )
         notes.append(_said(shape, np.bincount(dataset.train.labels[train])))
     else:
-        raise ValueError(f"rule={rule} draws as many of each class: use rule=coop with draw={shape.name}")
+        raise UsageError(f"rule={rule} draws as many of each class: use rule=coop with draw={shape.name}")
     if rule != "coop":
         notes.append(f"draw: {rule}, not CoOp's")
     training_notes: tuple[str, ...] = ()

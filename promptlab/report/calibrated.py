@@ -28,17 +28,11 @@ def _error(when: str, field: str) -> Callable[[Result], float | None]:
     return of
 
 
-def _zero_shot_ece(run: Result) -> float | None:
-    first = _first(run)
-    return None if first is None or first.zero_shot is None else first.zero_shot.reliability.ece
-
-
 SCORES = (
     RunScore(
         name="ECE",
         note=f"ECE: expected calibration error {_WHERE}",
         of=_error("uncalibrated", "ece"),
-        zero_shot=_zero_shot_ece,
         ranks=False,
         in_run=False,
     ),

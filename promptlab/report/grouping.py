@@ -59,9 +59,10 @@ def _facts(result: Result) -> dict[str, Any]:
     fit = to_plain(result.fit)
     assert isinstance(fit, dict)
     arguments = fit.pop("learner_arguments")
+    words = {name: fit.pop(name) or "none" for name in ("balance", "calibration")}  # as the command line has them
     facts = {name: value for name, value in fit.items() if name not in DRAWN_BY_SEED}
     seen = ("protocol", "dataset", "learner", "backbone", "shots", "train_images", "val_images", "marks")
-    run = {name: getattr(result, name) for name in seen}
+    run = {name: getattr(result, name) for name in seen} | words
     drawn = drawn_otherwise(result)
     return _flat(arguments, "learner.") | _flat(facts, "fit.") | run | drawn | {"data": _tested(result)}
 

@@ -74,7 +74,7 @@ def test_calibration_errors_are_columns_of_runs_with_a_temperature():
     (line,) = [line for block in table.blocks for line in block.lines if line.scores.get("NLL")]
     assert (line.scores["NLL"], line.scores["ECE after"]) == ("2.0000 ±0.0000", "12.50 ±0.00")
     assert not {"ECE", "NLL", "ECE after", "NLL after"} & line.ranked.keys()
-    assert "fit.calibration=temperature" in "".join(table.notes)
+    assert "calibration=temperature" in "".join(table.notes)
 
 
 def test_a_run_says_what_its_temperature_did_to_each_evaluation():
