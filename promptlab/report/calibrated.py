@@ -45,7 +45,7 @@ SCORES = (
     ),
     RunScore(
         name="NLL",
-        note=f"NLL: negative log-likelihood {_WHERE}",
+        note=f"NLL: negative log-likelihood in nats {_WHERE}",
         of=_error("uncalibrated", "nll"),
         fraction=False,
         ranks=False,

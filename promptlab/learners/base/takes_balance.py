@@ -30,4 +30,4 @@ def require_balance(learner: PromptLearner, name: BalanceName) -> None:
 def _balances(kind: type[PromptLearner]) -> bool:
     """Whether the class that defines the loss says that it does."""
     definer = next(of for of in kind.__mro__ if "loss" in vars(of))
-    return bool(vars(definer).get("balances", False))
+    return issubclass(definer, PromptLearner) and "balances" in vars(definer) and definer.balances
