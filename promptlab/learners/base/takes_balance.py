@@ -14,17 +14,19 @@ def require_balance(learner: PromptLearner, name: BalanceName) -> None:
     Raises:
         UsageError: naming the learner and why.
     """
-    if name == "none":
-        return
+    if name != "none" and (why := why_unbalanced(learner)):
+        raise UsageError(f"balance={name}: {why}; use balance=none")
+
+
+def why_unbalanced(learner: PromptLearner) -> str:
+    """Why a learner takes no balance; empty if it takes one."""
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
     kind = type(learner).__name__
     if not stages:
-        why = f"{kind} is trained by no gradient"
-    elif not (all(stage.loss == learner.loss for stage in stages) and _balances(type(learner))):
-        why = f"the loss of {kind} is not the cross-entropy that can be balanced"
-    else:
-        return
-    raise UsageError(f"balance={name}: {why}; use balance=none")
+        return f"{kind} is trained by no gradient"
+    if all(stage.loss == learner.loss for stage in stages) and _balances(type(learner)):
+        return ""
+    return f"the loss of {kind} is not the cross-entropy that can be balanced"
 
 
 def _balances(kind: type[PromptLearner]) -> bool:
