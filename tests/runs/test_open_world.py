@@ -9,6 +9,7 @@ from promptlab.evaluation.evaluate import logits_of
 from promptlab.learners import TipAdapter, ZeroShot
 from promptlab.protocols import base_to_new, open_world
 from promptlab.runs.run import run
+from promptlab.runs.tracker import scores_of
 from tests.helpers.settings import FEATURES, small_settings
 
 TIP = Choice(TipAdapter, {"search": False})
@@ -52,6 +53,7 @@ def test_openworld_auc_is_that_of_all_pairs(folder):
             right = int(row.argmax()) == label and int(own.argmax()) == own_label
             count += right and bool(row.double().softmax(0).max() > seen.double().softmax(0).max())
     assert outcome.result.open_world.learner == pytest.approx(count / (len(of_base) * len(of_new)))
+    assert scores_of(outcome.result)["OpenworldAUC"] == outcome.result.open_world.learner
     assert outcome.result.open_world.learner == outcome.result.open_world.zero_shot
     assert torch.isfinite(of_base).all()
 

@@ -20,6 +20,7 @@ from promptlab.runs import fit as fitting
 from promptlab.runs.parts import build_learner, open_parts
 from promptlab.runs.run import run
 from promptlab.runs.temperature import folds_of, held_out
+from promptlab.runs.tracker import scores_of
 from promptlab.support.typed_json import to_plain
 from tests.helpers.settings import small_settings
 
@@ -57,6 +58,7 @@ def test_it_is_fitted_on_validation_images_and_kept_with_the_learner(tmp_path, f
     (part,) = result.evaluations.values()
     test = parts.task.evaluations[0].items
     logits, labels = logits_of(learner, test), torch.from_numpy(test.labels)
+    assert scores_of(result)["test/nll_after"] == part.calibrated.nll
     assert vars(part.uncalibrated) == pytest.approx(vars(calibration_errors(logits, labels)), rel=1e-4)
     assert vars(part.calibrated) == pytest.approx(vars(calibration_errors(logits, labels, expected)), rel=1e-4)
 
