@@ -28,6 +28,7 @@ def calibration_errors(logits: Tensor, labels: Tensor, temperature: float = 1.0)
         temperature: what the logits are divided by.
 
     Example:
+        >>> import torch
         >>> logits, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
         >>> before, after = calibration_errors(logits, labels), calibration_errors(logits, labels, temperature=1e9)
         >>> round(before.ece, 3), round(after.ece, 3), round(before.brier, 3), round(after.brier, 3)

@@ -28,6 +28,7 @@ def knownness(logits: Tensor, score: UnknownScore = "msp", temperature: float = 
         (N,) float64.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[2.0, 0.0], [5.0, 5.0]])
         >>> knownness(logits).round(3).tolist(), knownness(logits, "max_logit").tolist()
         ([0.881, 0.5], [2.0, 5.0])
@@ -80,6 +81,7 @@ def openworld_auc(known: DoubleArray, known_right: Tensor, new: DoubleArray, new
         new_right: (M,) bool.
 
     Example:
+        >>> import torch
         >>> right = torch.tensor([True, False])
         >>> openworld_auc(np.array([0.9, 0.8]), right, np.array([0.5, 0.1]), torch.tensor([True, True]))
         0.5
