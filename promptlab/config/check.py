@@ -21,7 +21,8 @@ from promptlab.learners.base.offers import OFFERED
 from promptlab.results.store import safe_name
 from promptlab.support.signatures import signature_of
 
-_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "keep", "ckpt_every_s", "results", "force")
+_TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "balance", "calibration", "keep", "ckpt_every_s",
+          "results", "force")  # fmt: skip
 _GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
 _GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")

@@ -45,6 +45,8 @@ class Config:
     crop_scale: Any = None
     val: Any = "few"
     select: Any = "last"
+    balance: Any = "none"
+    calibration: Any = "none"
     keep: Any = "top5"
     ckpt_every_s: Any = 30.0
     results: str = "results"

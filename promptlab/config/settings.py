@@ -110,6 +110,10 @@ class Settings:
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
         val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``.
         select: which epoch to keep: ``last``, or the best on ``val``.
+        balance: what makes up for unequal numbers of training images in a learner's cross-entropy: ``class_weights``,
+            ``logit_adjustment`` or ``none``.
+        calibration: ``temperature`` fits one on validation images, or without any on held-out folds of the training
+            images; ``none`` leaves probabilities as they are.
         trainer: options of ``lightning.Trainer``; see :mod:`promptlab.config.trainer`.
         logger: makes a Lightning logger, or None.
         keep: what is kept of each test image: its five best classes (``top5``), or all its ``logits`` besides.
@@ -142,6 +146,8 @@ class Settings:
     crop_scale: Scale | None = None
     val: Literal["few", "shots", "full", "none"] = "few"
     select: Literal["last", "val"] = "last"
+    balance: Literal["none", "class_weights", "logit_adjustment"] = "none"
+    calibration: Literal["none", "temperature"] = "none"
     trainer: Mapping[str, Any] = field(default_factory=dict)
     logger: Choice | None = None
     keep: Literal["top5", "logits"] = "top5"
@@ -222,6 +228,8 @@ class Settings:
             "crop_scale": list(self.view_scale),
             "val": self.val,
             "select": self.select,
+            "balance": self.balance,
+            "calibration": self.calibration,
             "keep": self.keep,
             "ckpt_every_s": float(self.ckpt_every_s),
             "results": str(self.results),

@@ -101,6 +101,7 @@ class CLAP(ZSLP):
         ['multipliers', 'prototypes']
     """
 
+    balances = True
     per_class = ("multipliers",)
     multipliers: Tensor
 

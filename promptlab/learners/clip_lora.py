@@ -25,7 +25,6 @@ from typing import Annotated, Any, Literal
 import torch
 from annotated_types import Gt, Interval, Le, MinLen, doc
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from promptlab.clip.adapters import BlockAdapter
 from promptlab.clip.frozen import FrozenCLIP
@@ -75,6 +74,7 @@ class CLIPLoRA(PromptLearner):
         (True, torch.Size([2, 128]))
     """
 
+    balances = True
     needs = "images"
     open_vocabulary = True
     added_later = MappingProxyType({"position": "all"})
@@ -144,7 +144,7 @@ class CLIPLoRA(PromptLearner):
         The draw is made on the backbone's device, from a number of the generator's.
         """
         if batch.generator is None or not self.dropout:
-            return F.cross_entropy(self(batch.inputs), batch.labels)
+            return self.balance.cross_entropy(self(batch.inputs), batch.labels)
         seed = int(torch.randint(2**62, (), generator=batch.generator))
         own = torch.Generator(self.clip.device).manual_seed(seed)
 
@@ -152,7 +152,7 @@ class CLIPLoRA(PromptLearner):
             kept = torch.rand(x.shape, generator=own, device=x.device) >= self.dropout
             return x * kept / (1 - self.dropout)
 
-        return F.cross_entropy(self._logits(batch.inputs, drop), batch.labels)
+        return self.balance.cross_entropy(self._logits(batch.inputs, drop), batch.labels)
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all updates."""

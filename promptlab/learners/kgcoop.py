@@ -51,6 +51,7 @@ class KgCoOp(CoOp):
         torch.Size([2, 128])
     """
 
+    balances = True
     per_class = ("teacher",)
 
     def __init__(
@@ -77,7 +78,7 @@ class KgCoOp(CoOp):
         scores: Tensor = self(torch.cat([batch.inputs, self.teacher.text_features()]))  # (B + C, C)
         logits, of_teacher = torch.split(scores, [len(batch.labels), len(self.class_names)])
         closeness = self.clip.as_similarities(of_teacher.diagonal())  # (C,)
-        return nn.functional.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
+        return self.balance.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
 
     def regulariser(self, sides: Sides) -> Tensor:
         """``weight * (1 - mean over classes of cosine(learned, teacher))``."""

@@ -50,6 +50,7 @@ class RepresentationLearner(PromptLearner):
     A subclass says what tokens become for each layer, and through what their mean is projected.
     """
 
+    balances = True
     needs = "images"
     open_vocabulary = True
     crop_scale = (0.5, 1.0)
@@ -136,7 +137,9 @@ class RepresentationLearner(PromptLearner):
         """Cross-entropy of both features, and what the first and the texts lose of the plain CLIP's."""
         states, plain = self._below(batch.inputs)
         texts, (features, of_tokens) = self.text_features(), self.image_features(states)
-        first, second = (F.cross_entropy(self.clip.logits(own, texts), batch.labels) for own in (features, of_tokens))
+        first, second = (
+            self.balance.cross_entropy(self.clip.logits(own, texts), batch.labels) for own in (features, of_tokens)
+        )
         far = _distance(features, plain) + _distance(texts, self.texts.features)
         return self.alpha * first + (1 - self.alpha) * second + self.weight * far
 

@@ -59,6 +59,7 @@ class PLOT(PromptLearner):
         torch.Size([4, 2, 128])
     """
 
+    balances = True
     needs = "images"
     open_vocabulary = True
     per_class = ("prompts",)
@@ -102,7 +103,7 @@ class PLOT(PromptLearner):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy; the rounds of transport end for all images of the batch at once."""
         logits = self._logits(self.regions(batch.inputs), self.prompt_features(), together=True)
-        return F.cross_entropy(logits, batch.labels)
+        return self.balance.cross_entropy(logits, batch.labels)
 
     def authors_names(self) -> dict[str, str]:
         """What each tensor is called in a checkpoint of the authors' code."""

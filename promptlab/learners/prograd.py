@@ -60,6 +60,7 @@ class ProGrad(TextSideLearner):
         (0.0, True)
     """
 
+    balances = True
     open_vocabulary = True
     per_class = ("prompts", "teacher")
 
@@ -96,7 +97,7 @@ class ProGrad(TextSideLearner):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy, whose gradient with respect to the context is the projected one."""
         logits, T = self(batch.inputs), self.temperature
-        loss = F.cross_entropy(logits, batch.labels)
+        loss = self.balance.cross_entropy(logits, batch.labels)
         if not torch.is_grad_enabled():
             return loss
         soft = (self.teacher(batch.inputs) / T).softmax(-1)

@@ -68,6 +68,7 @@ class ProLIP(ReadsTexts, PromptLearner):
         True
     """
 
+    balances = True
     open_vocabulary = True
     normalised = False
     reads = "pre_projection"

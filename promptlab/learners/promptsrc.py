@@ -67,6 +67,8 @@ class PromptSRC(IVLP):
         20
     """
 
+    balances = True
+
     def __init__(
         self,
         clip: FrozenCLIP,
@@ -108,7 +110,7 @@ class PromptSRC(IVLP):
         logits = self.clip.logits(images, texts)
         of_texts, of_images = F.l1_loss(texts, plain_texts), F.l1_loss(images, plain_images)
         divergence = F.kl_div(logits.log_softmax(-1), plain, reduction="sum", log_target=True)
-        loss = F.cross_entropy(logits, batch.labels) + divergence / logits.numel()
+        loss = self.balance.cross_entropy(logits, batch.labels) + divergence / logits.numel()
         return loss + self.text_loss_weight * of_texts + self.image_loss_weight * of_images
 
     def fit_plan(self) -> list[Stage]:

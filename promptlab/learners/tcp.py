@@ -22,7 +22,6 @@ import torch
 from annotated_types import Interval
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.layers import linear
@@ -61,6 +60,7 @@ class TCP(TextSideLearner):
         torch.Size([2, 4, 128])
     """
 
+    balances = True
     open_vocabulary = True
     per_class = ("texts",)
 
@@ -107,7 +107,8 @@ class TCP(TextSideLearner):
         """Cross-entropy plus ``weight * (1 - mean over classes of cosine(learned, teacher))``."""
         texts = self.text_features()
         closeness = (texts * self.texts.taught).sum(-1).mean()
-        return F.cross_entropy(self.clip.logits(batch.inputs, texts), batch.labels) + self.weight * (1 - closeness)
+        loss = self.balance.cross_entropy(self.clip.logits(batch.inputs, texts), batch.labels)
+        return loss + self.weight * (1 - closeness)
 
     def authors_names(self) -> dict[str, str]:
         """What each tensor is called in a checkpoint of the authors' code."""

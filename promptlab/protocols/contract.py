@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from promptlab.data.items import Dataset, Items
-from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.protocols.task import EvaluationSet, OpenWorld, Task, Unknown
 from promptlab.support.arrays import IntArray
 from promptlab.support.signatures import accepted
 from promptlab.support.words import counted, some_of
@@ -98,11 +98,15 @@ class ProtocolContract:
         """
         task, dataset = self.task(shots="all", val="full"), self.dataset()
         sides = {"training": task.train} | ({} if task.val is None or dataset.val_is_test else {"validation": task.val})
-        for evaluation in task.evaluations:
-            tested = set(evaluation.items.content_ids())
+        unknown = () if task.open_world is None else task.open_world.unknowns
+        named = [(part.name, part.items) for part in task.evaluations] + [
+            (part.dataset, part.items) for part in unknown
+        ]
+        for name, of_test in named:
+            tested = set(of_test.content_ids())
             for side, items in sides.items():
                 shared = tested & set(items.content_ids())
-                one, more = f"image of {evaluation.name} is a", f"images of {evaluation.name} are"
+                one, more = f"image of {name} is a", f"images of {name} are"
                 said = f"{side} image too" if len(shared) == 1 else f"{side} images too"
                 assert not shared, f"{counted(len(shared), one, more)} {said}"
 
@@ -137,14 +141,17 @@ class ProtocolContract:
             assert distinct, f"known of {evaluation.name} names a class twice"
 
     def test_what_is_combined_is_scored(self) -> None:
-        """``harmonic`` and ``seen_unseen`` name evaluations; the latter's share a label space, split by ``is_unseen``.
+        """``harmonic``, ``seen_unseen`` and ``open_world`` name evaluations that are there and fit each other.
 
-        Why: H and the curve are made of two scores that have to be there, over the same classes.
+        Why: H, the curve and OpenworldAUC are made of two scores. Those of the curve are over the same classes, split
+        by ``is_unseen``; near unknowns are the images of the evaluation that classifies them.
         """
         task = self.task()
         scored = {evaluation.name: evaluation for evaluation in task.evaluations}
         for name in task.harmonic or ():
             assert name in scored, f"harmonic names {name}; scored are {', '.join(scored)}"
+        if task.open_world is not None:
+            _check_open_world(task.open_world, scored)
         curve = task.seen_unseen
         if curve is None:
             return
@@ -229,14 +236,23 @@ def _drawn(name: str, split: str, count: int) -> Items:
     return Items(pictures, np.arange(len(labels)), labels)
 
 
+def _check_open_world(wanted: OpenWorld, scored: Mapping[str, EvaluationSet]) -> None:
+    for name in (wanted.known, wanted.new):
+        assert name in scored, f"open_world names {name}; scored are {', '.join(scored)}"
+    assert all(len(part.items) for part in wanted.unknowns), "some unknowns of open_world have no images"
+    near = [part.items.content_ids() for part in wanted.unknowns if part.kind == "near"]
+    same = near == [scored[wanted.new].items.content_ids()]
+    assert same, f"the near unknowns are not the images of {wanted.new}"
+
+
 def _check_labels(what: str, items: Items, names: Sequence[str]) -> None:
     low, high = int(items.labels.min()), int(items.labels.max())
     assert low >= 0, f"{what} items have label {low}"
     assert high < len(names), f"{what} items have label {high}; there are classes 0 to {len(names) - 1}"
 
 
-def _of(evaluation: EvaluationSet) -> tuple[Any, ...]:
-    """An evaluation as values that can be compared."""
+def _of(evaluation: EvaluationSet | Unknown) -> tuple[Any, ...]:
+    """An evaluation, or some unknowns, as values that can be compared."""
     items = evaluation.items
     return (replace(evaluation, items=_NOTHING), items.content_ids(), items.labels.tolist())
 
@@ -244,8 +260,10 @@ def _of(evaluation: EvaluationSet) -> tuple[Any, ...]:
 def _fingerprint(task: Task) -> tuple[Any, ...]:
     """A Task as values that can be compared."""
     train, val = [(items.content_ids(), items.labels.tolist()) for items in (task.train, task.val or _NOTHING)]
-    rest = replace(task, train=_NOTHING, val=None, evaluations=())
-    return (rest, train, val, [_of(evaluation) for evaluation in task.evaluations])
+    rest = replace(task, train=_NOTHING, val=None, evaluations=(), open_world=None)
+    world, unknown = task.open_world, () if task.open_world is None else task.open_world.unknowns
+    told = None if world is None else replace(world, unknowns=())
+    return (rest, told, train, val, [_of(part) for part in task.evaluations], [_of(part) for part in unknown])
 
 
 _NOTHING = Items(_Pictures(()), np.arange(0), np.arange(0))

@@ -66,7 +66,7 @@ def transfer(
     Raises:
         DatasetError: without a target, or if one is given twice or is the source.
     """
-    _check_targets(protocol, dataset, targets)
+    check_targets(protocol, dataset, targets)
     drawn = draw(dataset, shots=shots, seed=seed, val=val)
     classes = tuple(range(len(dataset.class_names)))
     source = EvaluationSet(
@@ -99,8 +99,13 @@ def _of_its_own(target: Dataset) -> EvaluationSet:
     return EvaluationSet(target.name, target.name, target.test, target.class_names, target.template, known=None)
 
 
-def _check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -> None:
+def check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) -> None:
     """Make sure that there are targets, each once, and none is the source.
+
+    Args:
+        protocol: its name, for messages.
+        source: what trains.
+        targets: the other datasets.
 
     Raises:
         DatasetError: naming what is wrong.

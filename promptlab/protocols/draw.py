@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.sampling import DrawName, fewer_than, sample_few_shot
-from promptlab.support.errors import DatasetError
+from promptlab.data.unequal import DrawShape, sample_unequal
+from promptlab.support.arrays import IntArray
+from promptlab.support.errors import DatasetError, UsageError
 from promptlab.support.ranges import checked
 from promptlab.support.words import counted, some_of
 
@@ -33,9 +37,32 @@ class Draw:
         return tuple(label in trained for label in range(n_classes))
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How many training images each class gets.
+
+    Args:
+        name: ``balanced``, ``natural`` or ``long_tail``; :mod:`promptlab.data.unequal` says what they are.
+        imbalance: of a long tail.
+    """
+
+    name: DrawShape = "balanced"
+    imbalance: float = 10.0
+
+
+BALANCED = Shape()
+
+
 @checked()
 def draw(
-    dataset: Dataset, *, shots: Shots, seed: Seed, val: Val, unseen_too: bool = False, rule: DrawName = "coop"
+    dataset: Dataset,
+    *,
+    shots: Shots,
+    seed: Seed,
+    val: Val,
+    unseen_too: bool = False,
+    rule: DrawName = "coop",
+    shape: Shape = BALANCED,
 ) -> Draw:
     """CoOp's few-shot draw from a dataset, or another paper's; nothing from one of test images alone.
 
@@ -47,9 +74,10 @@ def draw(
             ``full`` takes the whole validation split, ``none`` takes none.
         unseen_too: whether the protocol knows classes without training images.
         rule: whose draw, see :func:`promptlab.data.sampling.sample_few_shot`.
+        shape: how many images each class gets; other papers' draws are balanced.
 
     Raises:
-        ValueError: for shots or val that can't be.
+        ValueError: for shots or val that can't be, and for another paper's draw in an unequal shape.
         DatasetError: if there is one class, or there are no images, or none to train on of some classes in a protocol
             that needs them of all.
     """
@@ -67,13 +95,20 @@ def draw(
     if not len(dataset.test):
         notes.append(f"{dataset.name} has no test images: nothing of it is scored")
     held_out = shots if val == "shots" and shots != "all" else None
-    train, few = sample_few_shot(
-        dataset.train.labels, dataset.val.labels, shots=shots, seed=seed, val_shots=held_out, rule=rule
-    )
+    labels = dataset.train.labels, dataset.val.labels
+    if shape.name == "balanced":
+        train, few = sample_few_shot(*labels, shots=shots, seed=seed, val_shots=held_out, rule=rule)
+    elif rule == "coop":
+        train, few = sample_unequal(
+            *labels, draw=shape.name, shots=shots, seed=seed, imbalance=shape.imbalance, val_shots=held_out
+        )
+        notes.append(_said(shape, np.bincount(dataset.train.labels[train])))
+    else:
+        raise UsageError(f"rule={rule} draws as many of each class: use rule=coop with draw={shape.name}")
     if rule != "coop":
         notes.append(f"draw: {rule}, not CoOp's")
     training_notes: tuple[str, ...] = ()
-    short = fewer_than(dataset.train.labels, shots)
+    short = fewer_than(dataset.train.labels, shots) if shape.name == "balanced" else {}
     if short:
         counts = [f"{dataset.class_names[label]!r} {count}" for label, count in short.items()]
         have = f"{counted(len(short), 'class has', 'classes have')} fewer than {counted(int(shots), 'training image')}"
@@ -82,3 +117,11 @@ def draw(
     chosen = {"full": dataset.val, "none": None}.get(val, dataset.val.take(few))
     val_items = chosen if chosen is not None and len(chosen) else None
     return Draw(dataset.train.take(train), val_items, (*notes, *training_notes), training_notes)
+
+
+def _said(shape: Shape, counts: IntArray) -> str:
+    """An unequal draw in words."""
+    there = counts[counts > 0]
+    ratio = f" with an imbalance of {shape.imbalance:g}" if shape.name == "long_tail" else ""
+    images = f"{there.min()} to {there.max()} training images a class, {there.mean():.1f} on average"
+    return f"draw: {shape.name}{ratio}, {images}"

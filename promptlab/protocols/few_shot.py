@@ -5,16 +5,37 @@ from __future__ import annotations
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import DrawName
-from promptlab.protocols.draw import Val, draw
+from promptlab.data.unequal import DrawShape, Imbalance
+from promptlab.protocols.draw import Shape, Val
+from promptlab.protocols.draw import draw as drawn_from
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.ranges import checked
 
 
 @checked()
-def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", rule: DrawName = "coop") -> Task:
-    """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the arguments and errors.
+def few_shot(
+    dataset: Dataset,
+    *,
+    shots: Shots,
+    seed: Seed,
+    val: Val = "few",
+    rule: DrawName = "coop",
+    draw: DrawShape = "balanced",
+    imbalance: Imbalance = 10.0,
+) -> Task:
+    """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the other arguments and errors.
 
     A dataset without test images is trained on, and nothing is scored; one of test images alone is scored.
+
+    Args:
+        dataset: what to train on and score.
+        shots: training images per class; of a ``natural`` draw on average, of a ``long_tail`` in its first class.
+        seed: of the draw.
+        val: validation images, as many of each class.
+        rule: whose draw.
+        draw: ``balanced``; ``natural``, by the dataset's proportions; or ``long_tail``, exponentially fewer from class
+            to class in an order by the seed. Reports then show the balanced accuracy too.
+        imbalance: how many times as many images the first class of a long tail has as the last.
 
     Example:
         >>> from promptlab.demo import demo_dataset
@@ -22,7 +43,8 @@ def few_shot(dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", ru
         >>> len(task.train), len(task.val), [part.name for part in task.evaluations]
         (24, 24, ['test'])
     """
-    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule)
+    shape = Shape(draw, imbalance)
+    drawn = drawn_from(dataset, shots=shots, seed=seed, val=val, rule=rule, shape=shape)
     classes = range(len(dataset.class_names))
     test = EvaluationSet(
         "test", dataset.name, dataset.test, dataset.class_names, dataset.template, known=tuple(classes)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval
 
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.items import Items
+
+UnknownScore = Literal["msp", "max_logit", "energy"]
+"""What says of an image how well it is known; :func:`promptlab.evaluation.unknown.knownness` has the formulas."""
+ScoreTemperature = Annotated[float, Interval(gt=0, le=10_000)]
+"""What logits are divided by in such a score."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,40 @@ class SeenUnseen:
 
 
 @dataclass(frozen=True)
+class Unknown:
+    """Test images of none of the classes that a learner is asked about.
+
+    Args:
+        kind: ``near``, other classes of the same dataset, or ``far``, another dataset.
+        dataset: name of the dataset that they come from.
+        items: their labels mean nothing here.
+    """
+
+    kind: Literal["near", "far"]
+    dataset: str
+    items: Items
+
+
+@dataclass(frozen=True)
+class OpenWorld:
+    """An evaluation whose images are to be told from images of other classes by the logits over its own classes.
+
+    Args:
+        known: name of the evaluation.
+        new: name of the evaluation that classifies the near unknowns among their own classes.
+        unknowns: what is to be told apart; the near ones are the images of ``new``, in its order.
+        score: what says how well an image is known.
+        temperature: what logits are divided by in it.
+    """
+
+    known: str
+    new: str
+    unknowns: tuple[Unknown, ...]
+    score: UnknownScore
+    temperature: float
+
+
+@dataclass(frozen=True)
 class Task:
     """One fit and its evaluations.
 
@@ -77,6 +118,7 @@ class Task:
         harmonic: names of the two evaluations whose harmonic mean the protocol reports, or None.
         metric: the score that the protocol reports, ``top1`` or ``mean_class_accuracy``.
         seen_unseen: which evaluations the seen-unseen curve is made of, or None.
+        open_world: what else is to be told from an evaluation's images, or None.
         calibration: arguments of the protocol under which a bias between seen and unseen classes is chosen beforehand,
             by the same fit on images that are never tested; None where none is chosen.
         is_development: whether this is such a task.
@@ -104,10 +146,18 @@ class Task:
     harmonic: tuple[str, str] | None = None
     metric: Literal["top1", "mean_class_accuracy"] = "top1"
     seen_unseen: SeenUnseen | None = None
+    open_world: OpenWorld | None = None
     calibration: Mapping[str, Any] | None = None
     is_development: bool = False
     notes: tuple[str, ...] = ()
     training_notes: tuple[str, ...] = ()
+
+    @property
+    def tested(self) -> tuple[tuple[str, Items], ...]:
+        """All that may neither train nor choose: test images, each list with the name of its dataset."""
+        unknown = () if self.open_world is None else self.open_world.unknowns
+        scored = [(part.dataset, part.items) for part in self.evaluations]
+        return (*scored, *((part.dataset, part.items) for part in unknown))
 
     def __post_init__(self) -> None:
         if sum(self.has_images) == 1 < len(self.has_images):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from promptlab.report.run_scores import RUN_SCORES
 from promptlab.report.statistics import MeanInterval, mean, mean_interval
 from promptlab.results.document import Result
 from promptlab.results.schema import EvaluationResult, Metrics
@@ -47,6 +48,9 @@ class SweepRow:
         zero_shot_target_mean: zero-shot CLIP's mean over them.
         curve_area: area under the seen-unseen curve, averaged over seeds, None without a curve.
         calibrated_h: H under each seed's bias that was chosen beforehand, averaged; None unless all seeds have one.
+        run_scores: name of a :class:`~promptlab.report.run_score.RunScore` to its mean over seeds, of those that all
+            runs have.
+        zero_shot_run_scores: the same of zero-shot CLIP.
         notes: why scores are missing or rest on fewer seeds.
         runs: what was averaged, by rising seed.
         facts: what all of them share, flat: names of facts and of learner arguments to their values.
@@ -74,6 +78,8 @@ class SweepRow:
     zero_shot_target_mean: float | None = None
     curve_area: MeanInterval | None = None
     calibrated_h: MeanInterval | None = None
+    run_scores: Mapping[str, MeanInterval] = field(default_factory=dict)
+    zero_shot_run_scores: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     runs: tuple[Result, ...] = field(default=(), repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -127,6 +133,13 @@ def average(
     if len(row.targets) > 1:
         row = _with_target_mean(row, [comparable[name] for name in row.targets], metric)
     row = _with_curve(row, runs)
+    row = replace(
+        row,
+        run_scores={score.name: own for score in RUN_SCORES if (own := score.average(runs)) is not None},
+        zero_shot_run_scores={
+            score.name: base for score in RUN_SCORES if (base := score.zero_shot_average(runs)) is not None
+        },
+    )
     return row if first.harmonic is None else _with_harmonic(row, comparable, first.harmonic.of, first.harmonic.metric)
 
 

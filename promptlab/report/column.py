@@ -83,6 +83,18 @@ def score_text(score: MeanInterval | float) -> str:
     return percent(score.mean) + ("" if score.half_width is None else f" ±{percent(score.half_width)}")
 
 
+def number_text(number: MeanInterval | float) -> str:
+    """A number that is no fraction, as :func:`score_text` shows one.
+
+    Example:
+        >>> number_text(0.5), number_text(MeanInterval(0.5, 0.01, 3))
+        ('0.5000', '0.5000 ±0.0100')
+    """
+    if not isinstance(number, MeanInterval):
+        return f"{number:.4f}"
+    return f"{number.mean:.4f}" + ("" if number.half_width is None else f" ±{number.half_width:.4f}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreColumn(Column[SweepRow]):
     """A column of scores over seeds: fractions in [0, 1], shown in percent.
@@ -95,12 +107,14 @@ class ScoreColumn(Column[SweepRow]):
         zero_shot: a row to zero-shot CLIP's score; None for a column without one.
         note: the rows of a table to what stands under it where the column is shown; None where names suffice.
         in_run: as ``has``, for the table of a single run; None where both are the same.
+        ranks: whether the largest is the best, and is shown to be.
     """
 
     text: Callable[[Any], str] = score_text
     zero_shot: Callable[[SweepRow], float | None] | None = None
     note: Callable[[Rows], str] | None = None
     in_run: Callable[[SweepRow], bool] | None = None
+    ranks: bool = True
 
     def has_in_run(self, row: SweepRow) -> bool:
         """Whether the table of a single run shows the column."""

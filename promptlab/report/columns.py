@@ -14,7 +14,10 @@ from operator import attrgetter
 from typing import Any
 
 from promptlab.report.averages import SweepRow, images_a_class
-from promptlab.report.column import Column, Rows, ScoreColumn
+from promptlab.report.column import Column, Rows, ScoreColumn, number_text, score_text
+from promptlab.report.run_score import RunScore
+from promptlab.report.run_scores import RUN_SCORES
+from promptlab.report.unequal import drawn_otherwise
 from promptlab.results.document import Result
 from promptlab.results.schema import EvaluationResult
 
@@ -84,6 +87,12 @@ def _had_fewer(shots: int | str, images: float | None) -> bool:
     return isinstance(shots, int) and images is not None and images < shots
 
 
+def _draw(run: Result) -> str | None:
+    """The shape of an unequal draw, None for any other."""
+    drawn = drawn_otherwise(run)
+    return f"{drawn['draw']} {drawn.get('imbalance', '')}".rstrip() if "draw" in drawn else None
+
+
 def _fact(name: str) -> Column[Any]:
     """A column that shows an attribute as it is."""
     return Column(name=name, of=attrgetter(name))
@@ -107,6 +116,34 @@ def _metric(name: str, field: str) -> Column[Scored]:
         return None if metrics is None else getattr(metrics, metric)
 
     return Column(name=name, of=score, text="{:.4f}".format)
+
+
+def _error(when: str, name: str) -> Column[Scored]:
+    """A column of how far probabilities are from what happened, before or after a temperature."""
+
+    def error(scored: Scored) -> float | None:
+        errors = getattr(scored.part, when)
+        return None if errors is None else getattr(errors, name)
+
+    heading = f"{name}_after" if when == "calibrated" else name
+    return Column(
+        name=heading, of=error, text="{:.4f}".format, has=lambda scored: getattr(scored.part, when) is not None
+    )
+
+
+def _run_score(score: RunScore) -> ScoreColumn:
+    """A column of a number that some Results have besides their evaluation sets."""
+    name = score.name
+    return ScoreColumn(
+        name=name,
+        of=lambda row: row.run_scores.get(name),
+        has=lambda row: name in row.run_scores or name in row.zero_shot_run_scores,
+        text=score_text if score.fraction else number_text,
+        zero_shot=None if score.zero_shot is None else lambda row: row.zero_shot_run_scores.get(name),
+        note=lambda rows: score.note,
+        in_run=None if score.in_run else lambda row: False,  # its notes say more
+        ranks=score.ranks,
+    )
 
 
 def _images(scored: Scored) -> int | None:
@@ -187,13 +224,16 @@ SCORES: tuple[ScoreColumn, ...] = (
         in_run=lambda row: False,  # its notes say more
         note=lambda rows: "area: under the seen-unseen curve",
     ),
+    *map(_run_score, RUN_SCORES),
 )
 """After the columns of evaluation sets, in this order."""
 
 RUN_FACTS: tuple[Column[Result], ...] = (
     *map(_fact, ("backbone", "shots")),
     Column(name=HAD, of=images_a_class, text=_rounded, has=lambda run: _had_fewer(run.shots, images_a_class(run))),
+    Column(name="draw", of=_draw, has=lambda run: _draw(run) is not None),
     *map(_fact, ("views", "seed", "selection")),
+    Column(name="balance", of=attrgetter("fit.balance"), has=lambda run: run.fit.balance is not None),
     MARKS,
 )
 
@@ -204,6 +244,11 @@ RECORD: tuple[Column[Scored], ...] = (
     _metric("top1", "metrics.top1"),
     _metric("mean_class_accuracy", "metrics.mean_class_accuracy"),
     _metric("zero_shot_top1", "zero_shot.top1"),
+    *(
+        _error(when, name)
+        for when in ("uncalibrated", "calibrated")
+        for name in ("ece", "adaptive_ece", "brier", "nll")
+    ),
     Column(name="fit_seconds", of=attrgetter("run.seconds.fit"), text="{:.1f}".format),
     _run_fact("fit_id"),
     Column(name="eval_id", of=attrgetter("part.eval_id")),

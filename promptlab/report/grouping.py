@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptlab.report.averages import SweepRow, average
+from promptlab.report.unequal import drawn_otherwise
 from promptlab.results.document import Result
 from promptlab.results.ids import canonical_json
 from promptlab.support.typed_json import to_plain
@@ -58,17 +59,12 @@ def _facts(result: Result) -> dict[str, Any]:
     fit = to_plain(result.fit)
     assert isinstance(fit, dict)
     arguments = fit.pop("learner_arguments")
+    words = {name: fit.pop(name) or "none" for name in ("balance", "calibration")}  # as the command line has them
     facts = {name: value for name, value in fit.items() if name not in DRAWN_BY_SEED}
     seen = ("protocol", "dataset", "learner", "backbone", "shots", "train_images", "val_images", "marks")
-    run = {name: getattr(result, name) for name in seen}
-    return _flat(arguments, "learner.") | _flat(facts, "fit.") | run | _drawn(result) | {"data": _tested(result)}
-
-
-def _drawn(result: Result) -> dict[str, str]:
-    """Whose draw the training images are, where it isn't CoOp's."""
-    protocol = result.config.get("protocol")
-    rule = protocol.get("rule", "coop") if isinstance(protocol, Mapping) else "coop"
-    return {} if rule == "coop" else {"rule": str(rule)}
+    run = {name: getattr(result, name) for name in seen} | words
+    drawn = drawn_otherwise(result)
+    return _flat(arguments, "learner.") | _flat(facts, "fit.") | run | drawn | {"data": _tested(result)}
 
 
 def _tested(result: Result) -> str:

@@ -13,6 +13,7 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from promptlab.report import calibrated, open_world
 from promptlab.report.averages import METRIC_NAMES, SweepRow
 from promptlab.report.column import ScoreColumn, letter, percent, shown
 from promptlab.report.columns import (
@@ -47,7 +48,14 @@ def run_table(result: Result) -> ScoreTable:
         label_columns=(),
         score_columns=[column.name for column in columns],
         blocks=[Block("", {name: percent(score) for name, score in _zero_shot(columns, row)}, [line])],
-        notes=[*row.notes, *_column_notes(columns, [row]), *_curve_notes(result), _metric_note([row])],
+        notes=[
+            *row.notes,
+            *_column_notes(columns, [row]),
+            *_curve_notes(result),
+            *open_world.notes(result),
+            *calibrated.notes(result),
+            _metric_note([row]),
+        ],
     )
 
 
@@ -82,7 +90,8 @@ def _protocol_table(protocol: str, rows: Sequence[SweepRow], cost: bool) -> Scor
         group = list(members)
         heading = ", ".join(column.cell(group[0]) for column in places if column.name not in constant)
         lines = [_line(row, cost) for row in group]
-        ranked = {name: round(score, 4) for name, score in zero_shot if score is not None}
+        unranked = {column.name for column in scores if not column.ranks}
+        ranked = {name: round(score, 4) for name, score in zero_shot if score is not None and name not in unranked}
         blocks.append(Block(heading, {name: percent(score) for name, score in zero_shot}, lines, ranked))
     dataset = constant.pop("dataset", "")
     return ScoreTable(
@@ -126,7 +135,7 @@ def _line(row: SweepRow, cost: bool) -> Line:
     labels = {column.name: column.cell(row) for column in LABELS}
     scores = score_columns([row])
     texts = {column.name: column.shown(row) for column in (*scores, *(COSTS if cost else ()))}
-    numbers = {column.name: column.number(row) for column in scores if not row.marks}
+    numbers = {column.name: column.number(row) for column in scores if column.ranks and not row.marks}
     ranked = {name: round(number, 4) for name, number in numbers.items() if number is not None}
     return Line(labels, texts, _is_zero_shot(scores, row), ranked)
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from promptlab.results import tables
+from promptlab.results.calibration import Temperature
 from promptlab.results.ids import FitFacts
+from promptlab.results.open_world import OpenWorldResult
 from promptlab.results.possible import impossible
 from promptlab.results.schema import (
     EpochRecord,
@@ -83,6 +85,9 @@ class Result:
             that were written before there were marks.
         peak_memory_bytes_of_gpu: the most memory that the run held on its GPU, None without one.
         learned_bytes: size of the file of what was learned, None in Results of earlier versions.
+        open_world: how well known images are told from unknown ones, for a protocol that asks for it.
+        temperature: what ``calibration=temperature`` chose.
+        class_images: training images of each class that ``fit`` names, None in Results of earlier versions.
 
     Example:
         >>> Result.from_json('{"schema_version": 99}')  # doctest: +ELLIPSIS
@@ -121,6 +126,9 @@ class Result:
     marks: tuple[str, ...] = ()
     peak_memory_bytes_of_gpu: int | None = None
     learned_bytes: int | None = None
+    open_world: OpenWorldResult | None = None
+    temperature: Temperature | None = None
+    class_images: tuple[int, ...] | None = None
     folder: ClassVar[Path | None] = None
     """The folder of its file, of a result that was read from one; no part of the document."""
 

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from promptlab.support.typed_json import to_plain
 
 ID_LENGTH = 16
+_ADDED_LATER = ("unlabelled_digest", "balance", "calibration")
+"""Facts that came after fits had ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,10 @@ class FitFacts:
             where features are given.
         backbone_fingerprint: hash over the frozen backbone's weights, architecture and precision.
         precision: of the backbone, ``fp32``, ``bf16`` or ``fp16``.
-        unlabelled_digest: :func:`items_digest` of images without labels that training uses; None without any, which
-            then is no part of an id.
+        unlabelled_digest: :func:`items_digest` of images without labels that training uses. None without any; as of
+            what follows, None is no part of an id.
+        balance: what made up for unequal numbers of training images in the loss, or None.
+        calibration: what was fitted to held-out logits, ``temperature`` or None.
     """
 
     learner: str
@@ -61,6 +65,8 @@ class FitFacts:
     backbone_fingerprint: str
     precision: str
     unlabelled_digest: str | None = None
+    balance: str | None = None
+    calibration: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != len(self.has_images):
@@ -109,8 +115,9 @@ def fit_id(facts: FitFacts | Mapping[str, Any]) -> str:
     """
     plain = to_plain(facts)
     assert isinstance(plain, dict)
-    if plain.get("unlabelled_digest") is None:  # a fact that came after fits had ids
-        plain.pop("unlabelled_digest", None)
+    for name in _ADDED_LATER:
+        if plain.get(name) is None:
+            plain.pop(name, None)
     return _digest({"fit": plain})
 
 

@@ -7,15 +7,15 @@ earlier versions, which have no checksum.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from promptlab.results.calibration import CalibrationErrors, Temperature
 from promptlab.results.ids import FitFacts, eval_id, fit_id
-from promptlab.results.schema import EpochRecord, EvaluationResult, Harmonic, Metrics, Reliability, SeenUnseenCurve
+from promptlab.results.open_world import OpenWorldResult
+from promptlab.results.possible_scores import LEAST, MOST, ROUNDING, of_errors, of_metrics, other, outside
+from promptlab.results.schema import EpochRecord, EvaluationResult, Harmonic, Metrics, SeenUnseenCurve
 from promptlab.results.statistics import harmonic_mean
-
-_ROUNDING = 1e-6
-_LEAST, _MOST = -_ROUNDING, 1 + _ROUNDING
 
 
 class Measured(Protocol):
@@ -49,6 +49,22 @@ class Measured(Protocol):
     def seen_unseen(self) -> SeenUnseenCurve | None:
         """Of generalised zero-shot learning."""
 
+    @property
+    def temperature(self) -> Temperature | None:
+        """Of a run with a calibration."""
+
+    @property
+    def train_images(self) -> int:
+        """How many."""
+
+    @property
+    def class_images(self) -> tuple[int, ...] | None:
+        """By class."""
+
+    @property
+    def open_world(self) -> OpenWorldResult | None:
+        """Of a protocol with unknown images."""
+
 
 def impossible(result: Measured) -> str | None:
     """The first value of a Result that can't be, with its place and what it should be; None where all can.
@@ -66,7 +82,7 @@ def impossible_metrics(metrics: Metrics, path: str = "metrics") -> str | None:
         metrics: as read.
         path: where they stand, for the message.
     """
-    return next(_of_metrics(metrics, path), None)
+    return next(of_metrics(metrics, path), None)
 
 
 def _faults(result: Measured) -> Iterator[str]:
@@ -79,16 +95,19 @@ def _faults(result: Measured) -> Iterator[str]:
     for name in counts:
         if (getattr(result, name) or 0) < 0:
             yield f"{name} is {getattr(result, name)}: a number from 0 is expected"
+    yield from _of_training(result)
     for name, evaluation in result.evaluations.items():
         yield from _of_evaluation(result.fit_id, name, evaluation)
     if result.harmonic is not None:
         yield from _of_harmonic(result.harmonic, result.evaluations)
     if result.seen_unseen is not None:
         yield from _of_curve(result.seen_unseen)
+    if result.open_world is not None:
+        yield from _of_open_world(result.open_world, result.evaluations)
     for score in ("accuracy", "val_accuracy"):
         values = [getattr(point, score) for point in result.learning_curve]
-        for place in [at for at, value in enumerate(values) if value is not None and not _LEAST <= value <= _MOST]:
-            yield from _outside(f"learning_curve[{place}].{score}", [values[place]])
+        for place in [at for at, value in enumerate(values) if value is not None and not LEAST <= value <= MOST]:
+            yield from outside(f"learning_curve[{place}].{score}", [values[place]])
 
 
 def _of_evaluation(fit: str, name: str, evaluation: EvaluationResult) -> Iterator[str]:
@@ -105,38 +124,27 @@ def _of_evaluation(fit: str, name: str, evaluation: EvaluationResult) -> Iterato
         classes = len(evaluation.facts.class_names)
         if len(metrics.per_class_accuracy) != classes:
             yield f"{path}.{kind}: {len(metrics.per_class_accuracy)} classes have an accuracy, there are {classes}"
-        yield from _of_metrics(metrics, f"{path}.{kind}")
+        yield from of_metrics(metrics, f"{path}.{kind}")
+    for kind in ("uncalibrated", "calibrated"):
+        errors: CalibrationErrors | None = getattr(evaluation, kind)
+        if errors is not None:
+            yield from of_errors(errors, f"{path}.{kind}")
+    if evaluation.uncalibrated is not None and evaluation.metrics is not None:
+        ece = evaluation.metrics.reliability.ece
+        yield from other(f"{path}.uncalibrated.ece", evaluation.uncalibrated.ece, ece)
 
 
-def _of_metrics(metrics: Metrics, path: str) -> Iterator[str]:
-    accuracies, counts = metrics.per_class_accuracy, metrics.per_class_images
-    for score in ("top1", "mean_class_accuracy", "macro_f1"):
-        yield from _outside(f"{path}.{score}", [getattr(metrics, score)])
-    yield from _outside(f"{path}.per_class_accuracy", accuracies)
-    yield from _miscounted(f"{path}.per_class_images", counts, metrics.images)
-    if [a is None for a in accuracies] != [n == 0 for n in counts]:
-        yield f"{path}.per_class_accuracy: the classes that have images, and no others, have an accuracy"
-        return
-    scored = [(a, n) for a, n in zip(accuracies, counts, strict=True) if a is not None]
-    yield from _other(f"{path}.top1", metrics.top1, sum(a * n for a, n in scored) / metrics.images)
-    yield from _other(f"{path}.mean_class_accuracy", metrics.mean_class_accuracy, _mean([a for a, _ in scored]))
-    yield from _of_reliability(metrics.reliability, metrics.images, metrics.top1, f"{path}.reliability")
-
-
-def _of_reliability(bins: Reliability, images: int, top1: float, path: str) -> Iterator[str]:
-    columns = (bins.count, bins.mean_confidence, bins.accuracy)
-    if any(len(column) != len(bins.edges) - 1 for column in columns):
-        yield f"{path}: {len(bins.edges)} edges are those of {len(bins.edges) - 1} bins, which each column must have"
-        return
-    yield from _miscounted(f"{path}.count", bins.count, images)
-    for name in ("edges", "mean_confidence", "accuracy"):
-        yield from _outside(f"{path}.{name}", getattr(bins, name))
-    yield from _outside(f"{path}.ece", [bins.ece])
-    right = sum(n * a for n, a in zip(bins.count, bins.accuracy, strict=True) if a is not None)
-    yield from _other(f"{path}.accuracy, over all bins,", right / images, top1)
-    rows = zip(bins.count, bins.mean_confidence, bins.accuracy, strict=True)
-    gap = sum(n * abs(confidence - a) for n, confidence, a in rows if confidence is not None and a is not None)
-    yield from _other(f"{path}.ece", bins.ece, gap / images)
+def _of_training(result: Measured) -> Iterator[str]:
+    counts, names = result.class_images, result.fit.class_names
+    if counts is not None:
+        if len(counts) != len(names):
+            yield f"class_images has {len(counts)} numbers, there are {len(names)} classes"
+        if sum(counts) != result.train_images or min(counts, default=0) < 0:
+            yield f"class_images add up to {sum(counts)}, but there are {result.train_images} training images"
+    if (result.temperature is None) != (result.fit.calibration is None):
+        yield f"temperature is {result.temperature}, but the fit says calibration={result.fit.calibration}"
+    if result.temperature is not None and not (result.temperature.value > 0 and result.temperature.images > 0):
+        yield f"temperature is {result.temperature}: a value above 0, chosen on some images, is expected"
 
 
 def _of_harmonic(harmonic: Harmonic, evaluations: Mapping[str, EvaluationResult]) -> Iterator[str]:
@@ -147,36 +155,28 @@ def _of_harmonic(harmonic: Harmonic, evaluations: Mapping[str, EvaluationResult]
         if (found is None) != (first is None or second is None):
             yield f"harmonic.{side} is {found}, but {' and '.join(harmonic.of)} score {first} and {second}"
         elif first is not None and second is not None:
-            yield from _other(f"harmonic.{side}", found, harmonic_mean(first, second))
+            yield from other(f"harmonic.{side}", found, harmonic_mean(first, second))
 
 
 def _of_curve(curve: SeenUnseenCurve) -> Iterator[str]:
     if not len(curve.bias) == len(curve.seen) == len(curve.unseen):
         yield "seen_unseen: bias, seen and unseen must be of one length"
     for name in ("seen", "unseen"):
-        yield from _outside(f"seen_unseen.{name}", getattr(curve, name))
-    yield from _outside("seen_unseen.area", [curve.area])
+        yield from outside(f"seen_unseen.{name}", getattr(curve, name))
+    yield from outside("seen_unseen.area", [curve.area])
     if (chosen := curve.calibration) is not None:
-        yield from _outside("seen_unseen.calibration", [chosen.seen, chosen.unseen, chosen.harmonic])
-        yield from _other(
-            "seen_unseen.calibration.harmonic", chosen.harmonic, harmonic_mean(chosen.seen, chosen.unseen)
-        )
+        yield from outside("seen_unseen.calibration", [chosen.seen, chosen.unseen, chosen.harmonic])
+        yield from other("seen_unseen.calibration.harmonic", chosen.harmonic, harmonic_mean(chosen.seen, chosen.unseen))
 
 
-def _outside(path: str, values: Sequence[float | None]) -> Iterator[str]:
-    for value in [value for value in values if value is not None and not _LEAST <= value <= _MOST]:
-        yield f"{path} holds {value:g}: a fraction from 0 to 1 is expected"
-
-
-def _miscounted(path: str, counts: Sequence[int], images: int) -> Iterator[str]:
-    if images < 1 or min(counts, default=0) < 0 or sum(counts) != images:
-        yield f"{path} add up to {sum(counts)}, but there are {images} images"
-
-
-def _other(path: str, found: float, expected: float) -> Iterator[str]:
-    if not math.isclose(found, expected, abs_tol=_ROUNDING):
-        yield f"{path} is {found:.6g}, but {expected:.6g} follows from what stands beside it"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _of_open_world(found: OpenWorldResult, evaluations: Mapping[str, EvaluationResult]) -> Iterator[str]:
+    for place, part in enumerate(found.unknown):
+        for side, scores in (("learner", part.learner), ("zero_shot", part.zero_shot)):
+            for name, value in vars(scores).items() if scores is not None else ():
+                yield from outside(f"open_world.unknown[{place}].{side}.{name}", [value])
+    for side, kind in (("learner", "metrics"), ("zero_shot", "zero_shot")):
+        parts = [getattr(evaluations.get(name), kind, None) for name in (found.known, found.new)]
+        value, most = getattr(found, side), math.prod(part.top1 for part in parts if part is not None)
+        yield from outside(f"open_world.{side}", [value])
+        if value is not None and value > most + ROUNDING:  # both images of a pair must be right
+            yield f"open_world.{side} is {value:.6g}, but at most {most:.6g} follows from what both halves score"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptlab.results import tables
+from promptlab.results.calibration import CalibrationErrors
 from promptlab.results.ids import EvalFacts
 from promptlab.support.words import counted
 
@@ -92,6 +93,8 @@ class EvaluationResult:
         zero_shot: scores of zero-shot CLIP with the dataset's template on the same items, None if not computed.
         predictions: file name of the predictions sidecar in the run's folder, None without one.
         logits: file name of all logits in the run's folder, None where they weren't asked for.
+        uncalibrated: how far the learner's probabilities are from what happened, None in Results of earlier versions.
+        calibrated: the same after the run's temperature, None without one.
     """
 
     dataset: str
@@ -102,6 +105,8 @@ class EvaluationResult:
     zero_shot: Metrics | None
     predictions: str | None
     logits: str | None = None
+    uncalibrated: CalibrationErrors | None = None
+    calibrated: CalibrationErrors | None = None
 
     def __post_init__(self) -> None:
         if (self.metrics is None) == (not self.reason):

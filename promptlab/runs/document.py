@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.marks import marks_of
@@ -13,9 +15,11 @@ from promptlab.learners.base.stages import GradientStage
 from promptlab.protocols.task import Task
 from promptlab.results import provenance
 from promptlab.results.document import Result, harmonic_of
+from promptlab.results.open_world import OpenWorldResult
 from promptlab.results.schema import EvaluationResult, Harmonic, Seconds, SeenUnseenCurve, TrainedParameters
 from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
+from promptlab.runs.open_world import joined
 from promptlab.runs.parts import Parts
 from promptlab.saved.card import LEARNED_NAME
 from promptlab.support.clock import Clock
@@ -27,13 +31,21 @@ PHASES = ("load", "features", "fit", "evaluate")
 Scores = Mapping[str, EvaluationResult]
 
 
+@dataclass(frozen=True)
+class Joint:
+    """What several evaluations say together; None where the protocol asks for nothing, or nothing is there yet."""
+
+    seen_unseen: SeenUnseenCurve | None = None
+    open_world: OpenWorldResult | None = None
+
+
 def new_document(
     parts: Parts,
     fit: Fit,
     learner: PromptLearner,
     report: FitReport,
     scores: Scores,
-    curve: SeenUnseenCurve | None,
+    joint: Joint,
     clock: Clock,
     folder: Path,
 ) -> Result:
@@ -58,7 +70,7 @@ def new_document(
         val_images=0 if parts.val is None else len(parts.val),
         evaluations=dict(scores),
         harmonic=_harmonic(scores, task),
-        seen_unseen=curve,
+        seen_unseen=joint.seen_unseen,
         learning_curve=report.curve,
         trained_parameters=_trained(learner),
         seconds=Seconds(**{**clock.seconds, "fit": clock.seconds["fit"] + report.earlier_seconds}),
@@ -70,12 +82,13 @@ def new_document(
         host=provenance.host(str(parts.clip.device)),
         notes=(*task.notes, *report.cut_short, *report.notes),
         marks=marks_of(learner),
+        open_world=joint.open_world,
+        temperature=report.temperature,
+        class_images=tuple(np.bincount(parts.train.labels, minlength=len(parts.known)).tolist()),
     )
 
 
-def continued_document(
-    parts: Parts, earlier: Earlier, scores: Scores, curve: SeenUnseenCurve | None, clock: Clock
-) -> Result:
+def continued_document(parts: Parts, earlier: Earlier, scores: Scores, joint: Joint, clock: Clock) -> Result:
     """The document of a run that took its fit over from an earlier one, whose curve, selection and scores stay."""
     before, task = earlier.result, parts.task
     evaluations = {**before.evaluations, **scores}
@@ -86,7 +99,8 @@ def continued_document(
         evaluations=evaluations,
         harmonic=_harmonic(evaluations, task),
         seconds=replace(before.seconds, evaluate=before.seconds.evaluate + clock.seconds["evaluate"]),
-        seen_unseen=curve or before.seen_unseen,
+        seen_unseen=joint.seen_unseen or before.seen_unseen,
+        open_world=joined(before.open_world, joint.open_world),
         notes=tuple(dict.fromkeys([*before.notes, *task.notes])),
     )
 

@@ -21,6 +21,8 @@ from promptlab.results.predictions import Predictions, read_predictions
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME, read_result
 from promptlab.runs.calibrate import Bias, has_bias
 from promptlab.runs.facts import Target
+from promptlab.runs.open_world import has_open_world
+from promptlab.runs.parts import Parts
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, NewerCardError, read_card
 from promptlab.saved.load import read_learned
 from promptlab.support.files import set_aside
@@ -49,15 +51,15 @@ class Earlier:
 
 
 def find_earlier(
-    folder: Path, targets: Sequence[Target], bias: Bias | None, *, logits: bool = False, mend: bool = False
+    folder: Path, parts: Parts, targets: Sequence[Target], bias: Bias | None, *, mend: bool = False
 ) -> Earlier | None:
     """An earlier run in a folder, None where there is none to go on from.
 
     Args:
         folder: the fit's.
+        parts: of the run that asks; where all logits are kept, evaluations without them are to be scored again.
         targets: the evaluations that are wanted.
         bias: what was chosen beforehand, None where nothing is.
-        logits: whether evaluations without all logits are to be scored again.
         mend: put damaged files aside that can be made again; whoever asks holds the folder.
 
     Raises:
@@ -77,8 +79,10 @@ def find_earlier(
             learned = _learned(folder, card)
     else:
         learned = _recovered(folder, card, mend=mend)
+    logits = parts.settings.keep == "logits"
     scored = frozenset(t.name for t in targets if _is_scored(folder, result, t, logits=logits, mend=mend))
-    complete = whole and learned is not None and len(scored) == len(targets) and has_bias(result, bias)
+    joint = has_bias(result, bias) and has_open_world(result, parts)
+    complete = whole and learned is not None and len(scored) == len(targets) and joint
     return Earlier(result, learned, scored, complete, has_card)
 
 

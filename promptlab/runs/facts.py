@@ -51,15 +51,17 @@ def fit_of(parts: Parts) -> Fit:
         class_names=parts.class_names,
         has_images=parts.has_images,
         template=task.template,
-        train_digest=_digest(_what_tells(parts), parts),
-        val_digest=None if parts.val is None else _digest(parts.val, parts),
-        unlabelled_digest=None if parts.unlabelled is None else _digest(parts.unlabelled, parts),
+        train_digest=digest(_what_tells(parts), parts),
+        val_digest=None if parts.val is None else digest(parts.val, parts),
+        unlabelled_digest=None if parts.unlabelled is None else digest(parts.unlabelled, parts),
         views=parts.views,
         selection=settings.select,
         trainer=telling(settings.trainer),
         image_transforms=_transforms(parts),
         backbone_fingerprint=parts.clip.fingerprint,
         precision=parts.clip.precision,
+        balance=None if settings.balance == "none" else settings.balance,
+        calibration=None if settings.calibration == "none" else settings.calibration,
     )
     return Fit(facts, fit_id(facts))
 
@@ -76,7 +78,7 @@ def targets_of(parts: Parts, fit: Fit) -> tuple[Target, ...]:
     for evaluation in parts.task.evaluations:
         facts = EvalFacts(
             name=evaluation.name,
-            items_digest=_digest(evaluation.items, parts),
+            items_digest=digest(evaluation.items, parts),
             class_names=evaluation.class_names,
             template=evaluation.template,
             image_transform=transform,
@@ -133,7 +135,8 @@ def _inside(value: Any) -> Any:
     return value.as_node() if isinstance(value, Choice) else _plain(value)
 
 
-def _digest(items: Items, parts: Parts) -> str:
+def digest(items: Items, parts: Parts) -> str:
+    """A digest of labelled images by content, as the run reads them."""
     return items_digest(contents_read(items, parts.settings.learner_facts.normalised), items.labels)
 
 

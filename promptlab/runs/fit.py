@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from promptlab.data.items import Items
 from promptlab.data.sources.files import check_images
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
@@ -16,6 +19,7 @@ from promptlab.results.store import RESUME_NAME
 from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
 from promptlab.runs.parts import Parts
+from promptlab.runs.temperature import chosen_temperature, decision_of
 from promptlab.saved.card import CardError, TrainingCard
 from promptlab.saved.save import save_run, save_run_card, training_of
 from promptlab.support.random_streams import stream_seed
@@ -30,12 +34,12 @@ log = logging.getLogger(__name__)
 def encode_images(parts: Parts, bank: FeatureBank) -> None:
     """Fill the bank, so that training and scoring find every feature there."""
     settings, task, learner = parts.settings, parts.task, parts.settings.learner_facts
-    for dataset, items in [(e.dataset, e.items) for e in task.evaluations] + [(task.dataset, parts.train)]:
+    for dataset, items in [*task.tested, (task.dataset, parts.train)]:
         bank.note(dataset, items)
     if parts.val is not None:
         bank.note(task.dataset, parts.val)
-    for evaluation in task.evaluations:
-        bank.features(parts.clip, evaluation.items, kind=learner.reads, normalised=learner.normalised)
+    for _, items in task.tested:
+        bank.features(parts.clip, items, kind=learner.reads, normalised=learner.normalised)
     if learner.needs == "features" and parts.views != "online":
         bank.features(
             parts.clip, parts.train, views=parts.views, crop_scale=settings.view_scale, kind=learner.reads,
@@ -55,34 +59,55 @@ def fit_or_take_over(
     logger: Logger | None = None,
 ) -> FitReport | None:
     """Train and write down what was learned, or take over what an earlier run of the same fit learned (None)."""
+    settings = parts.settings
     if earlier is not None and earlier.learned is not None:
         learner.load_learned(earlier.learned)
+        if earlier.result.temperature is not None:
+            learner.decision = decision_of(earlier.result.temperature)
         return None
+    report = _fit(
+        learner,
+        parts,
+        parts.train,
+        bank,
+        val=parts.val,
+        select=settings.select,
+        trainer={**settings.trainer, **({} if logger is None else {"logger": logger})},
+        checkpoint=folder / RESUME_NAME,
+        ckpt_every_s=settings.ckpt_every_s,
+        discard_checkpoint=False,  # what was learned is not written yet
+        fit_id=identity.id,
+    )
+    if settings.calibration == "temperature":
+        temperature = chosen_temperature(learner, parts, bank, partial(_refit, parts, bank))
+        learner.decision = decision_of(temperature)
+        report = replace(report, temperature=temperature)
+    _keep(folder, learner, parts, identity)
+    return report
+
+
+def _refit(parts: Parts, bank: FeatureBank, learner: PromptLearner, train: Items) -> None:
+    """Train a learner on some of the training images, without validation images."""
+    _fit(learner, parts, train, bank, trainer=dict(parts.settings.trainer))
+
+
+def _fit(learner: PromptLearner, parts: Parts, train: Items, bank: FeatureBank, **more: Any) -> FitReport:
+    """Train as the settings say."""
     settings = parts.settings
-    options = dict(settings.trainer)
-    if logger is not None:
-        options["logger"] = logger
     with torch.random.fork_rng(devices=[]):  # for learners that draw from the global state after all
         torch.default_generator.manual_seed(stream_seed(settings.seed, "global"))
-        report = fit(
+        return fit(
             learner,
-            parts.train,
-            val=parts.val,
+            train,
             unlabelled=parts.unlabelled,
             bank=bank,
             views=parts.views,
             crop_scale=settings.view_scale,
-            select=settings.select,
             seed=settings.seed,
-            trainer=options,
-            checkpoint=folder / RESUME_NAME,
-            ckpt_every_s=settings.ckpt_every_s,
-            discard_checkpoint=False,  # what was learned is not written yet
-            fit_id=identity.id,
             workers=settings.workers,
+            balance=settings.balance,
+            **more,
         )
-    _keep(folder, learner, parts, identity)
-    return report
 
 
 def describe(learner: PromptLearner, folder: Path, result: Result) -> None:

@@ -15,6 +15,7 @@ from promptlab.data.readers.tested import with_test
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.offers import Offers
+from promptlab.learners.base.takes_balance import require_balance
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.runs import session
 from promptlab.support.errors import DatasetError
@@ -127,7 +128,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
             f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "
             "search off (learner.search=false, or a value for learner.c)"
         )
-    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+    tested = {content for _, items in task.tested for content in items.content_ids()}
     if dataset.val_is_test or tested.intersection(task.val.content_ids()):
         raise ConfigError(
             f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
@@ -137,7 +138,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
 
 def _untested(items: Items, task: Task) -> Items:
     """The items whose images no evaluation tests."""
-    tested = {content for evaluation in task.evaluations for content in evaluation.items.content_ids()}
+    tested = {content for _, tested_items in task.tested for content in tested_items.content_ids()}
     return items.take([place for place, content in enumerate(items.content_ids()) if content not in tested])
 
 
@@ -175,7 +176,9 @@ def require_scorable(learner: PromptLearner, parts: Parts) -> None:
     Raises:
         DatasetError: if the learner trains, and there are no training images.
         ConfigError: with the reason.
+        UsageError: for a balance of a loss that has none.
     """
+    require_balance(learner, parts.settings.balance)
     trains, source = bool(learner.fit_plan()), parts.dataset
     if trains and not len(parts.train):
         raise _nothing_to_train_on(source)

@@ -11,7 +11,6 @@ from promptlab.config.settings import Settings
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
-from promptlab.results.schema import SeenUnseenCurve
 from promptlab.results.store import (
     RESUME_NAME,
     UNFINISHED_NAME,
@@ -22,12 +21,14 @@ from promptlab.results.store import (
 )
 from promptlab.runs import session
 from promptlab.runs.calibrate import Bias, choose_bias
-from promptlab.runs.document import PHASES, continued_document, new_document
+from promptlab.runs.document import PHASES, Joint, continued_document, new_document
 from promptlab.runs.earlier import Earlier, clear_earlier, find_earlier
 from promptlab.runs.facts import Fit, Target, fit_of, targets_of
 from promptlab.runs.fit import describe, encode_images, fit_or_take_over
+from promptlab.runs.open_world import open_world_result
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable, with_training_notes
 from promptlab.runs.score import Scored, score, seen_unseen_curve
+from promptlab.runs.temperature import held_out
 from promptlab.runs.tracker import Tracker, tracked
 from promptlab.support.clock import Clock
 from promptlab.support.files import sweep_leftovers
@@ -78,6 +79,8 @@ def run(settings: Settings, *, opened: Callable[[Parts], None] | None = None, wa
         return found
     learner = build_learner(parts)
     require_scorable(learner, parts)
+    if settings.calibration == "temperature":
+        held_out(learner, parts)
     work = replace(work, parts=with_training_notes(learner, parts))
     about = settings_key(settings.as_document())
     with lock(folder, about=about, wait=wait), failure_kept(folder):  # what another process did isn't done again
@@ -96,14 +99,9 @@ class _Work:
     folder: Path
     clock: Clock
 
-    @property
-    def keeps_logits(self) -> bool:
-        """Whether all logits are asked for."""
-        return self.parts.settings.keep == "logits"
-
     def finished(self) -> Outcome | None:
         """What an earlier run left, if nothing of it is missing."""
-        earlier = find_earlier(self.folder, self.targets, self.bias, logits=self.keeps_logits)
+        earlier = find_earlier(self.folder, self.parts, self.targets, self.bias)
         if earlier is None or not (earlier.complete and earlier.has_card):
             return None
         return Outcome(earlier.result, self.folder, fresh=False)
@@ -112,7 +110,7 @@ class _Work:
         """Fit, score and write what isn't there yet."""
         if self.parts.settings.force:
             clear_earlier(self.folder)
-        earlier = find_earlier(self.folder, self.targets, self.bias, logits=self.keeps_logits, mend=True)
+        earlier = find_earlier(self.folder, self.parts, self.targets, self.bias, mend=True)
         if earlier is not None and earlier.complete:
             if not earlier.has_card:
                 assert earlier.learned is not None
@@ -130,8 +128,11 @@ class _Work:
             report = fit_or_take_over(learner, self.parts, self.fit, self.bank, self.folder, earlier, logger)
         with self.clock.phase("evaluate"):
             scored = self._score(learner, report, earlier)
-            curve = seen_unseen_curve(self.parts.task, scored, self.bias)
-        result = self._document(learner, report, earlier, scored, curve)
+            joint = Joint(
+                seen_unseen_curve(self.parts.task, scored, self.bias),
+                open_world_result(learner, self.parts, scored, self.bank),
+            )
+        result = self._document(learner, report, earlier, scored, joint)
         describe(learner, self.folder, result)
         write_result(self.folder, result)
         (self.folder / UNFINISHED_NAME).unlink(missing_ok=True)
@@ -140,17 +141,24 @@ class _Work:
 
     def _score(self, learner: PromptLearner, report: FitReport | None, earlier: Earlier | None) -> dict[str, Scored]:
         """Score what isn't scored; before each evaluation the Result so far is written: a kill loses that one alone."""
-        task, scored = self.parts.task, dict[str, Scored]()
+        task, settings, scored = self.parts.task, self.parts.settings, dict[str, Scored]()
         done = earlier.scored if report is None and earlier is not None and not task.seen_unseen else ()
         for evaluation, target in zip(task.evaluations, self.targets, strict=True):
             if evaluation.name in done:
                 continue
-            write_result(self.folder, self._document(learner, report, earlier, scored, None), UNFINISHED_NAME)
+            write_result(self.folder, self._document(learner, report, earlier, scored, Joint()), UNFINISHED_NAME)
             (self.folder / RESUME_NAME).unlink(missing_ok=True)
             scorer = bind(learner, self.parts, evaluation)
-            clip, anew = self.parts.clip, self.parts.settings.force
             scored[evaluation.name] = score(
-                scorer, evaluation, target, clip, self.bank, self.folder, anew=anew, keep_logits=self.keeps_logits
+                scorer,
+                evaluation,
+                target,
+                self.parts.clip,
+                self.bank,
+                self.folder,
+                temperature=learner.decision.temperature if settings.calibration == "temperature" else None,
+                anew=settings.force,
+                keep_logits=settings.keep == "logits",
             )
         return scored
 
@@ -160,10 +168,10 @@ class _Work:
         report: FitReport | None,
         earlier: Earlier | None,
         scored: dict[str, Scored],
-        curve: SeenUnseenCurve | None,
+        joint: Joint,
     ) -> Result:
         scores = {name: part.result for name, part in scored.items()}
         if report is None:
             assert earlier is not None
-            return continued_document(self.parts, earlier, scores, curve, self.clock)
-        return new_document(self.parts, self.fit, learner, report, scores, curve, self.clock, self.folder)
+            return continued_document(self.parts, earlier, scores, joint, self.clock)
+        return new_document(self.parts, self.fit, learner, report, scores, joint, self.clock, self.folder)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.evaluation.calibration import calibration_errors
 from promptlab.evaluation.evaluate import logits_of
 from promptlab.evaluation.metrics import evaluate_scores, top_predictions
 from promptlab.evaluation.seen_unseen import tradeoff
@@ -43,6 +44,7 @@ def score(
     bank: FeatureBank,
     folder: Path,
     *,
+    temperature: float | None = None,
     anew: bool = False,
     keep_logits: bool = False,
 ) -> Scored:
@@ -55,14 +57,16 @@ def score(
         clip: the backbone, for the zero-shot scores.
         bank: where features are.
         folder: the run's folder.
+        temperature: what the learner's logits are divided by for probabilities, None without a calibration.
         anew: score zero-shot CLIP again, too.
         keep_logits: keep all logits besides.
     """
-    metrics = logits = None
+    metrics = logits = before = after = None
     if isinstance(scorer, PromptLearner):
         labels = torch.from_numpy(evaluation.items.labels)
         logits = logits_of(scorer, evaluation.items, bank)
-        metrics = evaluate_scores(logits, labels)
+        metrics, before = evaluate_scores(logits, labels), calibration_errors(logits, labels)
+        after = None if temperature is None else calibration_errors(logits, labels, temperature)
         ids, probabilities = top_predictions(logits)
         predictions = Predictions(
             evaluation=evaluation.name,
@@ -88,6 +92,8 @@ def score(
         zero_shot=zero_shot_scores(clip, evaluation, target.facts, bank, anew=anew),
         predictions=predictions_name(evaluation.name) if metrics is not None else None,
         logits=logits_name(evaluation.name) if metrics is not None and keep_logits else None,
+        uncalibrated=before,
+        calibrated=after,
     )
     return Scored(result, logits)
 

@@ -141,9 +141,13 @@ def scores_of(result: Result) -> dict[str, float]:
             own = {key: getattr(part.metrics, key) for key in ("top1", "mean_class_accuracy", "macro_f1")}
             scores |= {f"{name}/{key}": value for key, value in own.items()}
             scores[f"{name}/ece"] = part.metrics.reliability.ece
+        if part.calibrated is not None:
+            scores |= {f"{name}/{key}_after": value for key, value in vars(part.calibrated).items()}
         scores[f"{name}/zero_shot_top1"] = None if part.zero_shot is None else part.zero_shot.top1
     if result.harmonic is not None:
         scores |= {"H": result.harmonic.learner, "H/zero_shot": result.harmonic.zero_shot}
+    if result.open_world is not None:
+        scores |= {"OpenworldAUC": result.open_world.learner, "OpenworldAUC/zero_shot": result.open_world.zero_shot}
     return {name: value for name, value in scores.items() if value is not None}
 
 

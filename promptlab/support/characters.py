@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 
-_PLAIN = str.maketrans({"±": "+-", "–": "-", "…": "...", "’": "'", "×": "x", "─": "-", "•": "*"})
+_PLAIN = str.maketrans({"±": "+-", "–": "-", "…": "...", "’": "'", "×": "x", "─": "-", "•": "*", "→": "->"})
 _HANDLER = "promptlab_plain"
 
 

@@ -16,8 +16,11 @@ from promptlab.data.amounts import Scale, Seed, Views, Workers
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
+from promptlab.learners.base.balance import NO_BALANCE, Balance, BalanceName
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
+from promptlab.learners.base.takes_balance import require_balance
+from promptlab.results.calibration import Temperature
 from promptlab.results.schema import EpochRecord
 from promptlab.support.ranges import checked
 from promptlab.support.words import counted
@@ -40,6 +43,7 @@ class FitReport:
         earlier_seconds: spent by interrupted runs that this one went on from.
         cut_short: in words, each stage that the trainer's options ended early.
         notes: what else a reader of the scores should know, in words.
+        temperature: of the run that it is part of, None without a calibration.
     """
 
     curve: tuple[EpochRecord, ...]
@@ -47,6 +51,7 @@ class FitReport:
     earlier_seconds: float = 0.0
     cut_short: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    temperature: Temperature | None = None
 
 
 @checked()
@@ -66,6 +71,7 @@ def fit(
     ckpt_every_s: Annotated[float, Ge(0)] = 30.0,
     discard_checkpoint: bool = True,
     fit_id: str | None = None,
+    balance: BalanceName = "none",
     workers: Workers = 0,
 ) -> FitReport:
     """Run a learner's fit plan.
@@ -89,11 +95,13 @@ def fit(
             learned deletes it afterwards.
         fit_id: what the fit is, if the caller knows: a checkpoint of the same id is gone on with. None compares all
             that the numbers follow from: learner, items, views, seed and the trainer's options.
+        balance: what makes up for unequal numbers of training images in a cross-entropy: ``class_weights``, or
+            ``logit_adjustment``; see :class:`promptlab.learners.base.balance.Balance`.
         workers: processes that decode and augment pictures ahead of a trainer that needs them, which are started by
             forking; ``"auto"`` takes a processor each and leaves one. Numbers don't follow from how many.
 
     Raises:
-        ValueError: for options that can't be; the message says which.
+        ValueError: for options that can't be, or a balance of a loss that has none; the message says which.
         FloatingPointError: if the loss is no number any more.
 
     Example:
@@ -116,18 +124,21 @@ def fit(
         return FitReport((), "nothing is trained")
     for stage in plan:
         data.require(stage, select)
+    require_balance(learner, balance)
     notes = tuple(note for stage in plan if (note := _next_to_nothing(stage)) is not None)
     for note in notes:
         log.warning(note)
     notes = (*notes, *learner.notes)
     if learner.uses_unlabelled and unlabelled is not None:
         notes = (*notes, f"{counted(len(unlabelled), 'image')} without labels trained")
+    device = learner.clip.device
     learner.train()  # one that was scored before is in eval mode
     path = None if checkpoint is None else Path(checkpoint)
-    identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id)
+    identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id, balance)
     resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()
     resume.take_up(learner, plan)
     progress = resume.progress
+    learner.balance = Balance.of(balance, torch.from_numpy(train.labels).to(device), len(learner.class_names))
     try:
         for index, stage in list(enumerate(plan))[progress.stage :]:
             progress.stage = index
@@ -144,6 +155,8 @@ def fit(
     except KeyboardInterrupt:
         resume.explain_interrupt()
         raise
+    finally:
+        learner.balance = NO_BALANCE
     if discard_checkpoint:
         resume.done()
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)

@@ -64,6 +64,7 @@ def identity_of(
     select: str,
     trainer: Mapping[str, Any],
     fit_id: str | None,
+    balance: str = "none",
 ) -> Identity:
     """What a fit is: by its id if that is known, else by all that its numbers follow from.
 
@@ -74,10 +75,12 @@ def identity_of(
         select: which epoch is kept.
         trainer: the trainer's options.
         fit_id: the fit's id, or None.
+        balance: of the loss.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in learner.state_dict().items()}
     if fit_id is not None:
         return Identity(fit_id, given=True, shapes=shapes)
+    later = () if balance == "none" else (balance,)  # no part of what earlier versions noted
     facts = (
         type(learner).__qualname__,
         learner.version,
@@ -89,6 +92,7 @@ def identity_of(
         (data.views, data.crop_scale, data.seed, select),
         sorted((name, _told(value)) for name, value in telling(trainer).items()),
         [_items(items, learner.normalised) for items in (data.train, data.val, data.unlabelled)],
+        *later,
     )
     return Identity(hashlib.sha256(repr(facts).encode()).hexdigest(), shapes=shapes)
 

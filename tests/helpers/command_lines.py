@@ -33,6 +33,8 @@ TOP = (
     "crop_scale",
     "val",
     "select",
+    "balance",
+    "calibration",
     "ckpt_every_s",
     "results",
     "force",

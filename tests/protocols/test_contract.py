@@ -9,14 +9,15 @@ import pytest
 from promptlab import protocols
 from promptlab.protocols import few_shot
 from promptlab.protocols.contract import ProtocolContract, miniature
-from promptlab.protocols.task import EvaluationSet, SeenUnseen
+from promptlab.protocols.task import EvaluationSet, OpenWorld, SeenUnseen, Unknown
 
 OPTIONS = {
     "base_to_new": [{}, {"joint": True}],
     "cross_dataset": [{}],
     "domain_generalization": [{}],
-    "few_shot": [{}],
+    "few_shot": [{}, {"draw": "natural"}, {"draw": "long_tail", "imbalance": 2}],
     "generalized_zero_shot": [{}, {"calibrate": True}, {"split": "development"}],
+    "open_world": [{}, {"targets": []}],
 }
 """Each protocol with the options that it is tested under; a new one needs a line."""
 OFFERED = [name for name in protocols.__all__ if not inspect.isclass(getattr(protocols, name))]
@@ -43,6 +44,10 @@ def with_evaluation(task, **changes):
     return replace(task, evaluations=(replace(task.evaluations[0], **changes),))
 
 
+def unknown_in(task, *unknowns):
+    return OpenWorld(task.evaluations[0].name, task.evaluations[0].name, unknowns, "msp", 1.0)
+
+
 def broken(dataset, *, shots, seed, val="few", fault):
     """Few-shot with something wrong."""
     task = few_shot(dataset, shots=shots, seed=1 if fault == "one draw" else seed, val=val)
@@ -67,6 +72,11 @@ def broken(dataset, *, shots, seed, val="few", fault):
         "curve": lambda: replace(task, seen_unseen=SeenUnseen("test", "unseen", (False,) * 7)),
         "is_unseen": lambda: replace(task, evaluations=(test, replace(test, name="unseen")),
                                      seen_unseen=SeenUnseen("test", "unseen", (False,) * 7)),
+        "unknown trains": lambda: replace(task, open_world=unknown_in(task, Unknown("far", "it", dataset.train))),
+        "known of nothing": lambda: replace(task, open_world=replace(unknown_in(task), known="base")),
+        "near of others": lambda: replace(
+            task, open_world=unknown_in(task, Unknown("near", "it", test.items.take([0])))
+        ),
         "global random state": lambda: replace(task, train=task.train.take([random.randrange(len(task.train))] * 2)),
         "another test": lambda: with_evaluation(task, items=test.items.take(range(seed, len(test.items)))),
     }  # fmt: skip
@@ -93,6 +103,9 @@ def broken(dataset, *, shots, seed, val="few", fault):
         ("harmonic", "what_is_combined_is_scored", "harmonic names new; scored are test"),
         ("curve", "what_is_combined_is_scored", "seen_unseen names what isn't scored"),
         ("is_unseen", "what_is_combined_is_scored", "unseen has images of classes of which is_unseen says False"),
+        ("unknown trains", "no_tested_image_trains_or_chooses", "56 images of it are training images too"),
+        ("known of nothing", "what_is_combined_is_scored", "open_world names base; scored are test"),
+        ("near of others", "what_is_combined_is_scored", "the near unknowns are not the images of test"),
         ("global random state", "same_seed_same_task", "the same seed gives another task"),
         ("one draw", "another_seed_draws_other_images", "every seed draws the same images"),
         ("another test", "another_seed_draws_other_images", "what is scored changes with the seed"),

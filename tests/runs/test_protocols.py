@@ -52,6 +52,7 @@ def config(*overrides):
         ("cross_dataset", ["demo_shapes", TEXTURES]),
         ("domain_generalization", ["demo_shapes", SKETCHES, "demo_shapes_noise", DARK]),
         ("generalized_zero_shot", ["seen", "unseen"]),
+        ("open_world", ["base", "new", "joint"]),
     ],
 )
 def test_every_protocol_by_the_command_line(capsys, protocol, evaluations):

@@ -25,11 +25,13 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.weights.load import load_clip
 from promptlab.learners.base.adapting import adapting_scorer
+from promptlab.learners.base.balance import Balance
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.new_process import Saved, scores_in_new_process
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.short_fit import as_seen, gradient_stages, short_fit, short_fit_cut_in_two
 from promptlab.learners.base.stages import Batch
+from promptlab.learners.base.takes_balance import why_unbalanced
 
 NAMES = ("red striped star", "blue circle", "green dotted moon", "white cross", "pink arrow")
 OTHER_NAMES = ("yellow ring", "purple plaid square", "orange heart")
@@ -62,14 +64,18 @@ class LearnerContract:
         assert logits.isfinite().all(), "logits are not finite"
 
     def test_loss_is_a_finite_number(self) -> None:
-        """``loss`` gives a finite scalar.
+        """``loss`` gives a finite scalar, and another one under a balance if the learner says that it ``balances``.
 
-        Why: that is what a gradient stage minimises.
+        Why: that is what a gradient stage minimises; a balance that is taken and does nothing goes unseen.
         """
         learner = self.make()
         loss = learner.loss(_seen_in_training(learner, self.batch()))
         assert loss.ndim == 0, f"the loss has shape {tuple(loss.shape)}, not a single number"
         assert loss.isfinite(), "the loss is not finite"
+        if not why_unbalanced(learner):
+            learner.balance = Balance(priors=torch.arange(len(NAMES), device=loss.device).float())
+            balanced = learner.loss(_seen_in_training(learner, self.batch()))
+            assert not torch.equal(balanced, loss), "the loss balances, but not by self.balance.cross_entropy"
 
     def test_only_what_the_plan_names_trains(self) -> None:
         """Some stage names every parameter; a step changes each of them, and nothing else.

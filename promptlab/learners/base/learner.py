@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from promptlab.clip.frozen import FeatureKind, FrozenCLIP, ImageStates
 from promptlab.learners.base.arguments import RemembersArguments
+from promptlab.learners.base.balance import NO_BALANCE, Balance
 from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
@@ -124,6 +124,10 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """What a reader of its scores should know of how it was trained, in words; Results keep it."""
     reading: Mapping[str, Any] = MappingProxyType({})
     """Choices by which the pictures were read that it was fitted to; saved with it, and ``predict`` reads others so."""
+    balances: ClassVar[bool] = True
+    """Whether the cross-entropy of this class's own :meth:`loss` is ``balance``'s; said again by who overrides it."""
+    balance: Balance = NO_BALANCE
+    """What makes up for unequal numbers of training images, of the fit that is under way."""
     decision: Decision = ALWAYS
     """How ``predict`` makes answers of its logits; saved with it."""
 
@@ -141,7 +145,7 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
 
     def loss(self, batch: Batch) -> Tensor:
         """What the paper minimises; cross-entropy unless overridden."""
-        return F.cross_entropy(self(batch.inputs), batch.labels)
+        return self.balance.cross_entropy(self(batch.inputs), batch.labels)
 
     @abstractmethod
     def fit_plan(self) -> list[Stage]:

@@ -80,6 +80,7 @@ class CoPrompt(MaPLe):
         torch.Size([2, 2, 128])
     """
 
+    balances = True
     file_arguments = ("prompts",)
     per_class = ("sentences",)
     sides = PromptLearner.sides  # a learner around it would train without the consistency, which needs two views
@@ -144,7 +145,7 @@ class CoPrompt(MaPLe):
             k = int(torch.randint(taught.shape[1], (), generator=batch.generator))
         images, texts = self.image_features(first), self.text_features()
         lost = (1 - (texts * taught[:, k]).sum(-1).mean()) + (1 - (images * other).sum(-1).mean())
-        return F.cross_entropy(self.clip.logits(images, texts), batch.labels) + self.weight * lost
+        return self.balance.cross_entropy(self.clip.logits(images, texts), batch.labels) + self.weight * lost
 
     def authors_names(self) -> dict[str, str]:
         """What each tensor is called in a checkpoint of the authors' code."""

@@ -133,3 +133,18 @@ def test_batches_are_what_the_learner_needs():
 
     assert isinstance(Check().batch(), Batch)
     assert Check().batch().inputs.shape == (6, 3, 32, 32)
+
+
+class ForgetsItsBalance(CoOp):
+    """Says that its loss is balanced, and isn't."""
+
+    balances = True
+
+    def loss(self, batch):
+        return nn.functional.cross_entropy(self(batch.inputs), batch.labels)
+
+
+def test_a_balance_that_does_nothing_is_caught():
+    check = type("Contract", (LearnerContract,), {"learner": ForgetsItsBalance, "arguments": {"n_ctx": 2}})()
+    with pytest.raises(AssertionError, match=r"the loss balances, but not by self\.balance\.cross_entropy"):
+        check.test_loss_is_a_finite_number()
