@@ -18,6 +18,10 @@ class Prediction:
         seconds: when the frame of a video is shown; None for what is no frame.
         frames: of how many frames a video's probabilities are the mean; None for what is no video.
         error: why the picture can't be read.
+
+    Example:
+        >>> Prediction("gone.jpg", error="missing").name is None
+        True
     """
 
     picture: str

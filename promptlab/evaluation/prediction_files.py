@@ -34,6 +34,10 @@ class Shape:
         top: how many classes a row names.
         frames: whether frames of videos have rows.
         sets: whether rows have prediction sets.
+
+    Example:
+        >>> list(Shape(("cat", "dog"), top=2).columns())
+        ['picture', 'name', 'probability', 'name_1', 'probability_1', 'name_2', 'probability_2', 'error']
     """
 
     class_names: tuple[str, ...]
