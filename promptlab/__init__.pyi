@@ -9,6 +9,7 @@ from .data.sampling import sample_few_shot as sample_few_shot
 from .demo.datasets import demo_dataset as demo_dataset
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.predict import predict as predict
+from .evaluation.predict_stream import predict_stream as predict_stream
 from .features.bank import FeatureBank as FeatureBank
 from .learners import APE as APE
 from .learners import APET as APET

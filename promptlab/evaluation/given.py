@@ -15,6 +15,7 @@ from torch import Tensor
 from promptlab.data.pictures.arrays import picture_of_array
 from promptlab.data.pictures.picture import as_rgb, open_picture
 from promptlab.data.pictures.reading import USUAL, PictureError, Reading
+from promptlab.learners.base.learner import PromptLearner
 
 Given = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any] | Tensor
 """One picture."""
@@ -69,6 +70,17 @@ def read_given(given: Given, reading: Reading = USUAL, *, name: str) -> Image.Im
     if hasattr(given, "read"):
         return open_picture(given, reading, name=name)
     raise TypeError(f"{name} is a {type(given).__name__}: files, PIL images, arrays and tensors are pictures")
+
+
+def reading_for(learner: PromptLearner, **chosen: bool | int | None) -> Reading:
+    """How a learner's pictures are read: as those that it was fitted to, but for what is chosen and not None.
+
+    Example:
+        >>> import promptlab
+        >>> reading_for(promptlab.ZeroShot(promptlab.load_clip("demo"), ["star"]), exif=True, max_pixels=None).choices
+        {'exif': True}
+    """
+    return Reading(**{**learner.reading, **{key: value for key, value in chosen.items() if value is not None}})
 
 
 def name_of(given: Given, position: int) -> str:

@@ -34,12 +34,12 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def image_progress(description: str, total: int, show: bool) -> Iterator[Advance]:
+def image_progress(description: str, total: int | None, show: bool) -> Iterator[Advance]:
     """A bar with images per second.
 
     Args:
         description: what is happening to the images.
-        total: how many images there are.
+        total: how many images there are, or None if nobody knows.
         show: False for no bar; nor is there one if ``total`` is 0.
 
     Yields:
@@ -50,7 +50,7 @@ def image_progress(description: str, total: int, show: bool) -> Iterator[Advance
         ...     advance(2)
     """
     columns = (MofNCompleteColumn(), _ImagesPerSecond(), TimeRemainingColumn())
-    with _counting(description, "images", total, columns, show=show and total > 0) as advance:
+    with _counting(description, "images", total, columns, show=show and total != 0) as advance:
         yield advance
 
 

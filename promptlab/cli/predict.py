@@ -1,0 +1,167 @@
+"""``promptlab predict``: what a saved learner says of pictures."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.support.console import say
+from promptlab.support.errors import UsageError
+from promptlab.support.words import counted
+
+if TYPE_CHECKING:
+    from promptlab.evaluation.prediction_files import Shape, Write
+    from promptlab.learners.base.learner import PromptLearner
+
+SUMMARY = "names and probabilities of pictures, by a saved learner"
+USAGE = "predict LEARNER PICTURES..."
+DESCRIPTION = """\
+Says what pictures show, batch after batch, in memory that doesn't grow with their number.
+
+  promptlab predict my_learner photos/ more/*.jpg
+  promptlab predict my_learner photos/ --to found.csv --top 3
+  find . -name '*.jpg' | promptlab predict my_learner - --format jsonl
+
+What can't be read is a row that says why. A video (with PyAV: pip install 'promptlab-clip[video]') is a row too, by
+the mean of the probabilities of its frames.
+
+exit status: 0, 1 if something couldn't be read, 2 for a command that can't be understood"""
+FORMATS = ("table", "csv", "json", "jsonl")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Predict; returns the exit status.
+
+    Raises:
+        UsageError: for arguments that can't be, before anything is loaded where that can be told.
+        CardError: for a learner that can't be loaded.
+    """
+    options = _parser().parse_args(arguments)
+    form = _form(options)
+    from promptlab.evaluation.given_files import files_given
+    from promptlab.evaluation.predict_stream import predict_stream
+    from promptlab.evaluation.prediction_files import Shape
+    from promptlab.support.progress import image_progress
+
+    files, total = files_given(options.pictures, sys.stdin.buffer)
+    learner = _learner(options)
+    sets_from = None if options.sets is None else _sets_from(learner, options)
+    rows = predict_stream(
+        learner,
+        files,
+        top=options.top,
+        every=options.every,
+        frames=options.frames,
+        sets_from=sets_from,
+        batch_size=options.batch_size,
+        exif=options.exif,
+    )
+    shape = Shape(learner.class_names, top=options.top, frames=options.frames, sets=sets_from is not None)
+    found: Counter[str | None] = Counter()
+    unreadable = 0
+    shows_bar = options.to is not None or not sys.stdout.isatty()
+    with _written(options.to, form, shape) as write, image_progress("predicting", total, show=shows_bar) as advance:
+        for row in rows:
+            write(row)
+            if row.seconds is None or row.error is not None:
+                unreadable += row.error is not None
+                found.update([row.name] if row.error is None else [])
+                advance(1)
+    _end(options.to, found, unreadable)
+    return int(unreadable > 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="promptlab predict", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("learner", metavar="LEARNER", help="a saved learner's folder, a run's, or an id on the hub")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURES", help="files, folders, patterns; - for a list")
+    parser.add_argument("--to", metavar="FILE", type=Path, help="write a file: .csv, .json, .jsonl or .parquet")
+    parser.add_argument("--format", choices=FORMATS, help="what is printed (table)")
+    parser.add_argument("--json", action="store_true", help="as --format json: one JSON document in place of the table")
+    parser.add_argument("--top", type=int, default=1, metavar="K", help="name the K most probable classes (1)")
+    parser.add_argument("--threshold", type=float, metavar="P", help="below this probability it is none of the classes")
+    parser.add_argument("--classes", metavar="NAMES", help="score these alone, with commas between; any, if it can")
+    parser.add_argument("--sets", type=float, metavar="COVERAGE", help="the classes that hold the right one so often")
+    parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between frames of a video (1)")
+    parser.add_argument("--frames", action="store_true", help="a row for each frame too")
+    parser.add_argument(
+        "--exif", action=argparse.BooleanOptionalAction, help="turn pictures as their EXIF says (as when fitted)"
+    )
+    parser.add_argument("--batch-size", type=int, default=64, metavar="B", help="pictures at a time (64)")
+    parser.add_argument("--device", help="cpu, cuda, ... (the best there is)")
+    return parser
+
+
+def _form(options: argparse.Namespace) -> str:
+    """What is printed."""
+    if options.json and options.format not in (None, "json"):
+        raise UsageError(f"--json is --format json; --format {options.format} is asked for, too")
+    if options.to is not None:
+        if options.json or options.format:
+            raise UsageError("--to writes the kind of file that its name says: leave out --format and --json")
+        from promptlab.evaluation.prediction_files import SUFFIXES
+
+        if options.to.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"--to {options.to}: names of files end in {', '.join(SUFFIXES)}")
+    return "json" if options.json else options.format or "table"
+
+
+def _learner(options: argparse.Namespace) -> PromptLearner:
+    """The learner, for the classes and with the threshold that were asked for."""
+    from promptlab.evaluation.for_classes import for_classes
+    from promptlab.saved.load import load_learner
+
+    learner = load_learner(options.learner, device=options.device)
+    if options.classes is not None:
+        learner = for_classes(learner, next(csv.reader([options.classes], skipinitialspace=True), []))
+    if options.threshold is not None:
+        learner.decision = replace(learner.decision, threshold=options.threshold)
+    return learner
+
+
+def _sets_from(learner: PromptLearner, options: argparse.Namespace) -> float:
+    """The least probability of a class of a set, by the held-out pictures of the learner's folder."""
+    import torch
+
+    from promptlab.evaluation.prediction_sets import set_threshold
+    from promptlab.results.logits import logits_name, read_logits
+
+    path = Path(options.learner).expanduser() / logits_name("held_out")
+    if not path.is_file():
+        raise UsageError(
+            f"--sets needs the scores of held-out pictures, and there is no {path}: promptlab adapt has them"
+        )
+    held_out = read_logits(path)
+    if held_out.class_names != learner.class_names:
+        raise UsageError("--sets is of the classes that the held-out pictures were scored for: leave out --classes")
+    probabilities = learner.decision.probabilities(torch.from_numpy(held_out.logits)).numpy()
+    return set_threshold(probabilities, held_out.labels, options.sets)
+
+
+@contextmanager
+def _written(to: Path | None, form: str, shape: Shape) -> Iterator[Write]:
+    from promptlab.evaluation.prediction_files import FORMATS, file_of_rows
+
+    with file_of_rows(to, shape) if to is not None else FORMATS[form](sys.stdout, shape) as write:
+        yield write
+
+
+def _end(to: Path | None, found: Counter[str | None], unreadable: int) -> None:
+    """What was found, in a line or two."""
+    from promptlab.evaluation.predicted import NONE
+
+    if to is not None:
+        most = ", ".join(f"{number:,} {name or NONE}" for name, number in found.most_common(5))
+        more = f" and {counted(len(found) - 5, 'other answer')}" if len(found) > 5 else ""
+        say(f"wrote {to}: {counted(found.total() + unreadable, 'picture')}{': ' * bool(most)}{most}{more}")
+    if unreadable:
+        say(f"{counted(unreadable, 'picture')} can't be read", stderr=True)
