@@ -53,8 +53,9 @@ def _say(exported: Exported, *, as_json: bool) -> None:
         return
     found, about = exported.agreement, exported.about
     C = len(about["class_names"])
-    inputs = f"images (batch, 3, {about['preprocessing']['size']}, {about['preprocessing']['size']})"
-    what = f"{inputs} to logits and probabilities (batch, {C})" if "input" in about else f"class matrix of {C} classes"
+    side, B = about["preprocessing"]["size"], about.get("batch") or "batch"
+    graph = f"images ({B}, 3, {side}, {side}) to logits and probabilities ({B}, {C})"
+    what = graph if "input" in about else f"class matrix of {C} classes"
     opset = f", opset {about['opset']}" if "opset" in about else ""
     say(f"{exported.path}: {exported.bytes / 1e6:.1f} MB{opset}{', int8' * exported.int8}; {what}")
     tried = "measured beside" if exported.int8 else "held against"

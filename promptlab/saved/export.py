@@ -105,7 +105,7 @@ def export_learner(
         said, agreement = _written(learner, written, to, pictures)
         if int8:
             quantise(written, Path(folder, path.name))
-            agreement = compare(learner, OnnxRunner(Path(folder, path.name)), pictures)
+            agreement = compare(learner, OnnxRunner(Path(folder, path.name)), pictures, at_once=said.get("batch"))
         files = sorted((file for file in Path(folder).iterdir() if file.is_file()), reverse=True)
         size = sum(file.stat().st_size for file in files)
         for file in files:  # weights beside a graph, .onnx.data, before the graph
@@ -121,7 +121,7 @@ def _written(learner: PromptLearner, path: Path, to: str, pictures: Pictures) ->
         "torch_export": lambda: write_program(learner, path),
     }
     said = writers.get(to, lambda: write_matrix(learner, path, to))()
-    agreement = compare(learner, _runner(learner, path, to), pictures)
+    agreement = compare(learner, _runner(learner, path, to), pictures, at_once=said.get("batch"))
     if not agreement.holds:
         raise ExportError(
             f"the {to} file of {type(learner).__name__} answers otherwise than promptlab (logits differ by up to "

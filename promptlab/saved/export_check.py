@@ -112,13 +112,14 @@ class Pictures:
 
 
 @torch.no_grad()
-def compare(learner: PromptLearner, run: Runner, pictures: Pictures) -> Agreement:
+def compare(learner: PromptLearner, run: Runner, pictures: Pictures, *, at_once: int | None = None) -> Agreement:
     """What an export answers beside the learner that it was made of.
 
     Args:
         learner: promptlab's.
         run: the export.
         pictures: to look at, at least one.
+        at_once: images that the export takes; None for any number.
     """
     score, clip = learner.eval().scorer(), learner.clip
     found = Agreement()
@@ -127,7 +128,8 @@ def compare(learner: PromptLearner, run: Runner, pictures: Pictures) -> Agreemen
         if learner.needs == "features":
             inputs = clip.encode_images(inputs, normalised=learner.normalised, kind=learner.reads)
         expected = score(inputs).float().cpu()
-        found = _with_batch(found, expected, learner.decision.probabilities(expected), *run(images), labels)
+        answers = [torch.cat(parts) for parts in zip(*map(run, images.split(at_once or len(images))), strict=True)]
+        found = _with_batch(found, expected, learner.decision.probabilities(expected), *answers, labels)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.learner import PromptLearner
 from promptlab.saved.export_about import ExportError, about, require_fixed
 from promptlab.support.words import first_line
 
@@ -30,33 +30,29 @@ class Classify(nn.Module):
 
     Args:
         learner: what scores.
-        row_by_row: score one picture after the other, for learners that count them as they score.
     """
 
-    def __init__(self, learner: PromptLearner, *, row_by_row: bool = False) -> None:
+    def __init__(self, learner: PromptLearner) -> None:
         super().__init__()
-        self.temperature = learner.decision.temperature
         self._learner = [learner]  # hidden from torch: parts that no image reaches are left out of the graph
-        with torch.no_grad():
-            score = learner.scorer()
-        self._score = _one_by_one(score, self._inputs(_pictures(learner, 1))) if row_by_row else score
+        self._score = learner.scorer()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and probabilities at the learner's temperature."""
-        logits = self._score(self._inputs(images)).float()
-        return logits, (logits / self.temperature).softmax(-1)
-
-    def _inputs(self, images: Tensor) -> Tensor:
-        """What the learner reads of images."""
         (learner,) = self._learner
-        if learner.needs == "images":
-            return images
-        return learner.clip.encode_images(images, normalised=learner.normalised, kind=learner.reads)
+        if learner.needs == "features":
+            images = learner.clip.encode_images(images, normalised=learner.normalised, kind=learner.reads)
+        logits = self._score(images).float()
+        return logits, learner.decision.probabilities(logits)
 
 
 @torch.no_grad()
-def graph_of(learner: PromptLearner) -> Any:
-    """The graph, a ``torch.export.ExportedProgram`` that takes any number of images.
+def graph_of(learner: PromptLearner) -> tuple[Any, int | None]:
+    """The graph as a ``torch.export.ExportedProgram``, and how many images it takes.
+
+    Returns:
+        The graph; None for any number of images, or 1 for learners that count the images as they score, as those do
+        that write prompts for each.
 
     Raises:
         ExportError: if the learner has none, or its backbone isn't fp32.
@@ -68,14 +64,14 @@ def graph_of(learner: PromptLearner) -> Any:
             f"{name} was learned on a backbone in {clip.precision}, and graphs are held to 1e-4, which only "
             "fp32 keeps: fit it with backbone.precision=fp32, or export its class matrix (--to safetensors)"
         )
-    learner.eval()
+    module = Classify(learner.eval())
     try:
-        return _taken(Classify(learner), learner)
-    except Exception as error:  # torch has dozens for what can't be taken; most often the batch was counted
+        return _taken(module, learner, _SHOWN, {0: torch.export.Dim("batch")}), None
+    except Exception as error:  # torch has dozens for what can't be taken; most often the images were counted
         reason = error
     try:
-        return _taken(Classify(learner, row_by_row=True), learner)
-    except Exception:  # the first attempt's reason says more
+        return _taken(module, learner, 1, None), 1
+    except Exception:  # the first reason says more
         raise ExportError(
             f"{name} on {clip.name} can't be made a graph of torch operators ({first_line(reason)}): "
             "score with promptlab.predict"
@@ -91,9 +87,10 @@ def write_program(learner: PromptLearner, path: Path) -> dict[str, Any]:
     Raises:
         ExportError: as :func:`graph_of`.
     """
-    said = {**about(learner), "input": INPUT, "outputs": list(OUTPUTS)}
+    graph, batch = graph_of(learner)
+    said = {**about(learner), "input": INPUT, "outputs": list(OUTPUTS), "batch": batch}
     with quiet():
-        torch.export.save(graph_of(learner), path, extra_files={"about.json": json.dumps(said)})
+        torch.export.save(graph, path, extra_files={"about.json": json.dumps(said)})
     return said
 
 
@@ -110,32 +107,9 @@ def quiet() -> Iterator[None]:
             logging.disable(before)
 
 
-def _taken(module: Classify, learner: PromptLearner) -> Any:
-    with quiet():
-        batch = torch.export.Dim("batch")
-        images = _pictures(learner, _SHOWN)
-        module(images)  # what is computed once and kept is there before the graph is taken
-        return torch.export.export(module, (images,), dynamic_shapes=({0: batch},), strict=False)
-
-
-def _pictures(learner: PromptLearner, count: int) -> Tensor:
+def _taken(module: Classify, learner: PromptLearner, count: int, dynamic: dict[int, Any] | None) -> Any:
     side = learner.clip.image_size
-    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0)).to(learner.clip.device)
-
-
-def _one_by_one(score: Scorer, one: Tensor) -> Scorer:
-    """A scorer that is given one row of its inputs after the other; ``one`` is such a row, (1, ...)."""
-    from torch._higher_order_ops.scan import scan
-
-    class Row(nn.Module):
-        def forward(self, row: Tensor) -> Tensor:
-            return score(row)
-
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0)).to(learner.clip.device)
     with quiet():
-        score(one)
-        row = torch.export.export(Row(), (one,), strict=False).run_decompositions({}).module()
-
-    def step(carried: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        return carried + 1, row(inputs.unsqueeze(0)).squeeze(0).clone()
-
-    return lambda inputs: scan(step, torch.zeros((), device=inputs.device), inputs)[1]
+        module(images)  # what is computed once and kept is there before the graph is taken
+        return torch.export.export(module, (images,), dynamic_shapes=(dynamic,), strict=False)

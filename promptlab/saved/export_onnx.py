@@ -36,8 +36,8 @@ def write_onnx(learner: PromptLearner, path: Path) -> dict[str, Any]:
     with extra("export", "an ONNX file"):
         for package in ("onnxscript", "onnxruntime"):
             import_module(package)
-    said = {**about(learner), "input": INPUT, "outputs": list(OUTPUTS), "opset": OPSET}
-    graph = graph_of(learner)
+    graph, batch = graph_of(learner)
+    said = {**about(learner), "input": INPUT, "outputs": list(OUTPUTS), "batch": batch, "opset": OPSET}
     with quiet():
         program: Any = torch.onnx.export(
             graph, input_names=[INPUT], output_names=list(OUTPUTS), opset_version=OPSET, verbose=False, dynamo=True
