@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from promptlab.results.store import RESULT_NAME
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME, read_card
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, read_card
 from promptlab.saved.load import read_learned
 from promptlab.saved.model_card import model_card
 from promptlab.support.errors import PromptlabError, UsageError
@@ -45,6 +44,9 @@ def push_learner(folder: str | Path, repo: str, *, private: bool = False, revisi
     """
     _require_repo(repo)
     base = Path(folder).expanduser()
+    linked = [name for name in _FILES if (base / name).is_symlink()]
+    if linked:
+        raise HubError(f"{base / linked[0]} is a link, and what it leads to isn't pushed: put the file in its place")
     files = _checked(base)
     if README not in files:
         files[README] = model_card(read_card(base / CARD_NAME), repo).encode()
@@ -55,8 +57,8 @@ def push_learner(folder: str | Path, repo: str, *, private: bool = False, revisi
         commit = api.create_commit(repo, operations, commit_message="Learner of promptlab", revision=revision)
     except Exception as error:  # the hub's client has dozens
         raise HubError(
-            f"{base} could not be pushed to {repo} ({first_line(error)}). Check the name, the network, and that you may "
-            "write there (hf auth login, or HF_TOKEN)"
+            f"{base} could not be pushed to {repo} ({first_line(error)}). Check the name, the network, and that you "
+            "may write there (hf auth login, or HF_TOKEN)"
         ) from error
     return str(commit.commit_url)
 
@@ -92,10 +94,12 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
 
 def _checked(folder: Path) -> dict[str, bytes]:
     """The files of a saved learner whose card reads, and whose tensors are the card's."""
-    card = read_card(folder / CARD_NAME)
-    read_learned(folder / LEARNED_NAME, card)
-    found: Mapping[str, Path] = {name: folder / name for name in _FILES}
-    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+    found = {name: folder / name for name in _FILES if (folder / name).is_file()}
+    for name in (CARD_NAME, LEARNED_NAME):
+        if name not in found:
+            raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
+    read_learned(found[LEARNED_NAME], read_card(found[CARD_NAME]))
+    return {name: path.read_bytes() for name, path in found.items()}
 
 
 def _require_repo(repo: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
+from rich.text import Text
 
 from promptlab.support.words import printable
 
@@ -17,7 +20,14 @@ def console(*, stderr: bool = False) -> Console:
         >>> console().print("results[1]/coop")
         results[1]/coop
     """
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return _PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+class _PlainConsole(Console):
+    """A console on which texts, those in tables too, command nothing."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
 
 
 def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) -> None:
