@@ -164,7 +164,7 @@ def _object(node: Mapping[str, Any], given: dict[str, Any]) -> Any:
         return partial(kind, **given)
     if not dataclasses.is_dataclass(kind) or PARTIAL in node:
         raise CardError(f"{node[TARGET]} is neither a learner nor settings of one")
-    if issubclass(kind, SavedLearner) and given.get("folder") is not None:
-        raise CardError(f"folder {given['folder']!r} is one of another machine, which isn't opened for a card")
     made: Any = kind
+    if made is SavedLearner and given.get("folder") is not None:
+        raise CardError(f"folder {given['folder']!r} is one of another machine, which isn't opened for a card")
     return made(**given)

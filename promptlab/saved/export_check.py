@@ -128,8 +128,9 @@ def compare(learner: PromptLearner, run: Runner, pictures: Pictures, *, at_once:
         if learner.needs == "features":
             inputs = clip.encode_images(inputs, normalised=learner.normalised, kind=learner.reads)
         expected = score(inputs).float().cpu()
-        answers = [torch.cat(parts) for parts in zip(*map(run, images.split(at_once or len(images))), strict=True)]
-        found = _with_batch(found, expected, learner.decision.probabilities(expected), *answers, labels)
+        parts = [run(some) for some in torch.split(images, at_once or len(images))]
+        logits, probabilities = (torch.cat([part[i] for part in parts]) for i in (0, 1))
+        found = _with_batch(found, expected, learner.decision.probabilities(expected), logits, probabilities, labels)
     return found
 
 
