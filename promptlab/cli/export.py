@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # --help imports no torch
     from promptlab.saved.export import Exported
 
 SUMMARY = "a saved learner as ONNX, torch.export or its class matrix"
-USAGE = "export DIR --to FORM [--out FILE]"
+USAGE = "export DIR --to FORM"
 DESCRIPTION = """\
 Writes the learner in DIR (or of that id on the Hugging Face hub) in a form that needs no promptlab:
 
