@@ -102,7 +102,7 @@ def test_what_is_no_matrix_names_what_exports_it(clip, tmp_path, kind, arguments
     ("kind", "arguments", "said"),
     [
         (TPT, {"test_views": 4, "optim": Optim(epochs=1)}, "adapts to each picture"),
-        (MTA, {"test_views": 4}, "4 random"),
+        (MTA, {"test_views": 6}, "6 random views"),
     ],
 )
 def test_what_needs_more_than_a_program_is_refused(clip, tmp_path, kind, arguments, said):
