@@ -56,6 +56,7 @@ from .results.store import load_results as load_results
 from .saved.card import read_card as read_card
 from .saved.checkpoints_of_authors import import_checkpoint as import_checkpoint
 from .saved.checkpoints_of_coop import import_coop_checkpoint as import_coop_checkpoint
+from .saved.export import export_learner as export_learner
 from .saved.load import load_learner as load_learner
 from .saved.save import save_learner as save_learner
 from .training.fit import fit as fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,11 +16,11 @@ from promptlab.support.errors import UsageError
 SUMMARY = "the tests that every learner, dataset or protocol passes, for yours"
 USAGE = "check MODULE:NAME"
 HELP = """\
-usage: promptlab check MODULE:NAME [KEY=VALUE ...]
+usage: promptlab check MODULE:NAME [KEY=VALUE ...] [--json]
 
 Runs the tests that every learner, dataset or protocol passes, on a class derived from promptlab.PromptLearner, a
 function that opens a promptlab.data.Dataset, or one that makes a promptlab.protocols.Task of it.
-KEY=VALUE are its arguments; a value MODULE:NAME is a class or function.
+KEY=VALUE are its arguments; a value MODULE:NAME is a class or function. --json prints one JSON document.
 
   promptlab check my_pkg:MyLearner
   promptlab check promptlab.learners:SHIP inner=promptlab.learners:CoOp
@@ -42,10 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
         (sys.stdout if arguments else sys.stderr).write(HELP)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    as_json = "--json" in arguments
+    arguments = [word for word in arguments if word != "--json"]
     sys.path.insert(0, str(Path.cwd()))  # a console script doesn't look in the folder it is called from
     found = _named(arguments[0])
     given = dict(_keyword(argument) for argument in arguments[1:])
-    return _run(_contract(arguments[0], found, given))
+    return _run(_contract(arguments[0], found, given), as_json=as_json)
 
 
 def _contract(name: str, found: Any, given: dict[str, Any]) -> object:
@@ -103,8 +106,8 @@ def _try(make: Callable[[], object], problem: str, given: Mapping[str, Any]) -> 
         raise UsageError(f"{problem} with {given or 'no arguments'}: {_words(error)}") from error
 
 
-def _run(contract: object) -> int:
-    """Run every test, printing as it goes; 1 if one failed."""
+def _run(contract: object, *, as_json: bool) -> int:
+    """Run every test, printing as it goes or all in one document; 1 if one failed."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -112,17 +115,23 @@ def _run(contract: object) -> int:
 
     failed = 0
     tests = [name for kind in type(contract).__mro__ for name in vars(kind) if name.startswith("test_")]
+    results = []
     for name in tests:
         test = getattr(contract, name)
         problem = _problem(test)
         said = name.removeprefix("test_").replace("_", " ")
+        results.append({"test": said, "passed": problem is None, "problem": problem, "why": inspect.getdoc(test)})
+        if as_json:
+            failed += problem is not None
+            continue
         say("ok     " if problem is None else "failed ", style="green" if problem is None else "red", end="")
         say(said)
         if problem is not None:
             failed += 1
             console().print(Padding(Text(problem), (0, 0, 0, 7)))
             console().print(Padding(Text(inspect.getdoc(test) or "", style="dim"), (0, 0, 0, 7)))
-    say(f"{len(tests) - failed} of {len(tests)} passed")
+    passed = f"{len(tests) - failed} of {len(tests)} passed"
+    say(json.dumps({"passed": not failed, "tests": results}, indent=1) if as_json else passed)
     return 1 if failed else 0
 
 

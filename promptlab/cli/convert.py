@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.cli._plugins import find_plugins
+from promptlab.support.console import say
 from promptlab.support.errors import UsageError
 
 if TYPE_CHECKING:  # --help imports no torch
@@ -44,9 +45,12 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(str(error)) from error
     import_checkpoint(options.checkpoint, learner.eval())
     learner.save_pretrained(options.folder)
-    sys.stdout.write(f"{type(learner).__name__} on {parts.clip.name}, saved in {options.folder}\n")
-    if not options.no_score:
-        _score(learner, parts)
+    if not options.json:
+        say(f"{type(learner).__name__} on {parts.clip.name}, saved in {options.folder}")
+    scores = {} if options.no_score else _scores(learner, parts, tell=not options.json)
+    if options.json:
+        told = {"learner": type(learner).__name__, "backbone": parts.clip.name, "folder": options.folder}
+        say(json.dumps({**told, "evaluations": scores}, indent=1))
     return 0
 
 
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for a run")
     parser.add_argument("--no-score", action="store_true", help="leave the test images alone")
     parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    parser.add_argument("--json", action="store_true", help="one JSON document in place of the lines")
     return parser
 
 
@@ -73,16 +78,18 @@ def _settings(options: argparse.Namespace) -> Settings:
     return every[0]
 
 
-def _score(learner: PromptLearner, parts: Parts) -> None:
-    """A line for each evaluation of the protocol."""
+def _scores(learner: PromptLearner, parts: Parts, *, tell: bool) -> dict[str, float | str]:
+    """Accuracy of each evaluation of the protocol, or why there is none; told in a line each if wanted."""
     from promptlab.evaluation.evaluate import evaluate
     from promptlab.runs import session
     from promptlab.runs.parts import bind
 
+    found: dict[str, float | str] = {}
     for evaluation in parts.task.evaluations:
         bound = bind(learner, parts, evaluation)
-        if isinstance(bound, str):
-            sys.stdout.write(f"{evaluation.name}: {bound}\n")
-            continue
-        accuracy = 100 * evaluate(bound, evaluation.items, session.feature_bank()).top1
-        sys.stdout.write(f"{evaluation.name}: {accuracy:.2f} % of {len(evaluation.items)} images\n")
+        top1 = bound if isinstance(bound, str) else evaluate(bound, evaluation.items, session.feature_bank()).top1
+        found[evaluation.name] = top1
+        if tell:
+            accuracy = top1 if isinstance(top1, str) else f"{100 * top1:.2f} % of {len(evaluation.items)} images"
+            say(f"{evaluation.name}: {accuracy}")
+    return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     node = _node(options)
     sources = sources_of(options.name)
     if options.verb == "prepare":
+        if options.json:
+            raise UsageError("data prepare prints no JSON: data check --json says what is there afterwards")
         return _prepare(node, sources, options)
     findings = _show(node, sources, options)
+    if options.json:
+        found = [asdict(finding) for finding in findings]
+        say(json.dumps({"dataset": options.name, "complete": not _is_bad(findings), "findings": found}, indent=1))
+        return int(_is_bad(findings))
     if _is_bad(findings) and (sources.download or sources.by_hand):
         say(f"next: {_command('prepare', options)}")
     return int(_is_bad(findings))
@@ -61,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", metavar="DATA", help="the folder of datasets, as data.root=DATA for a run")
     parser.add_argument("--decode", action="store_true", help="read every image, not just the folders' listings")
     parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    parser.add_argument("--json", action="store_true", help="check: one JSON document in place of the lines")
     return parser
 
 
@@ -101,7 +110,8 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     from promptlab.data.summary import summary
 
     where = f" in {root_of(node)}" if "root" in node else ""
-    say(f"{options.name}{where}", style="bold")
+    tell = (lambda *_, **__: None) if options.json else say
+    tell(f"{options.name}{where}", style="bold")
     given = {**node, "validate": False} if "validate" in node else node  # done below, where it goes past a problem
     findings: list[Finding] = []
     opened: list[Dataset] = []
@@ -114,13 +124,13 @@ def _show(node: Mapping[str, Any], sources: Sources, options: argparse.Namespace
     for found in examine(node, open_dataset, sources, decode=options.decode or None):
         findings.append(found)
         label = "" if found.state == "note" else found.state
-        say(f"  {label:<8} ", style=COLOURS[found.state], end="")
-        say(f"{found.what:<12} {found.said}")
+        tell(f"  {label:<8} ", style=COLOURS[found.state], end="")
+        tell(f"{found.what:<12} {found.said}")
     for dataset in opened:
         for line in summary(dataset, notes=False):
-            say(f"  {line}", style="dim")
+            tell(f"  {line}", style="dim")
     if not _is_bad(findings):
-        say("complete", style="green")
+        tell("complete", style="green")
     return findings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -49,6 +50,11 @@ def main(arguments: Sequence[str]) -> int:
     if not collection.results:
         raise UsageError(f"there are no results in {', '.join(options.folders)}")
     collection = replace(collection, sweeps=undone_sweeps(options.folders, collection.results))
+    if options.json:
+        from promptlab.report.spreadsheet import document
+
+        sys.stdout.write(json.dumps(document(collection), indent=1) + "\n")
+        return 0
     asked = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
     for name, path in asked.items():
         say(f"wrote {_write(name, Path(path), collection, options)}")
@@ -89,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS, help="what is printed: table, unless files are asked for")
     for name, (metavar, help_text) in FILES.items():
         parser.add_argument(f"--{name}", metavar=metavar, help=help_text)
+    parser.add_argument("--json", action="store_true", help="one JSON document of everything in place of tables")
     parser.add_argument("--cost", action="store_true", help="tables show what learners cost beside what they score")
     parser.add_argument("--subscripts", action="store_true", help="LaTeX has intervals as subscripts")
     return parser

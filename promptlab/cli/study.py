@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +46,10 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(options.folder)
     study = read_study(folder)
     results = Path(options.results or Path("results", "studies", folder.resolve().name))
-    say(study.question, style="bold")
-    if not options.check_only:
-        _run(study, results, options.words)
+    with redirect_stdout(sys.stderr) if options.json else nullcontext():
+        say(study.question, style="bold")
+        if not options.check_only:
+            _run(study, results, options.words)
     collection = collect([results])
     if not collection.results:
         raise UsageError(f"there are no results in {results}: leave out --check-only to make them")
@@ -53,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     machine = machine_of(collection.results)
     verdict = compare(read_rows(folder / RUNS_NAME), collection.results, tolerance=study.tolerance(machine))
+    if options.json:
+        say(json.dumps({"study": str(folder), "holds": verdict.holds, **asdict(verdict)}, indent=1))
+        return 0 if verdict.holds else 1
     _say_machine(study, machine)
     _say_verdict(verdict, folder, results)
     return 0 if verdict.holds else 1
@@ -68,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", metavar="DIR", help="of the study, such as experiments/demo")
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="for each command, such as data.root=DATA")
     parser.add_argument("--results", metavar="FOLDER", help="where results go (results/studies/NAME)")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON document: the verdict; all else on standard error"
+    )
     parser.add_argument("--check-only", action="store_true", help="run nothing; compare the results that are there")
     parser.add_argument("--write", action="store_true", help="what is found becomes the study's numbers and figures")
     return parser

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog="exit status: 0 if nothing is damaged, 1 if something is",
     )
     parser.add_argument("folders", nargs="*", metavar="DIR", default=["results"], help="what to check (results)")
+    parser.add_argument("--json", action="store_true", help="one JSON document: every file, and what was found of it")
     options = parser.parse_args(arguments)
     missing = [folder for folder in options.folders if not Path(folder).expanduser().is_dir()]
     if missing:
@@ -47,12 +50,16 @@ def main(arguments: Sequence[str]) -> int:
     if not checked:
         raise UsageError(f"nothing of promptlab's lies in {', '.join(options.folders)}: give a folder of results, of "
                          "saved learners, or the cache")  # fmt: skip
+    states = {file.state for file in checked}
+    if options.json:
+        files = [{**asdict(file), "path": str(file.path)} for file in checked]
+        say(json.dumps({"damaged": "damaged" in states, "files": files}, indent=1))
+        return 1 if "damaged" in states else 0
     console().print(_counts(checked))
     for file in checked:
         if file.state != "sound":
             why = f": {file.why}" if file.why else ""
             say(f"{file.state}  {file.path}{why}")
-    states = {file.state for file in checked}
     for state, advice in _ADVICE.items():
         if state in states:
             say(advice, style="dim")

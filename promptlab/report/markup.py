@@ -32,20 +32,20 @@ def markdown(table: ScoreTable) -> str:
     """The table in GitHub's Markdown: title, facts, evaluation sets as columns, notes."""
     names = _names(table)
     labels = len(names) - len(table.score_columns)
-    lines = [f"**{_plain(table.title)}**", "", _plain(table.facts_line), "", _cells(map(_plain, names))]
+    lines = [f"**{in_markdown(table.title)}**", "", in_markdown(table.facts_line), "", _cells(map(in_markdown, names))]
     lines.append(_cells([":--"] * labels + ["--:"] * len(table.score_columns)))
     for heading, rows in _blocks(table):
-        lines += [_cells([f"**{_plain(heading)}**", *[""] * (len(names) - 1)])] if heading else []
-        lines += [_cells(map(_plain, row)) for row in rows]
-    lines += ["", *(f"- {_plain(note)}" for note in table.notes)]
+        lines += [_cells([f"**{in_markdown(heading)}**", *[""] * (len(names) - 1)])] if heading else []
+        lines += [_cells(map(in_markdown, row)) for row in rows]
+    lines += ["", *(f"- {in_markdown(note)}" for note in table.notes)]
     return "\n".join(lines) + "\n"
 
 
 def markdown_undone(sweeps: Sequence[UndoneSweep]) -> str:
     """Runs of sweeps that have no Result, each with the command that repeats it."""
     names, rows = undone_rows(sweeps)
-    lines = ["**Runs without a result**", "", *(f"- {_plain(sweep.sentence)}" for sweep in sweeps), ""]
-    lines += [_cells(names), _cells([":--"] * len(names)), *(_cells(map(_plain, row)) for row in rows)]
+    lines = ["**Runs without a result**", "", *(f"- {in_markdown(sweep.sentence)}" for sweep in sweeps), ""]
+    lines += [_cells(names), _cells([":--"] * len(names)), *(_cells(map(in_markdown, row)) for row in rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -109,7 +109,13 @@ def _cells(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def _plain(text: str) -> str:
+def in_markdown(text: str) -> str:
+    r"""A text from data on one line of Markdown: no markup, no HTML, no characters that control how it is shown.
+
+    Example:
+        >>> print(in_markdown("<b>cat</b>|*dog*"))
+        \<b\>cat\</b\>\|\*dog\*
+    """
     return _MARKDOWN.sub(r"\\\1", _line(text))
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from promptlab.report.averages import SweepRow
+from promptlab.report.collection import Collection
 from promptlab.report.column import Column, Row, ScoreColumn, shown
 from promptlab.report.columns import RECORD, SWEEP, Scored, score_columns
 from promptlab.report.cost import COSTS
@@ -20,6 +22,7 @@ from promptlab.report.statistics import MeanInterval
 from promptlab.results.document import Result
 from promptlab.support.extras import extra
 from promptlab.support.files import replacing
+from promptlab.support.typed_json import to_plain
 
 NUMBERS_OR_WORDS = ("shots", "views")
 """Columns whose cells are ``16`` in one row and ``all`` or ``online`` in another."""
@@ -35,6 +38,22 @@ def sweep_csv(results: Iterable[Result]) -> str:
     rows = summarise(results)
     scores = [number for column in score_columns(rows) for number in _numbers(column)]
     return csv_text([*SWEEP, *scores, *(replace(column, text="{:.4g}".format) for column in COSTS)], rows)
+
+
+def document(collection: Collection) -> dict[str, object]:
+    """Everything that was found, as plain values for JSON: averages, runs, and what has no Result, each by column."""
+    results = collection.results
+    rows = summarise(results)
+    scores = [number for column in score_columns(rows) for number in _numbers(column)]
+    runs = [Scored(run, name) for run in results for name in run.evaluations]
+    return {
+        "averages": _records([*SWEEP, *scores, *COSTS], rows),
+        "runs": _records(RECORD, runs),
+        "without_result": [to_plain(sweep) for sweep in collection.sweeps],
+        "unfinished": [str(folder) for folder in collection.unfinished],
+        "failed": {str(folder): why for folder, why in collection.failed.items()},
+        "damaged": {str(path): why for path, why in collection.damaged.items()},
+    }
 
 
 def write_parquet(path: str | Path, results: Iterable[Result]) -> None:
@@ -72,6 +91,18 @@ def csv_text(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> str:
     writer.writerow([column.name for column in columns])
     writer.writerows([column.cell(row, missing="") for column in columns] for row in rows)
     return text.getvalue()
+
+
+def _records(columns: Iterable[Column[Row]], rows: Sequence[Row]) -> list[dict[str, object]]:
+    """A mapping of each row: columns that speak of it by name."""
+    return [{column.name: _plain(column.of(row)) for column in columns if column.has(row)} for row in rows]
+
+
+def _plain(value: object) -> object:
+    """A cell as JSON has it; what has a form of its own, such as a mean with its interval, as it is printed."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def _typed(column: Column[Scored], row: Scored) -> object:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.saved_learner import SavedLearner
 from promptlab.saved.card import CardError
 from promptlab.support.deprecation import current_path
 from promptlab.support.signatures import path_of
@@ -86,6 +87,17 @@ def require_version(found: int, kind: type[PromptLearner]) -> None:
         )
 
 
+def refuse_files(kind: type[PromptLearner], arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that name files: a card holds what they held, and none of this machine is opened for it.
+
+    Raises:
+        CardError: naming the argument.
+    """
+    for name in kind.file_arguments:
+        if isinstance(arguments.get(name), str):
+            raise CardError(f"argument {name} names a file ({arguments[name]!r}), and none is opened for a card")
+
+
 def _items_to_json(values: Mapping[str, Any], path: str) -> dict[str, Any]:
     kept = {name: value for name, value in values.items() if not isinstance(value, torch.Generator)}
     return {name: _to_json(value, f"{path}{name}") for name, value in kept.items()}
@@ -147,9 +159,12 @@ def _object(node: Mapping[str, Any], given: dict[str, Any]) -> Any:
     """The inner learner or the settings that a node names."""
     kind: Any = own_class(str(node[TARGET]))
     if _is_learner(kind) and node.get(PARTIAL) is True:
+        refuse_files(kind, given)
         require_version(node.get(VERSION, "unknown"), kind)
         return partial(kind, **given)
     if not dataclasses.is_dataclass(kind) or PARTIAL in node:
         raise CardError(f"{node[TARGET]} is neither a learner nor settings of one")
     made: Any = kind
+    if made is SavedLearner and given.get("folder") is not None:
+        raise CardError(f"folder {given['folder']!r} is one of another machine, which isn't opened for a card")
     return made(**given)

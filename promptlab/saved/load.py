@@ -24,7 +24,7 @@ from promptlab.clip.weights.load import load_clip, portable
 from promptlab.learners.base.decision import ALWAYS
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
-from promptlab.saved.arguments import arguments_from_json, own_class, require_version
+from promptlab.saved.arguments import arguments_from_json, own_class, refuse_files, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
 from promptlab.support.checksums import DamageError
 from promptlab.support.devices import AUTO
@@ -72,6 +72,7 @@ def load_learner(
         kind = _kind(card, learner)
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
+        refuse_files(kind, arguments)
         clip = _backbone(card, device or AUTO) if clip is None else clip
         _require_backbone(card, clip)
         found = made(kind, clip, card.class_names, arguments, tensors)

@@ -20,9 +20,9 @@ def console(*, stderr: bool = False) -> Console:
         >>> console().print("results[1]/coop")
         results[1]/coop
     """
-    from rich.console import Console  # what prints nothing doesn't wait for it
+    from promptlab.support.plain_console import PlainConsole  # rich: what prints nothing doesn't wait for it
 
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return PlainConsole(stderr=stderr)
 
 
 def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) -> None:

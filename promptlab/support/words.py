@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 NAMES_IN_A_SENTENCE = 5
+_UNPRINTABLE = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OF_ONE = {"are": "is", "were": "was", "have": "has"}
 
 
@@ -118,17 +119,20 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text that every UTF-8 file and terminal takes: bytes of a file's name that are no UTF-8 are spelled out.
+    r"""A text that every UTF-8 file and terminal takes as text.
+
+    Bytes of a file's name that are no UTF-8 are spelled out, and so are characters by which names from data could
+    command a terminal (escapes) or change the order in which what follows is read.
 
     Example:
-        >>> printable("M\udcfcll")
-        'M\\xfcll'
+        >>> print(printable("M\udcfcll"), printable("red\x1b[2J"), printable("a\u202eb"))
+        M\xfcll red\x1b[2J a\u202eb
     """
-    return re.sub("[\ud800-\udfff]", lambda found: _spelled_out(ord(found[0])), text)
+    return _UNPRINTABLE.sub(lambda found: _spelled_out(ord(found[0])), text)
 
 
 def _spelled_out(code: int) -> str:
-    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+    return f"\\x{code & 0xFF:02x}" if 0xDC80 <= code <= 0xDCFF or code < 0x100 else f"\\u{code:04x}"
 
 
 def first_line(error: Exception) -> str:

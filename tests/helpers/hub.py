@@ -1,6 +1,8 @@
 """A hub on the loopback, and its cache laid out as the hub's own client lays it out."""
 
+import base64
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,10 +27,13 @@ def lay_cache(cache, repo, files):
 
 
 class Hub:
-    """Serves the files of one repository; ``gated`` refuses, ``cut`` breaks each answer off after so many bytes."""
+    """Serves the files of one repository; ``gated`` refuses, ``cut`` breaks each answer off after so many bytes.
 
-    def __init__(self, repo, files):
-        self.repo, self.files = repo, files
+    With ``takes`` (a folder) it is committed to: files go there and are served, ``made`` holds how it was made.
+    """
+
+    def __init__(self, repo, files, takes=None):
+        self.repo, self.files, self.takes, self.made = repo, files, takes, []
         self.gated, self.cut = False, None
         self.asked = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
@@ -54,9 +59,42 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self._answer(self.hub.cut or 2**40)
 
+    def do_POST(self):
+        hub = self.hub
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        hub.asked.append((self.command, self.path))
+        if hub.gated or hub.takes is None:
+            return self._start(403, {"X-Error-Message": "You may not write here"})
+        if self.path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        if self.path == "/api/repos/create":
+            hub.made.append(json.loads(sent))
+            return self._json({"url": f"{hub.url}/{hub.repo}"})
+        if self.path.startswith(f"/api/models/{hub.repo}/preupload/"):
+            asked = json.loads(sent)["files"]
+            return self._json(
+                {"files": [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in asked]}
+            )
+        assert self.path.startswith(f"/api/models/{hub.repo}/commit/"), self.path
+        for line in map(json.loads, sent.splitlines()):
+            if line["key"] == "file":
+                hub.files[line["value"]["path"]] = hub.takes / line["value"]["path"]
+                hub.files[line["value"]["path"]].write_bytes(base64.b64decode(line["value"]["content"]))
+        return self._json({"commitUrl": f"{hub.url}/{hub.repo}/commit/{REVISION}", "commitOid": REVISION})
+
+    def _json(self, document):
+        content = json.dumps(document).encode()
+        self._start(200, {"Content-Type": "application/json", "Content-Length": len(content)})
+        self.wfile.write(content)
+
     def _answer(self, count):
         hub = self.hub
         hub.asked.append((self.command, self.path))
+        if self.path.startswith(f"/api/models/{hub.repo}/revision/"):
+            listed = [{"rfilename": name} for name in hub.files]
+            return self._json({"id": hub.repo, "sha": REVISION, "siblings": listed})
+        if self.path.startswith(f"/api/models/{hub.repo}/tree/"):
+            return self._json([{"type": "file", "path": name, "size": 1, "oid": "0"} for name in hub.files])
         name = self.path.removeprefix(f"/{hub.repo}/resolve/main/").removeprefix(f"/{hub.repo}/resolve/{REVISION}/")
         if hub.gated:
             return self._start(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})

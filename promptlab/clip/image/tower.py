@@ -172,7 +172,7 @@ class ImageTower:
     def _embed(self, images: Tensor) -> Tensor:
         """Class token and patch tokens with their positions."""
         patches = self.visual.conv1(images).flatten(2).transpose(1, 2)  # (B, patches, V)
-        first = self.visual.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
+        first = self.visual.class_embedding.to(patches.dtype).expand(images.shape[0], 1, -1)
         positions: Tensor = self.visual.positional_embedding.to(patches.dtype)
         return torch.cat([first, patches], dim=1) + positions
 
@@ -195,7 +195,7 @@ class ImageTower:
 
 def _per_image(vectors: Tensor, tokens: Tensor) -> Tensor:
     """The same vectors (M, V) for each of the B images: (B, M, V)."""
-    return vectors.to(tokens.dtype).expand(len(tokens), -1, -1)
+    return vectors.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
 
 
 def _with_inserted(x: Tensor, inserted: Inserted, layer: int) -> Tensor:
