@@ -36,8 +36,8 @@ def _labels(found: Diagnosis) -> Iterator[str]:
     doubtful = [picture.file for picture in found.wrong if picture.own < _WRONG]
     if doubtful:
         yield (
-            f"Look at {counted(len(doubtful), 'picture')} whose label gets less than {_WRONG:.0%}: the label may be wrong, "
-            f"or the picture shows something else ({some_of(doubtful, 3)})."
+            f"Look at {counted(len(doubtful), 'picture')} whose label gets less than {_WRONG:.0%}: the label may be "
+            f"wrong, or the picture shows something else ({some_of(doubtful, 3)})."
         )
     if found.repeats and found.held_out:
         copies = counted(found.repeats, "pair of near-copies has", "pairs of near-copies have")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import numpy as np
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.features.bank import FeatureBank
 from promptlab.own.class_names_known import NamePair, nearest_names, recalls_by_name
-from promptlab.own.look_alikes import Copies, look_alikes
 from promptlab.own.evidence import Evidence, read_evidence
 from promptlab.own.learning_curve import LearningCurve, learning_curve
+from promptlab.own.look_alikes import Copies, look_alikes
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts
 from promptlab.saved.card import CARD_NAME, CardError, read_card
 from promptlab.saved.load import backbone_of
-from promptlab.support.arrays import DoubleArray, FloatArray, IntArray
+from promptlab.support.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 from promptlab.support.words import first_line
 
 MOST = 20
@@ -300,7 +299,8 @@ def _pair(evidence: Evidence, seen: _Seen, place: int) -> CopiesFound:
     )
 
 
-def _differ(seen: _Seen) -> Sequence[bool] | IntArray:
+def _differ(seen: _Seen) -> BoolArray:
     """(P,) whether two near-copies have different labels."""
     pairs = seen.copies.pairs
-    return seen.labels[pairs[:, 0]] != seen.labels[pairs[:, 1]]
+    different: BoolArray = seen.labels[pairs[:, 0]] != seen.labels[pairs[:, 1]]
+    return different

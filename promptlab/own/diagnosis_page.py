@@ -52,7 +52,7 @@ def page(found: Diagnosis, evidence: Evidence) -> str:
     with extra("report", "the page"):
         from jinja2 import Environment, StrictUndefined
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              finalize=lambda value: printable(value) if isinstance(value, str) else value)  # fmt: skip
+                              finalize=lambda value: printable(value) if type(value) is str else value)  # fmt: skip
     confused = [(pair, _rows_of(pair, evidence)) for pair in found.confused]
     shown = {one.row for one in found.wrong}
     shown.update(row for one in found.contradictions for row in one.rows)

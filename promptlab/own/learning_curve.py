@@ -1,7 +1,7 @@
 """Whether more pictures would help: held-out accuracy over 1, 2, 4, ... of the given ones, of a cheap learner.
 
-The learner is a ridge regression on the backbone's features, classes weighted alike: in closed form, so that a curve takes
-a second. Near-copies stay on one side of a fold.
+The learner is a ridge regression on the backbone's features, classes weighted alike: in closed form, so that a
+curve takes a second. Near-copies stay on one side of a fold.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _at(
                 train = _drawn(~held, labels, size, rng)
                 right[held] += _ridge(features[train], labels[train], features[held]) == labels[held]
                 means.append(len(train) / len(np.unique(labels[train])))
-    return right / len(splits), float(np.mean(means))
+    return right / np.float32(len(splits)), float(np.mean(means))
 
 
 def _drawn(allowed: BoolArray, labels: IntArray, size: int, rng: np.random.Generator) -> IntArray:
