@@ -81,7 +81,7 @@ def _amount(found: Diagnosis) -> Iterator[str]:
     curve = found.curve
     if curve is None or len(curve.points) < 2:
         return
-    last, before = curve.points[-1], curve.points[-2]
+    last, before = curve.points[-1], curve.points[curve.half]
     amounts = f"from {before.most} to {last.most} pictures a class"
     step = f"{amounts} the accuracy went from {before.accuracy:.0%} to {last.accuracy:.0%}"
     if curve.still_rises:

@@ -40,19 +40,21 @@ class LearningCurve:
 
     Args:
         points: by rising number of pictures; the last uses all.
-        gain: accuracy of the last point less that of the one before, on the same tested pictures.
+        half: place of the point with at most half of the last one's pictures.
+        gain: accuracy of the last point less that of this one, on the same tested pictures.
         gain_error: its standard error.
         tested: pictures that were tested.
     """
 
     points: tuple[CurvePoint, ...]
+    half: int
     gain: float
     gain_error: float
     tested: int
 
     @property
     def still_rises(self) -> bool:
-        """Whether the last step gained more than chance explains."""
+        """Whether twice as many gained more than chance explains."""
         return self.gain > 0.01 and self.gain > 2 * self.gain_error
 
 
@@ -85,8 +87,9 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
         CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=_error(right[tested]))
         for size, right, mean in zip(sizes, rights, means, strict=True)
     )
-    last = (rights[-1] - rights[-2 if len(rights) > 1 else -1])[tested]
-    return LearningCurve(points=points, gain=float(last.mean()), gain_error=_error(last), tested=len(tested))
+    half = max(place for place, size in enumerate(sizes) if 2 * size <= largest or not place)
+    last = (rights[-1] - rights[half])[tested]
+    return LearningCurve(points=points, half=half, gain=float(last.mean()), gain_error=_error(last), tested=len(tested))
 
 
 def _at(
