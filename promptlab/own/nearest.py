@@ -35,6 +35,7 @@ def nearest_pictures(
         most: how many are named.
 
     Example:
+        >>> import torch
         >>> eye = torch.eye(3)
         >>> nearest_pictures(torch.tensor([[0.8, 0.6, 0.0]]), eye, ["cat", "dog", "owl"], most=2)[0][0].label
         'cat'

@@ -13,7 +13,7 @@ def clouds(n_classes, each, spread, seed=0, dim=24):
 
 
 def test_hard_classes_still_rise():
-    features, labels = clouds(6, 24, 2.5)
+    features, labels = clouds(6, 32, 1.8)
     curve = learning_curve(features, labels, np.arange(len(labels)))
     assert curve.still_rises
     assert curve.points[-1].accuracy > curve.points[0].accuracy + 0.1
