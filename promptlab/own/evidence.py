@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import USUAL, Reading
-from promptlab.data.sources.files import FileImages
 from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.own.adapted import ADAPTED_NAME, HELD_OUT, read_adapted
+from promptlab.own.found import found_pictures
 from promptlab.report.pictures import folders_of
 from promptlab.results.logits import logits_name, read_logits
 from promptlab.results.predictions import Predictions, read_predictions
 from promptlab.results.store import RESULT_NAME, read_result
 from promptlab.saved.card import CARD_NAME, read_card
 from promptlab.support.arrays import DoubleArray, IntArray
-from promptlab.support.errors import DatasetError, UsageError
+from promptlab.support.errors import UsageError
 from promptlab.support.words import counted, some_of
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,43 +141,14 @@ def _found(
     predictions: Predictions, bases: Sequence[Path], reading: Reading
 ) -> tuple[Items | None, IntArray, tuple[str, ...]]:
     """The pictures whose files have the bytes that were scored, which of all they are, and what is to be said of it."""
-    nothing = np.zeros(0, dtype=np.int64)
-    names = predictions.files
-    if names is None or not all(map(_is_inside, names)):
-        return None, nothing, ("no pictures are shown: the scores don't say which files they are of",)
-    where = " or ".join(map(str, bases)) or "any folder that its configuration names"
+    names, ids = predictions.files, predictions.content_ids()
+    if names is None:
+        return None, _NONE, ("no pictures are shown: the scores don't say which files they are of",)
     for base in bases:
-        there = np.array([row for row, name in enumerate(names) if (base / name).is_file()], dtype=np.int64)
-        if not len(there):
-            continue
-        source = FileImages(base, names, reading)
-        ids, scored = source.content_ids(there), predictions.content_ids()
-        same = np.array([scored[row] == found for row, found in zip(there, ids, strict=True)], dtype=np.bool_)
-        rows = there[same]
-        if not len(rows):
-            continue
-        lost = [name for row, name in enumerate(names) if row not in set(rows.tolist())]
-        note = f"{counted(len(lost), 'picture')} changed or gone since, left out of what looks at pictures: "
-        return (
-            Items(source, rows, predictions.labels[rows].astype(np.int64)),
-            rows,
-            (note + some_of(lost, 3),) if lost else (),
-        )
-    return None, nothing, (f"no pictures are shown: they are not in {where}; --pictures DIR says where they lie",)
-
-
-def _is_inside(name: str) -> bool:
-    """Whether a name can only lie below the folder that it is relative to."""
-    path = PurePosixPath(name)
-    return bool(name) and "\0" not in name and not path.is_absolute() and ".." not in path.parts
-
-
-def require_pictures(evidence: Evidence) -> Items:
-    """The pictures.
-
-    Raises:
-        DatasetError: if there are none, saying why.
-    """
-    if evidence.pictures is None:
-        raise DatasetError(f"{evidence.folder}: {evidence.notes[0]}")
-    return evidence.pictures
+        items, rows = found_pictures(base, names, ids, predictions.labels.astype(np.int64), reading)
+        if len(rows):
+            lost = [names[row] for row in np.setdiff1d(np.arange(len(names)), rows).tolist()]
+            said = f"{counted(len(lost), 'picture')} changed or gone since, left out of what looks at pictures: "
+            return items, rows, (said + some_of(lost, 3),) if lost else ()
+    where = " or ".join(map(str, bases)) or "any folder that its configuration names"
+    return None, _NONE, (f"no pictures are shown: they are not in {where}; --pictures DIR says where they lie",)
