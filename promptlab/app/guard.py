@@ -1,7 +1,8 @@
 """What the page's server answers: what the page itself asks for, and nothing that names a file or an address.
 
-gradio's server can do more than this page needs: fetch addresses for its clients, list its functions, take files by path.
-The guard stands before it, answers 404 to whatever isn't the page's, and refuses events whose pictures weren't uploaded.
+gradio's server can do more than this page needs: fetch addresses for its clients, list its functions, give files by
+path. The guard stands before it, answers 404 to whatever isn't the page's, and refuses events that name files which
+weren't uploaded.
 """
 
 from __future__ import annotations
@@ -88,14 +89,14 @@ def _files(value: object) -> Iterator[dict[str, Any]]:
 
 async def _read(receive: Receive) -> bytes | None:
     """The body; None for one that is longer than any event of the page."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > _MOST_BYTES:
             return None
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -17,6 +17,9 @@ from promptlab.support.words import printable
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LARGEST_UPLOAD = "50mb"
+_STYLE = """.grid-wrap { max-height: none !important; }
+.caption-label { white-space: normal !important; inset-inline: 0 !important; max-width: none !important; }"""
+"""Pictures are shown whole, with all of their captions."""
 _LEARNED = "the classes are those that were learned: {} takes no others"
 _ASKED = "other names may be tried: this learner scores what it is asked for"
 
@@ -48,7 +51,8 @@ def served(looker: Looker, *, host: str = "127.0.0.1", port: int | None = None) 
         _, address, _ = page.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, inbrowser=False,
             ssr_mode=False, allowed_paths=[], max_file_size=_LARGEST_UPLOAD, footer_links=[], enable_monitoring=False,
-            mcp_server=False, pwa=False, run_history=False, theme=_theme(gradio), app_kwargs={"middleware": middleware},
+            mcp_server=False, pwa=False, run_history=False, theme=_theme(gradio), css=_STYLE,
+            app_kwargs={"middleware": middleware},
         )  # fmt: skip
         try:
             yield str(address)
@@ -93,7 +97,7 @@ def _page(gradio: Any, looker: Looker) -> Any:
                 answer = gradio.Textbox(label="answer", interactive=False)
                 shares = gradio.Label(label="probabilities", num_top_classes=5, show_heading=False)
                 near = gradio.Gallery(
-                    label="nearest pictures that it was adapted to", columns=3, height=300, interactive=False,
+                    label="nearest pictures that it was adapted to", columns=3, interactive=False,
                     object_fit="contain", visible=bool(looker.known.labels),
                 )  # fmt: skip
         gradio.on(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from promptlab.own.added import AddedClass
 
 SUMMARY = "one class more for a saved learner, without training again"
-USAGE = "add-class DIR NAME [PICTURE ...]"
+USAGE = "add-class DIR NAME [PICTURES]"
 
 
 def main(arguments: Sequence[str]) -> int:

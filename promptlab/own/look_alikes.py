@@ -81,7 +81,7 @@ def difference_hash(picture: Image.Image) -> BoolArray:
 
     Example:
         >>> ramp = Image.linear_gradient("L").rotate(90)
-        >>> bool(difference_hash(ramp).all()), bool((difference_hash(ramp) == difference_hash(ramp.resize((40, 30)))).all())
+        >>> bool(difference_hash(ramp).all()), bool(difference_hash(ramp.resize((40, 30))).all())
         (True, True)
     """
     small = picture.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.LANCZOS)
