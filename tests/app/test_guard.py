@@ -78,8 +78,9 @@ def test_events_name_uploaded_files_alone(ask, tmp_path):
     assert join(None) == (200, True)
     assert join(uploaded) == (200, True)
     assert join(uploaded, pieces=5) == (200, True)
-    refused = [{"path": "/etc/passwd"}, {"path": "http://example.com/x.png"}, {"url": "http://example.com/x.png"},
-               {**uploaded, "url": "data:image/png;base64,A"}, {"deep": [{"path": f"{tmp_path}/secret.txt"}]}]  # fmt: skip
+    secret, inline = {"path": f"{tmp_path}/secret.txt"}, {**uploaded, "url": "data:image/png;base64,AAAA"}
+    addresses = [{"path": "http://example.com/x.png"}, {"url": "http://example.com/x.png"}]
+    refused = [{"path": "/etc/passwd"}, *addresses, inline, {"deep": [secret]}]
     assert [join(one)[0] for one in refused] == [403] * len(refused)
 
 

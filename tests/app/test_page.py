@@ -66,9 +66,8 @@ def test_a_picture_is_dropped_names_are_edited_and_the_threshold_moved(address, 
         page = browser.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: wrong.append("a name was run as HTML"))
-        page.on(
-            "request", lambda request: request.url.startswith((address, "blob:", "data:")) or wrong.append(request.url)
-        )
+        own = (address, "blob:", "data:")
+        page.on("request", lambda request: request.url.startswith(own) or wrong.append(request.url))
         page.goto(address)
         answer = page.get_by_label("answer", exact=True)
         page.set_input_files("input[type=file]", str(world / "pictures/green zigzag pattern/3.png"))
