@@ -43,7 +43,7 @@ def _tables(found: Diagnosis) -> Iterator[RenderableType]:
     yield _classes(found)
     if found.wrong:
         rows = [[one.file, one.label, one.said, f"{one.own:.1%}", f"{one.sure:.1%}"] for one in found.wrong]
-        yield _table("Most wrong", ["picture", "label", "taken for", "label's %", "its %"], rows, numbers=2)
+        yield _table("Most wrong", ["picture", "label", "taken for", "P(label)", "P(taken)"], rows, numbers=2)
     if found.contradictions:
         rows = [[*one.files, *one.labels, f"{one.similarity:.3f}"] for one in found.contradictions]
         yield _table("Same picture, different labels", ["picture", "and", "label", "and", "cosine"], rows, numbers=1)

@@ -15,6 +15,7 @@ from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 
 FOLDS, DRAWS = 4, 3
 """Folds of each draw, and draws of which pictures train."""
+_ABOUT_HALF = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class LearningCurve:
 
     Args:
         points: by rising number of pictures; the last uses all.
-        half: place of the point with at most half of the last one's pictures.
+        half: place of the last point with about half of the last one's pictures.
         gain: accuracy of the last point less that of this one, on the same tested pictures.
         gain_error: its standard error.
         tested: pictures that were tested.
@@ -87,7 +88,7 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
         CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=_error(right[tested]))
         for size, right, mean in zip(sizes, rights, means, strict=True)
     )
-    half = max(place for place, size in enumerate(sizes) if 2 * size <= largest or not place)
+    half = max(place for place, size in enumerate(sizes) if size <= _ABOUT_HALF * largest or not place)
     last = (rights[-1] - rights[half])[tested]
     return LearningCurve(points=points, half=half, gain=float(last.mean()), gain_error=_error(last), tested=len(tested))
 

@@ -103,10 +103,12 @@ def test_names_that_lead_out_of_the_folder_are_never_opened(world, tmp_path):
     from promptlab.results.predictions import predictions_name, read_predictions, write_predictions
 
     shutil.copytree(world / "adapted", tmp_path / "hostile")
+    shutil.copytree(world / "pictures", tmp_path / "pictures")
     path = tmp_path / "hostile" / predictions_name("held_out")
     predictions = read_predictions(path)
-    write_predictions(path.parent, replace(predictions, files=("../../etc/passwd", *predictions.files[1:])))
-    assert read_evidence(tmp_path / "hostile").pictures is None
+    (tmp_path / "pictures" / predictions.files[0]).rename(tmp_path / "outside.png")  # its content is what was scored
+    write_predictions(path.parent, replace(predictions, files=("../outside.png", *predictions.files[1:])))
+    assert 0 not in read_evidence(tmp_path / "hostile", pictures=tmp_path / "pictures").rows
 
 
 def test_a_folder_without_scores_is_refused(tmp_path, world):
