@@ -114,11 +114,12 @@ class ZSLP(ReadsTexts, TextSideLearner):
 
     def _grown(self, name: str, template: str) -> Self:
         """With one class more, known by its text alone."""
-        grown = self._relabelled((*self.class_names, name))
-        grown.texts = self.texts.rebind(grown.class_names, template)
-        text = grown.texts.features[-1:].to(self.prototypes)  # (1, D)
-        grown.prototypes = nn.Parameter(torch.cat([self.prototypes.detach(), text]))
-        return grown
+        grown = type(self)(self.clip, (*self.class_names, name), **{**self.arguments, "template": template})
+        grown.reading, grown.decision, grown.notes = self.reading, self.decision, self.notes
+        with torch.no_grad():
+            for rows, own in zip(grown.state_dict().values(), self.state_dict().values(), strict=True):
+                rows[:-1] = own  # both have a row for each class, and nothing else is learned
+        return grown.to(self.prototypes.device).train(self.training)
 
     def _agreement(self, row: Tensor, images: Tensor, others: Tensor) -> float:
         """Of a new row (D,): the share of other images that keep their answer, plus the share of its own that win."""
@@ -174,11 +175,6 @@ class CLAP(ZSLP):
     def fit_plan(self) -> list[Stage]:
         """The multipliers, then the prototypes."""
         return [ClosedFormStage("multipliers", self._weigh), *super().fit_plan()]
-
-    def _grown(self, name: str, template: str) -> Self:
-        grown = super()._grown(name, template)
-        grown.multipliers = torch.cat([self.multipliers, self.multipliers.new_zeros(1)])
-        return grown
 
     def _weigh(self, train: Batch, val: Batch | None) -> None:
         """Mean zero-shot probability of its own class over each class's rows."""

@@ -77,6 +77,14 @@ def add_class(
     Raises:
         UsageError: if the learner can't take a class, has one of that name, or pictures aren't there.
         CardError: if the learner can't be read or written.
+
+    Example:
+        >>> import promptlab
+        >>> learner = promptlab.ZeroShot(promptlab.load_clip("demo"), ["red circle", "blue star"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     grown, old = add_class(learner.save_pretrained(folder), "green ring", clip=learner.clip)
+        >>> grown.learner.class_names[-1], old.name
+        ('green ring', 'before-1')
     """
     folder = Path(folder).expanduser()
     target = None if to is None else Path(to).expanduser()
