@@ -62,10 +62,10 @@ def names() -> list[str]:
 
     Example:
         >>> names()[:3]
-        ['run', 'bench', 'cache']
+        ['run', 'add-class', 'bench']
     """
     modules = {module.name for module in pkgutil.iter_modules(cli.__path__)} - {"main", DEFAULT}
-    return [DEFAULT, *sorted(name for name in modules if not name.startswith("_"))]
+    return [DEFAULT, *sorted(name.replace("_", "-") for name in modules if not name.startswith("_"))]
 
 
 def named(name: str) -> Verb:
@@ -76,7 +76,7 @@ def named(name: str) -> Verb:
     """
     if name not in names():
         raise UsageError(f"unknown command {name!r}{suggest(name, names())}; see promptlab --help")
-    return cast(Verb, import_module(f"{cli.__name__}.{name}"))
+    return cast(Verb, import_module(f"{cli.__name__}.{name.replace('-', '_')}"))
 
 
 def help_text() -> str:

@@ -78,7 +78,7 @@ def _run(arguments: Sequence[str]) -> int:
     if level and level.lower() not in LOG_LEVELS:
         known = ", ".join(LOG_LEVELS)
         raise UsageError(f"PROMPTLAB_LOG={level}: no such level{suggest(level, LOG_LEVELS)}; allowed are {known}")
-    if first.isidentifier():
+    if first.replace("-", "_").isidentifier() and not first.startswith("-"):
         return _verbs.named(first).main(arguments[1:])
     return _verbs.named(_verbs.DEFAULT).main(arguments)
 

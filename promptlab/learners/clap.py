@@ -10,6 +10,7 @@ several templates their mean), the logits are the backbone's of f and ``normalis
 
 What is learned: p. Nothing is chosen on validation images, which is the paper's point. A batch holds rows of the pool
 of all images' views (theirs are ``views=20``), and an epoch has as many batches as the images alone would give.
+A class that comes later (:meth:`ZSLP.with_class`) is promptlab's own addition.
 Where promptlab departs: fp32; underscores in names are spaces. The released CLAP holds the multipliers fixed, where the
 paper derives them from an augmented Lagrangian; so does this.
 """
@@ -17,6 +18,7 @@ paper derives them from an augmented Lagrangian; so does this.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,10 @@ from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
+from promptlab.support.words import counted
+
+WEIGHTS = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)
+"""By how much a new class's pictures may move its prototype."""
 
 
 class ZSLP(ReadsTexts, TextSideLearner):
@@ -52,6 +58,7 @@ class ZSLP(ReadsTexts, TextSideLearner):
         (['prototypes'], False)
     """
 
+    keeps_images = True
     per_class = ("prototypes",)
     prototypes: nn.Parameter
 
@@ -77,6 +84,49 @@ class ZSLP(ReadsTexts, TextSideLearner):
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the prototypes."""
         return [GradientStage("prototypes", [self.prototypes], self.loss, self.optim, draws="pool")]
+
+    @property
+    def takes_new_classes(self) -> bool:
+        """A new prototype begins where all of them began: at the class's text."""
+        return True
+
+    @torch.no_grad()
+    def with_class(
+        self, name: str, images: Tensor, others: Tensor, template: str = DEFAULT_TEMPLATE
+    ) -> tuple[Self, str]:
+        """A prototype at the text ``t / |t|``, moved by ``w (m - o)``: means of the class's images and of the others.
+
+        Of :data:`WEIGHTS` the least ``w`` is taken at which most of the other images keep their answer and most of the
+        class's own get it, both shares alike; without images on both sides it is 0.
+        """
+        grown = self._grown(name, template)
+        if not (len(images) and len(others)):
+            return grown, "a prototype at its text's feature alone"
+        text = grown.prototypes[-1]  # (D,), as long as prototypes begin
+        step = (images.mean(0) - others.mean(0)).to(text)
+        rows = [F.normalize(F.normalize(text, dim=-1) + weight * step, dim=-1) for weight in WEIGHTS]
+        best = max(range(len(rows)), key=lambda at: self._agreement(rows[at], images, others))  # the first of equals
+        grown.prototypes.data[-1] = rows[best] * text.norm()
+        return grown, (
+            f"a prototype at its text's feature plus {WEIGHTS[best]:g} x (mean of {counted(len(images), 'picture')} - "
+            f"mean of {len(others):,} others)"
+        )
+
+    def _grown(self, name: str, template: str) -> Self:
+        """With one class more, known by its text alone."""
+        grown = type(self)(self.clip, (*self.class_names, name), **{**self.arguments, "template": template})
+        grown.reading, grown.decision, grown.notes = self.reading, self.decision, self.notes
+        with torch.no_grad():
+            for rows, own in zip(grown.state_dict().values(), self.state_dict().values(), strict=True):
+                rows[:-1] = own  # both have a row for each class, and nothing else is learned
+        return grown.to(self.prototypes.device).train(self.training)
+
+    def _agreement(self, row: Tensor, images: Tensor, others: Tensor) -> float:
+        """Of a new row (D,): the share of other images that keep their answer, plus the share of its own that win."""
+        images, others = images.to(row), others.to(row)
+        kept = self.clip.logits(others, row[None])[:, 0] <= self(others).amax(-1)
+        won = self.clip.logits(images, row[None])[:, 0] > self(images).amax(-1)
+        return float(kept.float().mean() + won.float().mean())
 
 
 class CLAP(ZSLP):

@@ -16,7 +16,7 @@ Classes without training images have no keys, so both score new classes exactly 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Gt, Interval, Le, doc
@@ -31,6 +31,7 @@ from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
 from promptlab.learners.tip_search import best_pair, cache_logits, grid
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
+from promptlab.support.words import counted
 
 Weight = Annotated[float, Interval(ge=0, le=1_000_000)]
 _End = Annotated[float, Gt(0.1), Le(10_000)]
@@ -73,6 +74,7 @@ class TipAdapter(ReadsTexts, PromptLearner):
     """
 
     open_vocabulary = True
+    keeps_images = True
     per_class = ("columns",)
     crop_scale = (0.5, 1.0)
     searches = True
@@ -123,6 +125,17 @@ class TipAdapter(ReadsTexts, PromptLearner):
         """Other names have no keys, which leaves zero-shot CLIP; other classes' keys have no vote."""
         if classes.indices is None:
             self.columns = self.columns.new_full((len(classes.names),), _NOT_CACHED)
+
+    def with_class(
+        self, name: str, images: Tensor, others: Tensor, template: str = DEFAULT_TEMPLATE
+    ) -> tuple[Self, str]:
+        """The class's text beside the others, and a key for each of its images, (n, D)."""
+        grown = self.extend((*self.class_names, name), template)
+        grown._hold(torch.cat([self.keys.detach(), F.normalize(images.to(self.keys), dim=-1)]))
+        grown.labels = torch.cat([self.labels, self.labels.new_full((len(images),), len(self.class_names))])
+        grown.columns = torch.arange(len(grown.class_names), device=self.columns.device)
+        keys = f"{counted(len(images), 'key')} beside the cache's {len(self.keys):,}"
+        return grown, f"its text, and {keys}; alpha and beta stay"
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give keys and labels the saved ones' rows.

@@ -73,7 +73,7 @@ def load_learner(
         require_version(card.learner_version, kind)
         arguments = arguments_from_json(card.arguments)
         refuse_files(kind, arguments)
-        clip = _backbone(card, device or AUTO) if clip is None else clip
+        clip = backbone_of(card, device or AUTO) if clip is None else clip
         _require_backbone(card, clip)
         found = made(kind, clip, card.class_names, arguments, tensors)
         found.reading = {} if card.reading is None else card.reading.choices
@@ -101,6 +101,31 @@ def made(
         raise CardError(str(error)) from error
     except (AttributeError, RuntimeError) as error:  # what values of other kinds run into
         raise CardError(f"its arguments don't make a {kind.__name__} ({type(error).__name__}: {error})") from error
+
+
+def backbone_of(card: Card, device: str | torch.device = AUTO) -> FrozenCLIP:
+    """The backbone that a card names.
+
+    Args:
+        card: of a saved learner.
+        device: where it goes.
+
+    Raises:
+        CardError: if it can't be loaded by name.
+    """
+    facts = card.backbone
+    if facts.source is None:
+        raise CardError(
+            f"its backbone {facts.name} (fingerprint {facts.fingerprint}, {facts.precision}) can't be loaded by name: "
+            "load it yourself and give it as clip="
+        )
+    source, precision = asdict(facts.source), cast(Any, facts.precision)
+    if portable(**source) is None:  # save_pretrained writes no such source
+        raise CardError(
+            f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
+            f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
+        )
+    return load_clip(**source, precision=precision, device=device)
 
 
 def read_learned(path: Path, card: Card | None) -> Mapping[str, Tensor]:
@@ -163,23 +188,6 @@ def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner
     if not issubclass(kind, PromptLearner):
         raise CardError(f"{card.learner} is no learner")
     return kind
-
-
-def _backbone(card: Card, device: str | torch.device) -> FrozenCLIP:
-    """The backbone that a card names."""
-    facts = card.backbone
-    if facts.source is None:
-        raise CardError(
-            f"its backbone {facts.name} (fingerprint {facts.fingerprint}, {facts.precision}) can't be loaded by name: "
-            "load it yourself and give it as clip="
-        )
-    source, precision = asdict(facts.source), cast(Any, facts.precision)
-    if portable(**source) is None:  # save_pretrained writes no such source
-        raise CardError(
-            f"its backbone {facts.name} is named by a file or folder of another machine, which isn't opened "
-            f"({source['name']}, {source['pretrained']}): load it yourself and give it as clip="
-        )
-    return load_clip(**source, precision=precision, device=device)
 
 
 def _require_backbone(card: Card, clip: FrozenCLIP) -> None:

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Sequence
 from typing import Self
 
+from torch import Tensor
+
 from promptlab.learners.base.class_set import ClassSet, FollowsClasses, moved, with_own_rows
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, checked_names, indices_of, places_of, warn_of_repeated
 
@@ -28,6 +30,8 @@ class HasClasses:
     """Names of the C classes."""
     open_vocabulary: bool = False
     """Whether :meth:`rebind` can take other class names after training; an instance may narrow its class's word."""
+    keeps_images: bool = False
+    """Whether it keeps something of single images, so that those of a class that comes later count."""
     per_class: tuple[str, ...] = ()
     """Attributes that belong to the classes: tensors and tuples with an entry per class, and parts that follow classes
     themselves (class prompts, class texts, learners). What a class names comes on top of what its bases name, and what
@@ -97,6 +101,31 @@ class HasClasses:
         for name in self._all_per_class():
             setattr(other, name, with_own_rows(getattr(self, name), getattr(other, name), rows))
         return other
+
+    @property
+    def takes_new_classes(self) -> bool:
+        """Whether :meth:`with_class` can add one without training again."""
+        return self.open_vocabulary
+
+    def with_class(
+        self, name: str, images: Tensor, others: Tensor, template: str = DEFAULT_TEMPLATE
+    ) -> tuple[Self, str]:
+        """A learner that scores one class more, and what was made of its images, in words; nothing is trained.
+
+        Its own classes keep all that was learned of them. Learners that hold something of single images override it.
+
+        Args:
+            name: of the class, which comes last.
+            images: (n, D) features of its images, perhaps none.
+            others: (N, D) features of images of the classes that are known, perhaps none.
+            template: the hand-written prompt, for learners that use one.
+
+        Raises:
+            TypeError: if it doesn't take new classes.
+            ValueError: if the name is no text or is empty.
+        """
+        grown = self.extend((*self.class_names, name), template)
+        return grown, f"by its name alone, as {type(self).__name__} keeps nothing of single pictures"
 
     def classes_changed(self, classes: ClassSet) -> None:
         """Say what else follows from the classes; called on the copy that select, rebind and extend give.

@@ -1,0 +1,51 @@
+"""Pictures that are named on a command line: files, and folders for all that lie in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from promptlab.data.items import Items
+from promptlab.data.pictures.formats import IMAGE_SUFFIXES
+from promptlab.data.pictures.reading import Reading
+from promptlab.data.sources.files import FileImages
+from promptlab.support.errors import UsageError
+
+
+def picture_files(given: Iterable[str | Path]) -> list[Path]:
+    """Absolute paths, each once: the files, and the pictures of folders in alphabetical order.
+
+    Args:
+        given: files and folders.
+
+    Raises:
+        UsageError: for what isn't there, and a folder without pictures.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, given):
+        inside = sorted(one for one in path.rglob("*") if _is_picture(one)) if path.is_dir() else [path]
+        if not path.exists():
+            raise UsageError(f"there is no file or folder {path}")
+        if not inside:
+            raise UsageError(f"{path} holds no pictures: {', '.join(IMAGE_SUFFIXES)} are read")
+        found.update(dict.fromkeys(one.absolute() for one in inside))
+    return list(found)
+
+
+def items_of_files(files: Iterable[Path], reading: Reading, label: int = 0) -> Items:
+    """Pictures anywhere on this machine, all of one label.
+
+    Args:
+        files: absolute paths.
+        reading: how they are read.
+        label: theirs.
+    """
+    names = [str(file.relative_to(file.anchor)) for file in files]
+    source = FileImages(Path(Path.cwd().anchor), names, reading)
+    return Items(source, np.arange(len(names)), np.full(len(names), label, dtype=np.int64))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()

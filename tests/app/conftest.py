@@ -1,0 +1,3 @@
+from tests.own.conftest import bank, clip, world
+
+__all__ = ["bank", "clip", "world"]

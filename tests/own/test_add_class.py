@@ -1,0 +1,127 @@
+"""A class that comes later: what learners make of it, what stays right, what is written."""
+
+import json
+
+import pytest
+import torch
+
+import promptlab
+from promptlab.own.add_class import add_class
+from promptlab.own.added import AddedError, read_added
+from promptlab.support.errors import UsageError
+from tests.helpers.own_pictures import write_adapted_folder, write_pictures
+
+
+def unfitted_clap(clip, names, items, bank):
+    return promptlab.CLAP(clip, names).eval()
+
+
+def unit_rows(n, dim):
+    rows = torch.randn(n, dim, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.normalize(rows, dim=-1)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    files = write_pictures(folder, 6, 4)
+    return folder, files[:18], files[18].partition("/")[0]
+
+
+@pytest.fixture(params=["tip", "clap"])
+def adapted(request, tmp_path, pictures, clip, bank):
+    folder, files, _ = pictures
+    kind = {"clap": {"learner": unfitted_clap}}.get(request.param, {})
+    return write_adapted_folder(tmp_path / "adapted", folder, files, clip, bank=bank, **kind)
+
+
+def test_a_class_with_pictures(adapted, pictures, clip, bank):
+    folder, _, name = pictures
+    before = promptlab.load_learner(adapted, clip)
+    grown, old = add_class(adapted, name, [folder / name], clip=clip, bank=bank)
+    assert grown.learner.class_names == (*before.class_names, name)
+    again = promptlab.load_learner(adapted, clip)
+    features = torch.nn.functional.normalize(
+        torch.randn(5, clip.dim, generator=torch.Generator().manual_seed(0)), dim=-1
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(again(features), grown.learner(features))
+        torch.testing.assert_close(again(features)[:, :-1], before(features))  # what was there scores as it did
+        torch.testing.assert_close(promptlab.load_learner(old, clip)(features), before(features))
+    found = grown.added.rescored
+    assert found.own == 6
+    assert found.own_right >= 3
+    assert found.still_right >= 0.8 * found.right > 0
+    assert read_added(adapted).classes == (grown.added,)
+
+
+def test_pictures_help_over_the_name_alone(pictures, clip, bank):
+    _, files, name = pictures
+    items = promptlab.demo_dataset("demo_textures").test
+    names = promptlab.demo_dataset("demo_textures").class_names
+    of_class = bank.features(clip, items.of_classes([names.index(name)]))
+    others = bank.features(clip, items.of_classes([names.index(file.partition("/")[0]) for file in files[::6]]))
+    learner = promptlab.ZSLP(clip, sorted({file.partition("/")[0] for file in files})).eval()
+    blank = "thing"  # a name that says nothing
+    alone, _ = learner.with_class(blank, of_class[:0], others[:0])
+    shown, made = learner.with_class(blank, of_class[:8], others[:40])
+
+    def recall(grown):
+        return (grown(of_class[8:]).argmax(1) == 3).float().mean()
+
+    assert "x (mean of 8 pictures - mean of 40 others)" in made
+    assert recall(shown) > recall(alone) + 0.2
+
+
+def test_tip_adapter_s_cache_has_the_new_keys_and_scores_as_one_that_was_filled_so(clip):
+    images = unit_rows(6, clip.dim)
+    names, labels = ["red circle", "blue star", "green ring"], torch.tensor([0, 1, 0, 1, 2, 2])
+    whole, part = (promptlab.TipAdapter(clip, names[:n], search=False) for n in (3, 2))
+    for learner, rows in ((whole, 6), (part, 4)):
+        learner.keys.data, learner.labels.data = images[:rows].clone(), labels[:rows].clone()
+    grown, _ = part.with_class("green ring", images[4:], images[:4])
+    torch.testing.assert_close(grown(images), whole(images))
+
+
+def test_a_learner_that_reads_names_alone_says_so(tmp_path, pictures, clip, bank):
+    folder, _, name = pictures
+    promptlab.CoOp(clip, ["red circle", "blue star"], n_ctx=2).save_pretrained(tmp_path / "coop")
+    grown, _ = add_class(tmp_path / "coop", name, [folder / name], to=tmp_path / "new", clip=clip, bank=bank)
+    assert "by its name alone" in grown.added.made
+    assert grown.added.rescored.pictures == "no scored pictures are at hand"
+    assert promptlab.load_learner(tmp_path / "new", clip).class_names[-1] == name
+    assert sorted(path.name for path in (tmp_path / "coop").iterdir()) == ["card.json", "learned.safetensors"]
+
+
+def test_what_cannot_be_is_refused_and_nothing_changes(tmp_path, clip, bank):
+    promptlab.CoOp(clip, ["red circle", "blue star"], n_ctx=2, csc=True).save_pretrained(tmp_path / "csc")
+    promptlab.ZeroShot(clip, ["red circle"]).save_pretrained(tmp_path / "zero")
+    before = (tmp_path / "zero/card.json").read_bytes()
+    refused = [
+        ((tmp_path / "csc", "ring"), "CoOp can't take a class without training"),
+        ((tmp_path / "zero", "red circle"), "is a class of it already"),
+        ((tmp_path / "zero", " "), "name of the class is empty"),
+        ((tmp_path / "zero", "ring", ["none.png"]), "no file or folder none.png"),
+        ((tmp_path / "zero", "ring", [tmp_path / "csc"]), "holds no pictures"),
+    ]
+    for arguments, said in refused:
+        with pytest.raises(UsageError, match=said):
+            add_class(*arguments, clip=clip, bank=bank)
+    with pytest.raises(UsageError, match="it is there already"):
+        add_class(tmp_path / "zero", "ring", to=tmp_path / "csc", clip=clip, bank=bank)
+    assert (tmp_path / "zero/card.json").read_bytes() == before
+    assert not list((tmp_path / "zero").glob("before-*"))
+
+
+def test_a_second_class_and_an_edited_record(tmp_path, clip, bank):
+    promptlab.ZeroShot(clip, ["red circle"]).save_pretrained(tmp_path / "zero")
+    for name in ("blue star", "green ring"):
+        _, old = add_class(tmp_path / "zero", name, clip=clip, bank=bank)
+    assert old.name == "before-2"
+    assert [one.name for one in read_added(tmp_path / "zero").classes] == ["blue star", "green ring"]
+    path = tmp_path / "zero/added.json"
+    document = json.loads(path.read_text())
+    document["classes"][0]["name"] = "cat"
+    path.write_text(json.dumps(document))
+    with pytest.raises(AddedError, match="edited by hand"):
+        read_added(tmp_path / "zero")
