@@ -1,0 +1,65 @@
+"""Which of several candidates is taken: the simplest whose held-out accuracy lies within noise of the best one's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from promptlab.support.arrays import BoolArray, DoubleArray, IntArray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was compared, and what came of it.
+
+    Args:
+        best: index of the candidate that got most pictures right, the simplest of equals.
+        chosen: of the simplest within noise of it.
+        behind: for each candidate, by how much its accuracy lies below the best one's.
+        noise: for each, the standard error of that difference.
+    """
+
+    best: int
+    chosen: int
+    behind: tuple[float, ...]
+    noise: tuple[float, ...]
+
+
+def simplest_within_noise(right: Sequence[BoolArray], folds: IntArray) -> Choice:
+    """The one-standard-error rule on paired differences (Breiman et al., 1984).
+
+    All candidates were scored on the same pictures in the same folds, so what counts is the difference picture by
+    picture. Its standard error is that over the folds' differences or over the pictures', whichever is larger: a few
+    folds may agree by chance, and one picture more is never beyond noise.
+
+    Args:
+        right: for each candidate, the simplest first, (N,) whether it got each held-out picture right.
+        folds: (N,) the fold of each picture.
+
+    Example:
+        >>> folds = np.array([0, 0, 1, 1])
+        >>> simple, better = np.array([True, False, True, False]), np.array([True, True, True, False])
+        >>> simplest_within_noise([simple, better], folds).chosen
+        0
+        >>> simplest_within_noise([np.zeros(4, bool), better], folds).chosen
+        1
+    """
+    accuracies = [float(one.mean()) for one in right]
+    best = int(np.argmax(accuracies))
+    differences = [right[best].astype(np.float64) - one.astype(np.float64) for one in right]
+    behind = tuple(float(one.mean()) for one in differences)
+    noise = tuple(max(_standard_error(one), _standard_error(_by_fold(one, folds))) for one in differences)
+    within = [lag <= error + 1e-12 for lag, error in zip(behind, noise, strict=True)]  # equal but for rounding
+    return Choice(best, within.index(True), behind, noise)
+
+
+def _by_fold(values: DoubleArray, folds: IntArray) -> DoubleArray:
+    """The mean of each fold."""
+    return np.array([values[folds == fold].mean() for fold in np.unique(folds)])
+
+
+def _standard_error(values: DoubleArray) -> float:
+    """Of the mean; 0 for a single value, which says nothing of it."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
