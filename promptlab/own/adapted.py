@@ -1,6 +1,6 @@
-"""``adapted.json``: what was given, what was tried on held-out pictures, and what was chosen, as JSON with a checksum.
+"""``adapted.json``: what was given, tried on held-out pictures and chosen, as JSON with a checksum.
 
-It lies beside ``card.json`` and ``learned.safetensors`` in the folder that ``promptlab adapt`` leaves, with the held-out
+It lies beside ``card.json`` and ``learned.safetensors`` in the folder that ``promptlab adapt`` leaves, with held-out
 predictions and logits of the chosen learner under the evaluation name :data:`HELD_OUT`.
 """
 

@@ -18,7 +18,7 @@ def folds_of(labels: IntArray, groups: IntArray, seed: int, most: int = MOST_FOL
 
     Groups stay together, and classes are spread evenly over the folds, as far as groups allow
     (``sklearn.model_selection.StratifiedGroupKFold``). A class whose pictures would all be held out at once, as that of
-    a single picture, keeps its smallest group for training: those pictures are in no fold, and nothing is known of them.
+    a single picture, keeps its smallest group for training: those pictures are in no fold.
 
     Args:
         labels: (N,) classes.
