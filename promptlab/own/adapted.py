@@ -111,8 +111,7 @@ class Adapted:
         others: classes that stand for "none of these"; those given as names alone have no pictures.
         template: the hand-written prompt.
         pictures: all that was trained on.
-        seen: what was noticed in the pictures, a sentence each.
-        left_out: files that can't be read, with the reason.
+        seen: what was noticed in the pictures, and which were left out, a sentence each.
         backbone: its name, for people.
         views: random views of each picture that were trained on; 0 for the evaluation transform alone.
         seed: of folds and fits.
@@ -136,7 +135,6 @@ class Adapted:
     template: str
     pictures: tuple[GivenPicture, ...]
     seen: tuple[str, ...]
-    left_out: tuple[str, ...]
     backbone: str
     views: int
     seed: int
