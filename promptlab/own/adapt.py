@@ -18,14 +18,15 @@ from promptlab.features.bank import FeatureBank
 from promptlab.own.adapted import Adapted
 from promptlab.own.backbone import backbone_named
 from promptlab.own.candidates import CANDIDATES, Candidate
-from promptlab.own.copies import joined, near_copies
+from promptlab.own.copies import equal_pairs, joined
 from promptlab.own.fitting import BUDGET, choose_and_fit
 from promptlab.own.folder import document, write
 from promptlab.own.folds import folds_of
-from promptlab.own.given import Given, read_given
-from promptlab.own.held_out import Problem
+from promptlab.own.given import read_given
+from promptlab.own.held_out import Problem, encoded
+from promptlab.own.look_alikes import look_alikes
 from promptlab.own.negatives import with_negatives
-from promptlab.own.seen import seen_in
+from promptlab.own.seen import seen_at_first, seen_encoded
 from promptlab.support.ranges import refuse_misfits
 
 VIEWS = 4
@@ -84,35 +85,29 @@ def adapt_pictures(
         DatasetError: naming everything that is wrong with the pictures.
         UsageError: for options that can't be.
     """
-    began = time.monotonic()
+    times = [time.monotonic()]
     given = read_given(pictures, group=options.group, template=options.template)
     if options.negatives is not None:
         given = with_negatives(given, options.negatives)
     refuse_single_class(given.class_names, "adapt")
-    contents, alike = given.items.content_ids(), near_copies(given.items)
-    groups = joined(len(contents), alike, given.groups)
-    folds = folds_of(given.items.labels, groups, options.seed)
-    seen = seen_in(given, contents, alike, folds)
-    for line in seen:
+    exact = equal_pairs(given.items.content_ids())
+    seen = seen_at_first(given, exact)
+    for line in (*seen, *given.left_out):
         say(line)
-    looked = time.monotonic()
-    problem = _problem(given, backbone, folds, options)
-    problem.bank.note(given.name, given.items)
+    times.append(time.monotonic())
+    clip, bank = backbone_named(backbone), FeatureBank()
+    bank.note(given.name, given.items)
+    features = encoded(clip, given.items, options.views, bank)
+    alike = [tuple(pair) for pair in look_alikes(given.items, features.numpy()).pairs.tolist()]
+    groups = joined(len(features), [*exact, *alike], given.groups)
+    folds = folds_of(given.items.labels, groups, options.seed)
+    more = seen_encoded(given, sorted(set(alike) - set(exact)), folds)
+    for line in more:
+        say(line)
+    times.append(time.monotonic())
+    problem = Problem(clip, given.items, given.class_names, given.template, folds, options.views, options.seed, bank)
     outcome = choose_and_fit(problem, options.candidates, others=given.others, budget=options.budget)
-    seconds = {"look": looked - began}
-    adapted = document(given, problem, outcome, groups, seen, command=command, seconds=seconds)
+    seconds = dict(zip(("look", "encode"), np.diff(times).tolist(), strict=True))
+    adapted = document(given, problem, outcome, groups, [*seen, *more], command=command, seconds=seconds)
     write(Path(to), outcome, problem, adapted)
     return adapted
-
-
-def _problem(given: Given, backbone: str, folds: np.typing.NDArray[np.int64], options: Options) -> Problem:
-    return Problem(
-        clip=backbone_named(backbone),
-        items=given.items,
-        class_names=given.class_names,
-        template=given.template,
-        folds=folds,
-        views=options.views,
-        seed=options.seed,
-        bank=FeatureBank(),
-    )

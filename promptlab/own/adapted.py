@@ -111,7 +111,8 @@ class Adapted:
         others: classes that stand for "none of these"; those given as names alone have no pictures.
         template: the hand-written prompt.
         pictures: all that was trained on.
-        seen: what was noticed in the pictures, and which were left out, a sentence each.
+        seen: what was noticed in the pictures, a sentence each.
+        left_out: which files were left out, and why, a sentence each.
         backbone: its name, for people.
         views: random views of each picture that were trained on; 0 for the evaluation transform alone.
         seed: of folds and fits.
@@ -135,6 +136,7 @@ class Adapted:
     template: str
     pictures: tuple[GivenPicture, ...]
     seen: tuple[str, ...]
+    left_out: tuple[str, ...]
     backbone: str
     views: int
     seed: int

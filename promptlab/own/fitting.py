@@ -58,8 +58,6 @@ def choose_and_fit(
         budget: minutes that the choice may take; candidates that don't fit in are left out.
     """
     times = [time.monotonic()]
-    problem.encode()
-    times.append(time.monotonic())
     with step_progress("choosing", len(candidates) * problem.n_folds + 1, "fits") as advance:
         chosen = choose(problem, candidates, Budget(budget), advance)
         times.append(time.monotonic())
@@ -72,7 +70,7 @@ def choose_and_fit(
         honesty = honesty_of(chosen.logits, torch.from_numpy(problem.items.labels[problem.held_out]))
         said = f"{counted(len(chosen.logits), 'held-out picture')} of {counted(problem.n_folds, 'fold')}"
         learner.decision = Decision(temperature=honesty.temperature, others=tuple(others), chosen_on=said)
-    phases = zip(("encode", "choose", "fit"), times[:-1], times[1:], strict=True)
+    phases = zip(("choose", "fit"), times[:-1], times[1:], strict=True)
     return Outcome(learner, chosen, honesty, {name: end - start for name, start, end in phases})
 
 

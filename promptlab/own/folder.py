@@ -51,6 +51,7 @@ def document(
         template=given.template,
         pictures=_pictures(given, problem, groups),
         seen=tuple(seen),
+        left_out=given.left_out,
         backbone=problem.clip.name,
         views=problem.views,
         seed=problem.seed,

@@ -22,6 +22,8 @@ from promptlab.data.sources.files import FileImages
 from promptlab.support.errors import DatasetError, UsageError
 
 STANDARD_INPUT = "-"
+SKIPPED = "skip_bad"
+"""What a reader's note on files that it left out ends with."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Given:
         template: the hand-written prompt.
         groups: for each picture what ``--group`` says; empty without.
         notes: what the readers noticed, a sentence each.
+        left_out: which files were left out, and why, likewise.
         others: classes that stand for "none of these".
     """
 
@@ -48,6 +51,7 @@ class Given:
     template: str = DEFAULT_TEMPLATE
     groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
     @property
@@ -112,8 +116,17 @@ def _of_dataset(dataset: Dataset, given: str) -> Given:
         indices=np.concatenate([part.indices for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
     )
-    origins = dataset.class_origins or dataset.class_names
-    return Given(dataset.name, given, items, dataset.class_names, origins, dataset.template, notes=dataset.notes)
+    left_out = [note for note in dataset.notes if SKIPPED in note]
+    return Given(
+        dataset.name,
+        given,
+        items,
+        dataset.class_names,
+        dataset.class_origins or dataset.class_names,
+        dataset.template,
+        notes=tuple(note for note in dataset.notes if SKIPPED not in note),
+        left_out=tuple(note.replace(f" ({SKIPPED})", "") for note in left_out),
+    )
 
 
 def root_of(items: Items) -> Path:

@@ -68,11 +68,12 @@ class Problem:
         """How many folds there are."""
         return int(self.folds.max(initial=ALWAYS_TRAINED)) + 1
 
-    def encode(self) -> None:
-        """Encode what all fits read, with a bar."""
-        self.bank.features(self.clip, self.items)
-        if self.views:
-            self.bank.features(self.clip, self.items, views=self.views, crop_scale=CROP_SCALE)
+
+def encoded(clip: FrozenCLIP, items: Items, views: int, bank: FeatureBank) -> Tensor:
+    """Encode what all fits read, with a bar; the answer is the pictures' plain features (N, D)."""
+    if views:
+        bank.features(clip, items, views=views, crop_scale=CROP_SCALE)
+    return bank.features(clip, items)
 
 
 class Budget:

@@ -55,10 +55,9 @@ def _with_pictures(given: Given, folder: Path) -> Given:
     negative = Items(FileImages(folder, good), np.arange(len(good)), np.full(len(good), label))
     groups = (*given.groups, *(f"\n{folder / path}" for path in good)) if given.groups else ()
     names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
-    left_out = Finding("negative picture can't be read and is", "negative pictures can't be read and are", names,
-                       " left out")  # fmt: skip
-    notes = (*given.notes, left_out.line(5)) if bad else given.notes
-    return replace(more, items=joined_files(given.items, negative), groups=groups, notes=notes)
+    left_out = Finding("negative can't be read and is", "negatives can't be read and are", names, " left out")
+    said = (*given.left_out, left_out.line(5)) if bad else given.left_out
+    return replace(more, items=joined_files(given.items, negative), groups=groups, left_out=said)
 
 
 def _with_classes(given: Given, names: tuple[str, ...]) -> Given:

@@ -1,4 +1,4 @@
-"""What is to be seen in somebody's pictures before anything is learned: counts, imbalance, copies."""
+"""What is to be seen in somebody's pictures before anything is learned: counts, imbalance, copies, folds."""
 
 from __future__ import annotations
 
@@ -13,49 +13,67 @@ from promptlab.support.words import counted, printable, some_of
 
 UNEVEN = 3
 """The largest class by the smallest, from which on counts are called uneven."""
+Pairs = Sequence[tuple[int, int]]
 
 
-def seen_in(given: Given, content_ids: Sequence[str], alike: Sequence[tuple[int, int]], folds: IntArray) -> list[str]:
-    """Sentences about the pictures.
+def seen_at_first(given: Given, exact: Pairs) -> list[str]:
+    """Sentences about the pictures before they are encoded.
 
     Args:
         given: N pictures.
-        content_ids: their ids.
-        alike: pairs of pictures that look alike, copies to the byte among them.
-        folds: which fold holds each out.
+        exact: pairs of the same content.
     """
-    names, labels, files = given.class_names, given.items.labels, given.files
-    counts = np.bincount(labels, minlength=len(names))
-    said = [_counts(given, counts)]
+    names, counts = given.class_names, np.bincount(given.items.labels, minlength=len(given.class_names))
     there = counts[counts > 0]
+    said = [_counts(counts, len(given.items))]
     if there.max() >= UNEVEN * there.min():
-        few = [f"{names[label]} ({counts[label]})" for label in np.argsort(counts, kind="stable") if counts[label]]
-        said.append(f"counts are uneven, {there.max() / there.min():.1f} to 1; the fewest: {some_of(few, 3)}")
-    exact = [(i, j) for i, j in alike if content_ids[i] == content_ids[j]]
-    near = [(i, j) for i, j in alike if content_ids[i] != content_ids[j]]
-    for pairs, what in ((exact, "to the byte"), (near, "to the eye, by 16 x 16 pixels")):
-        if pairs:
-            copies = sorted({j for _, j in pairs})
-            shown = some_of([f"{files[j]} is {files[i]}" for i, j in pairs], 2)
-            said.append(f"{counted(len(copies), 'picture is a copy', 'pictures are copies')} {what}, "
-                        f"held out together: {shown}")  # fmt: skip
-    two = [(i, j) for i, j in alike if labels[i] != labels[j]]
-    if two:
-        shown = some_of([f"{files[i]} ({names[labels[i]]}) and {files[j]} ({names[labels[j]]})" for i, j in two], 2)
-        said.append(f"{counted(len(two), 'pair of copies has', 'pairs of copies have')} two labels: {shown}")
+        order = [label for label in np.argsort(counts, kind="stable").tolist() if counts[label]]
+        few = some_of([f"{names[label]} ({counts[label]})" for label in order], 3)
+        said.append(f"counts are uneven, {there.max() / there.min():.1f} to 1; the fewest: {few}")
+    said += _copies(given, exact, "to the byte")
     if given.groups:
         said.append(f"{counted(len(set(given.groups)), 'group')} of pictures that stay together")
-    never = int((folds == ALWAYS_TRAINED).sum())
-    if never:
-        alone = sorted({names[label] for label in labels[folds == ALWAYS_TRAINED]})
-        said.append(f"{counted(never, 'picture is', 'pictures are')} always trained on, so that the class has some in "
-                    f"every fold: {some_of(alone, 3)}")  # fmt: skip
     return [printable(line) for line in (*said, *given.notes)]
 
 
-def _counts(given: Given, counts: IntArray) -> str:
+def seen_encoded(given: Given, near: Pairs, folds: IntArray) -> list[str]:
+    """Sentences about what features and folds show.
+
+    Args:
+        given: N pictures.
+        near: pairs that look alike but aren't of the same content.
+        folds: which fold holds each picture out.
+    """
+    said = _copies(given, near, "to the eye")
+    never = folds == ALWAYS_TRAINED
+    if never.any():
+        alone = some_of(sorted({given.class_names[label] for label in given.items.labels[never]}), 3)
+        said.append(
+            f"{counted(int(never.sum()), 'picture is', 'pictures are')} always trained on and never held out, so that "
+            f"no fold lacks a class: {alone}"
+        )
+    return [printable(line) for line in said]
+
+
+def _counts(counts: IntArray, pictures: int) -> str:
     there = counts[counts > 0]
-    range_ = f"{there.min()} to {there.max()}" if there.min() < there.max() else f"{there.min()}"
+    each = f"{there.min()} to {there.max()}" if there.min() < there.max() else f"{there.min()}"
     by_name = len(counts) - len(there)
     more = f", and {counted(by_name, 'name')} without pictures" if by_name else ""
-    return f"{counted(len(there), 'class')} of {range_} pictures, {counted(len(given.items), 'picture')} in all{more}"
+    each += " pictures" if there.max() > 1 else " picture"
+    return f"{counted(len(there), 'class')} of {each}, {counted(pictures, 'picture')} in all{more}"
+
+
+def _copies(given: Given, pairs: Pairs, how: str) -> list[str]:
+    """How many pictures are copies, and which of them have two labels."""
+    if not pairs:
+        return []
+    files, labels, names = given.files, given.items.labels, given.class_names
+    copies = len({other for _, other in pairs})
+    shown = some_of([f"{files[other]} of {files[one]}" for one, other in pairs], 2)
+    said = [f"{counted(copies, 'picture is a copy', 'pictures are copies')} {how}, held out together: {shown}"]
+    two = [(one, other) for one, other in pairs if labels[one] != labels[other]]
+    if two:
+        each = [f"{names[labels[i]]} and {names[labels[j]]} ({files[j]})" for i, j in two]
+        said.append(f"{counted(len(two), 'pair of them has', 'pairs of them have')} two labels: {some_of(each, 2)}")
+    return said

@@ -21,9 +21,8 @@ _NUMBERS = ("right %", "by class %", "folds %", "behind", "noise", "time")
 
 def summary_view(adapted: Adapted, folder: str | Path) -> Group:
     """The candidates' scores, why one was chosen, and what to do next."""
-    return Group(
-        *([_table(adapted)] if adapted.folds else []), *(Text(printable(line)) for line in _lines(adapted, folder))
-    )
+    lines = [Text(printable(line), no_wrap=True, overflow="ignore") for line in _lines(adapted, folder)]
+    return Group(*([_table(adapted)] if adapted.folds else []), *lines)
 
 
 def as_json(adapted: Adapted, folder: str | Path) -> str:

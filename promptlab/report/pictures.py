@@ -16,9 +16,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlab.report.confusion import Mistake
+
+if TYPE_CHECKING:  # a table of results needs no Pillow
+    from PIL import Image
 
 SIDE = 64
 """Pixels of a picture's longer side."""
@@ -100,10 +103,26 @@ def _small(data: bytes, name: str) -> str | None:
                     return None
                 image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG is decoded no larger than needed
                 small = image.convert("RGB")
-        small.thumbnail((SIDE, SIDE))
-        file = io.BytesIO()
-        small.save(file, "JPEG", quality=75)
+        return data_uri(small)
     except Exception as error:  # Pillow's decoders raise many kinds, and a page does without a picture
         _logger.warning("left a picture out: %s can't be opened (%s)", name, error)
         return None
+
+
+def data_uri(picture: Image.Image, side: int = SIDE) -> str:
+    """A picture as a small JPEG that stands in a page itself.
+
+    Args:
+        picture: RGB; it is left as it is.
+        side: pixels of the longer side.
+
+    Example:
+        >>> from PIL import Image
+        >>> data_uri(Image.new("RGB", (200, 100)))[:23]
+        'data:image/jpeg;base64,'
+    """
+    small = picture.copy()
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=75)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -30,6 +30,7 @@ ADAPTED = Adapted(
         GivenPicture(file="собака/1.png", label=1, content_id="1" * 32, group=1, fold=None),
     ),
     seen=("2 classes",),
+    left_out=(),
     backbone="demo",
     views=0,
     seed=1,
