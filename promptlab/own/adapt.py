@@ -26,7 +26,9 @@ from promptlab.own.given import read_given
 from promptlab.own.held_out import Problem, encoded
 from promptlab.own.look_alikes import look_alikes
 from promptlab.own.negatives import with_negatives
+from promptlab.own.page import write_page
 from promptlab.own.seen import seen_at_first, seen_encoded
+from promptlab.support.errors import UsageError
 from promptlab.support.ranges import refuse_misfits
 
 VIEWS = 4
@@ -110,4 +112,8 @@ def adapt_pictures(
     seconds = dict(zip(("look", "encode"), np.diff(times).tolist(), strict=True))
     adapted = document(given, problem, outcome, groups, [*seen, *more], command=command, seconds=seconds)
     write(Path(to), outcome, problem, adapted)
+    try:
+        write_page(Path(to), adapted, outcome.chosen.logits, given.items)
+    except UsageError as error:  # an optional package isn't there; the learner is
+        say(f"no page: {error}")
     return adapted
