@@ -49,6 +49,7 @@ from .learners import TwoStage as TwoStage
 from .learners import ZeroShot as ZeroShot
 from .learners.base.learner import PromptLearner as PromptLearner
 from .learners.base.optim import Optim as Optim
+from .own.classifier import Classifier as Classifier
 from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions
 from .results.store import load_results as load_results

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 SUMMARY = "a learner for your own pictures, chosen on held-out ones"
 USAGE = "adapt PICTURES [--to DIR]"
@@ -30,27 +32,41 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.own.summary import as_json, summary_view
     from promptlab.support.console import console, say
 
-    adapted = adapt_pictures(
-        options.pictures,
-        options.to,
-        options.backbone,
-        Options(
-            candidates=CANDIDATES if options.learner is None else (candidate_named(options.learner),),
-            negatives=options.negatives,
-            group=options.group,
-            template=options.template,
-            views=options.views,
-            budget=options.budget,
-            seed=options.seed,
-        ),
-        command=shlex.join(["promptlab", "adapt", *arguments]),
-        say=lambda line: say(line, stderr=options.json),
+    how = Options(
+        candidates=CANDIDATES if options.learner is None else (candidate_named(options.learner),),
+        negatives=options.negatives,
+        group=options.group,
+        template=options.template,
+        views=options.views,
+        budget=options.budget,
+        seed=options.seed,
     )
+    with _saying_it_once():
+        adapted = adapt_pictures(
+            options.pictures,
+            options.to,
+            options.backbone,
+            how,
+            command=shlex.join(["promptlab", "adapt", *arguments]),
+            say=lambda line: say(line, stderr=options.json),
+        )
     if options.json:
         say(as_json(adapted, options.to))
     else:
         console().print(summary_view(adapted, options.to), crop=False)
     return 0
+
+
+@contextmanager
+def _saying_it_once() -> Iterator[None]:
+    """What readers notice in pictures is printed: they needn't log it too."""
+    readers = logging.getLogger("promptlab.data")
+    level = readers.level
+    readers.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        readers.setLevel(level)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,25 +14,19 @@ from annotated_types import Gt
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.amounts import KeptViews, Seed
 from promptlab.data.checks.labels import refuse_single_class
-from promptlab.features.bank import FeatureBank
 from promptlab.own.adapted import Adapted
 from promptlab.own.backbone import backbone_named
 from promptlab.own.candidates import CANDIDATES, Candidate
-from promptlab.own.copies import equal_pairs, joined
+from promptlab.own.copies import equal_pairs
 from promptlab.own.fitting import BUDGET, choose_and_fit
 from promptlab.own.folder import document, write
-from promptlab.own.folds import folds_of
 from promptlab.own.given import read_given
-from promptlab.own.held_out import Problem, encoded
-from promptlab.own.look_alikes import look_alikes
 from promptlab.own.negatives import with_negatives
 from promptlab.own.page import write_page
+from promptlab.own.posing import VIEWS, pose
 from promptlab.own.seen import seen_at_first, seen_encoded
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import refuse_misfits
-
-VIEWS = 4
-"""Random views of each picture: with the plain one, five times the work of encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,25 +86,23 @@ def adapt_pictures(
     if options.negatives is not None:
         given = with_negatives(given, options.negatives)
     refuse_single_class(given.class_names, "adapt")
-    exact = equal_pairs(given.items.content_ids())
-    seen = seen_at_first(given, exact)
+    seen = seen_at_first(given, equal_pairs(given.items.content_ids()))
     for line in (*seen, *given.left_out):
         say(line)
     times.append(time.monotonic())
-    clip, bank = backbone_named(backbone), FeatureBank()
-    bank.note(given.name, given.items)
-    features = encoded(clip, given.items, options.views, bank)
-    alike = [tuple(pair) for pair in look_alikes(given.items, features.numpy()).pairs.tolist()]
-    groups = joined(len(features), [*exact, *alike], given.groups)
-    folds = folds_of(given.items.labels, groups, options.seed)
-    more = seen_encoded(given, sorted(set(alike) - set(exact)), folds)
+    posed = pose(
+        backbone_named(backbone), given.items, given.class_names, given.template,
+        groups=given.groups, views=options.views, seed=options.seed,
+    )  # fmt: skip
+    problem = posed.problem
+    problem.bank.note(given.name, given.items)
+    more = seen_encoded(given, posed.near, problem.folds)
     for line in more:
         say(line)
     times.append(time.monotonic())
-    problem = Problem(clip, given.items, given.class_names, given.template, folds, options.views, options.seed, bank)
     outcome = choose_and_fit(problem, options.candidates, others=given.others, budget=options.budget)
     seconds = dict(zip(("look", "encode"), np.diff(times).tolist(), strict=True))
-    adapted = document(given, problem, outcome, groups, [*seen, *more], command=command, seconds=seconds)
+    adapted = document(given, problem, outcome, posed.groups, [*seen, *more], command=command, seconds=seconds)
     write(Path(to), outcome, problem, adapted)
     try:
         write_page(Path(to), adapted, outcome.chosen.logits, given.items)

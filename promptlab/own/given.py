@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -61,7 +60,7 @@ class Given:
 
 
 def read_given(pictures: str, *, group: str | None = None, template: str = DEFAULT_TEMPLATE) -> Given:
-    """Read pictures; what can't be opened is left out and noted.
+    """Read pictures, turned as their EXIF says; what can't be opened is left out and noted.
 
     Args:
         pictures: a folder, a table, or ``-`` for a table on standard input whose paths begin in the working folder.
@@ -82,7 +81,7 @@ def read_given(pictures: str, *, group: str | None = None, template: str = DEFAU
         return _of_table(path, str(path), path.parent, group, template)
     if group is not None:
         raise UsageError(f"--group {group}: a folder has no columns; give a table with path, label and {group}")
-    dataset = read_folder(None, path, test="none", template=template, skip_bad=True)
+    dataset = read_folder(None, path, test="none", template=template, exif=True, skip_bad=True)
     return _of_dataset(dataset, str(path))
 
 
@@ -95,7 +94,7 @@ def _of_standard_input(group: str | None, template: str) -> Given:
 
 def _of_table(table: Path, given: str, images: Path, group: str | None, template: str) -> Given:
     name = own_name(None, "csv", table)
-    dataset = read_csv(name, table, images=str(images), test="none", template=template, skip_bad=True)
+    dataset = read_csv(name, table, images=str(images), test="none", template=template, exif=True, skip_bad=True)
     found = _of_dataset(dataset, given)
     return found if group is None else replace(found, groups=_groups(found.files, table, images, group))
 
@@ -132,20 +131,3 @@ def _of_dataset(dataset: Dataset, given: str) -> Given:
 def root_of(items: Items) -> Path:
     """The folder that the names of the pictures are relative to; the working folder of pictures in memory."""
     return items.source.root if isinstance(items.source, FileImages) else Path.cwd()
-
-
-def joined_files(one: Items, two: Items) -> Items:
-    """The pictures of two lists of files in one, under the folder that holds both.
-
-    Args:
-        one: files.
-        two: other files, whose labels count on in the same list of classes.
-    """
-    sources = [part.source for part in (one, two)]
-    if not all(isinstance(source, FileImages) for source in sources):
-        raise DatasetError("pictures in files are needed")
-    paths = [part.source.path(index) for part in (one, two) for index in part.indices.tolist()]  # type: ignore[attr-defined]
-    root = os.path.commonpath([os.path.dirname(path) for path in paths])
-    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
-    labels = np.concatenate([one.labels, two.labels])
-    return Items(FileImages(root, names, sources[0].reading), np.arange(len(names)), labels)  # type: ignore[attr-defined]

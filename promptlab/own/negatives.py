@@ -13,7 +13,7 @@ from promptlab.data.checks.problems import Finding
 from promptlab.data.items import Items
 from promptlab.data.readers.folder_tree import read_tree
 from promptlab.data.sources.files import FileImages
-from promptlab.own.given import Given, joined_files
+from promptlab.own.given import Given
 from promptlab.support.errors import DatasetError, UsageError
 
 OTHER = "other"
@@ -57,7 +57,7 @@ def _with_pictures(given: Given, folder: Path) -> Given:
     names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
     left_out = Finding("negative can't be read and is", "negatives can't be read and are", names, " left out")
     said = (*given.left_out, left_out.line(5)) if bad else given.left_out
-    return replace(more, items=joined_files(given.items, negative), groups=groups, left_out=said)
+    return replace(more, items=_joined(given.items, negative), groups=groups, left_out=said)
 
 
 def _with_classes(given: Given, names: tuple[str, ...]) -> Given:
@@ -70,3 +70,15 @@ def _with_classes(given: Given, names: tuple[str, ...]) -> Given:
         class_origins=(*given.class_origins, *names),
         others=(*given.others, *names),
     )
+
+
+def _joined(one: Items, two: Items) -> Items:
+    """The files of both under the folder that holds them all, read as the first are."""
+    assert isinstance(one.source, FileImages)
+    assert isinstance(two.source, FileImages)
+    paths = [one.source.path(index) for index in one.indices.tolist()]
+    paths += [two.source.path(index) for index in two.indices.tolist()]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
+    source = FileImages(root, names, one.source.reading)
+    return Items(source, np.arange(len(names)), np.concatenate([one.labels, two.labels]))

@@ -40,7 +40,7 @@ class ClassRow:
     pictures: int
     held_out: int
     right: int
-    taken_for: str
+    taken_for: tuple[tuple[str, int], ...]
     example: str | None
 
 
@@ -105,7 +105,7 @@ def _classes(adapted: Adapted, held_out: list[int], labels: IntArray, logits: Te
     for label, (name, count) in enumerate(zip(adapted.class_names, adapted.counts, strict=True)):
         own = said[labels == label] if len(logits) else said[:0]
         wrong = Counter(adapted.class_names[other] for other in own if other != label)
-        taken_for = ", ".join(f"{other} {times}" for other, times in wrong.most_common(3))
+        taken_for = tuple(wrong.most_common(3))
         first = next((row for row, picture in enumerate(adapted.pictures) if picture.label == label), None)
         example = None if first is None or label >= EXAMPLES else _picture(items, first)
         rows.append(ClassRow(name, count, len(own), int((own == label).sum()), taken_for, example))

@@ -44,7 +44,7 @@ def seen_encoded(given: Given, near: Pairs, folds: IntArray) -> list[str]:
         near: pairs that look alike but aren't of the same content.
         folds: which fold holds each picture out.
     """
-    said = _copies(given, near, "to the eye")
+    said = [*_copies(given, near, "to the eye"), *_two_labels(given, near)]
     never = folds == ALWAYS_TRAINED
     if never.any():
         alone = some_of(sorted({given.class_names[label] for label in given.items.labels[never]}), 3)
@@ -65,15 +65,18 @@ def _counts(counts: IntArray, pictures: int) -> str:
 
 
 def _copies(given: Given, pairs: Pairs, how: str) -> list[str]:
-    """How many pictures are copies, and which of them have two labels."""
     if not pairs:
         return []
-    files, labels, names = given.files, given.items.labels, given.class_names
     copies = len({other for _, other in pairs})
-    shown = some_of([f"{files[other]} of {files[one]}" for one, other in pairs], 2)
-    said = [f"{counted(copies, 'picture is a copy', 'pictures are copies')} {how}, held out together: {shown}"]
+    shown = some_of([f"{given.files[other]} of {given.files[one]}" for one, other in pairs], 2)
+    return [f"{counted(copies, 'picture is a copy', 'pictures are copies')} {how}, held out together: {shown}"]
+
+
+def _two_labels(given: Given, pairs: Pairs) -> list[str]:
+    """Look-alikes of two classes; readers say it of those of the same content."""
+    labels, names, files = given.items.labels, given.class_names, given.files
     two = [(one, other) for one, other in pairs if labels[one] != labels[other]]
-    if two:
-        each = [f"{names[labels[i]]} and {names[labels[j]]} ({files[j]})" for i, j in two]
-        said.append(f"{counted(len(two), 'pair of them has', 'pairs of them have')} two labels: {some_of(each, 2)}")
-    return said
+    if not two:
+        return []
+    each = some_of([f"{files[i]} ({names[labels[i]]}) and {files[j]} ({names[labels[j]]})" for i, j in two], 2)
+    return [f"{counted(len(two), 'pair of them is', 'pairs of them are')} under two classes: {each}"]
