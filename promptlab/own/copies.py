@@ -19,7 +19,7 @@ def joined(count: int, pairs: Iterable[tuple[int, int]], groups: Sequence[str] =
 
     Example:
         >>> joined(4, [(0, 2)], ["a", "b", "b", "c"]).tolist()
-        [0, 1, 0, 2]
+        [0, 0, 0, 1]
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
