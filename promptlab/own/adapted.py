@@ -112,7 +112,7 @@ class Adapted:
         template: the hand-written prompt.
         pictures: all that was trained on.
         seen: what was noticed in the pictures, a sentence each.
-        left_out: which files were left out, and why, a sentence each.
+        left_out: files that can't be read, with the reason.
         backbone: its name, for people.
         views: random views of each picture that were trained on; 0 for the evaluation transform alone.
         seed: of folds and fits.

@@ -1,13 +1,14 @@
 """Near-copies: pictures that show the same to the eye and to the backbone, whatever their files are.
 
-A pair is one if the backbone's features all but agree and so do the pictures' difference hashes (Krawetz 2013,
-http://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html): resized, recompressed and slightly cropped
-copies keep both, two pictures of one kind of thing don't.
+A pair is one if the pictures' difference hashes all but agree (Krawetz 2013,
+http://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html) and the backbone's features don't object, as
+they do where flat pictures have equal hashes. Resized and recompressed copies keep both. Of 400 pictures of Caltech-101
+and 400 of EuroSAT, spread over all, no pair is called a copy; at 8 bits two motorbikes on white are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,15 @@ from scipy.sparse.csgraph import connected_components
 
 from promptlab.data.items import Items
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
+from promptlab.support.machine import reader_threads
 
-SIMILARITY = 0.95
+SIMILARITY = 0.8
 """The least cosine of two near-copies' features."""
-BITS = 8
+BITS = 6
 """The most of 64 bits in which their hashes differ."""
 _ROWS = 1024
 _SIDE = 8
+_NONE = np.zeros((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,19 @@ def look_alikes(items: Items, features: FloatArray) -> Copies:
     """The near-copies among pictures.
 
     Args:
-        items: N pictures; those whose features all but agree with another's are opened.
+        items: N pictures, all of which are opened.
         features: (N, D), L2-normalised.
 
     Raises:
         DatasetError: if a picture can't be read.
     """
-    alike = _alike(features)  # (P, 2)
-    opened = np.unique(alike)
-    hashes = np.zeros((len(items), _SIDE * _SIDE), dtype=np.bool_)
-    for row in opened.tolist():
-        hashes[row] = difference_hash(items.source.open(int(items.indices[row])))
-    bits = (hashes[alike[:, 0]] != hashes[alike[:, 1]]).sum(axis=1)
-    near = bits <= BITS
-    pairs = alike[near]
-    similarities = (features[pairs[:, 0]] * features[pairs[:, 1]]).sum(axis=1)
-    return Copies(pairs, np.minimum(similarities, 1).astype(np.float32), bits[near].astype(np.int64))
+    with ThreadPoolExecutor(reader_threads()) as pool:
+        found = list(pool.map(lambda index: difference_hash(items.source.open(index)), items.indices.tolist()))
+    hashes = np.array(found, dtype=np.bool_).reshape(-1, _SIDE * _SIDE)
+    pairs = np.concatenate([_NONE, *(_alike(hashes, features, start) for start in range(0, len(items), _ROWS))])
+    one, other = pairs[:, 0], pairs[:, 1]
+    similarities = np.minimum((features[one] * features[other]).sum(axis=1), 1)
+    return Copies(pairs, similarities.astype(np.float32), (hashes[one] != hashes[other]).sum(axis=1))
 
 
 def difference_hash(picture: Image.Image) -> BoolArray:
@@ -89,12 +89,11 @@ def difference_hash(picture: Image.Image) -> BoolArray:
     return (cells[:, 1:] > cells[:, :-1]).ravel()
 
 
-def _alike(features: FloatArray) -> IntArray:
-    """(P, 2) pairs whose features all but agree, some rows at a time."""
-    found: Sequence[IntArray] = [np.zeros((0, 2), dtype=np.int64)]
-    for start in range(0, len(features), _ROWS):
-        close = features[start : start + _ROWS] @ features.T >= SIMILARITY
-        rows, others = np.nonzero(close)
-        pairs = np.stack([rows + start, others], axis=1)
-        found = [*found, pairs[pairs[:, 0] < pairs[:, 1]]]
-    return np.concatenate(found)
+def _alike(hashes: BoolArray, features: FloatArray, start: int) -> IntArray:
+    """(P, 2) near-copies whose first lies in a block of rows."""
+    block, signs = slice(start, start + _ROWS), 2 * hashes.astype(np.float32) - 1
+    bits = (hashes.shape[1] - signs[block] @ signs.T) / 2
+    near = (bits <= BITS) & (features[block] @ features.T >= SIMILARITY)
+    rows, others = np.nonzero(near)
+    pairs = np.stack([rows + start, others], axis=1)
+    return pairs[pairs[:, 0] < pairs[:, 1]]

@@ -16,7 +16,7 @@ from promptlab.cli.main import main
 from promptlab.own.adapted import read_adapted
 from promptlab.results.logits import read_logits
 from tests.helpers.drawn import pictures
-from tests.own.conftest import quick  # noqa: F401  # a fixture
+from tests.helpers.quick_candidates import quick  # noqa: F401  # a fixture
 
 DEMO = ("--backbone", "demo", "--views", "0")
 QUICKEST = (*DEMO, "--learner", "tip_adapter_f")

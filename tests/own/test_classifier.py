@@ -17,6 +17,7 @@ import promptlab
 import promptlab.own.held_out
 from promptlab.support.errors import DatasetError
 from tests.helpers.drawn import pictures
+from tests.helpers.quick_candidates import quick  # noqa: F401  # a fixture
 
 OF_SKLEARN = (
     "check_do_not_raise_errors_in_init_or_set_params",
@@ -139,7 +140,7 @@ def test_groups_are_never_on_both_sides_of_a_fold(given, monkeypatch):
     assert any(not group <= fold for fold in trained for group in of_group)
 
 
-def test_a_choice_is_among_all_candidates(given, quick):
+def test_a_choice_is_among_all_candidates(given, quick):  # noqa: F811
     found = classifier(learner=None).fit(*given)
     assert [one.name for one in found.scores_] == [one.name for one in quick]
     assert type(found.learner_).__name__ in ("ZeroShot", "CLAP", "TipAdapterF", "CoOp")

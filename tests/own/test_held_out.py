@@ -10,7 +10,7 @@ from promptlab.own.candidates import candidate_named
 from promptlab.own.fitting import choose_and_fit
 from promptlab.own.folds import ALWAYS_TRAINED, folds_of
 from promptlab.own.held_out import Budget, OverBudgetError, Problem, fitted, held_out_logits
-from tests.own.conftest import QUICK
+from tests.helpers.quick_candidates import QUICK
 
 
 @pytest.fixture(scope="module")
