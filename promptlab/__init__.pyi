@@ -51,6 +51,7 @@ from .learners import ZeroShot as ZeroShot
 from .learners.base.learner import PromptLearner as PromptLearner
 from .learners.base.optim import Optim as Optim
 from .own.add_class import add_class as add_class
+from .own.classifier import Classifier as Classifier
 from .own.diagnosis import diagnose as diagnose
 from .results.document import Result as Result
 from .results.predictions import read_predictions as read_predictions

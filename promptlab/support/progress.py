@@ -18,6 +18,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -69,6 +70,38 @@ def byte_progress(description: str, total: int | None, *, start: int = 0) -> Ite
     columns = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with _counting(description, "bytes", total, columns, start=start) as advance:
         yield advance
+
+
+@contextmanager
+def step_progress(description: str, total: int, unit: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar over steps that are themselves long, with what is being done now.
+
+    Args:
+        description: what is done, before anything is.
+        total: how many steps there are.
+        unit: of what is counted, e.g. ``fits``.
+
+    Yields:
+        A function to call with the share of a step that was just done, and what is being done.
+
+    Example:
+        >>> with step_progress("choosing", 2, "fits") as advance:
+        ...     advance(0.5, "fold 1")
+    """
+    console = error_console(stderr=True)
+    if is_live(console):
+        with bar(TaskProgressColumn(), TimeRemainingColumn(), console=console) as progress:
+            task = progress.add_task(description, total=total)
+            yield lambda done, what: progress.update(task, advance=done, description=what)
+        return
+    lines, so_far = LineNowAndThen(description, unit, total), 0.0
+
+    def advance(done: float, what: str) -> None:
+        nonlocal so_far
+        before, so_far = so_far, so_far + done
+        say_if(lines.due(int(so_far + 1e-9) - int(before + 1e-9), what))
+
+    yield advance
 
 
 class LineNowAndThen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,6 +34,7 @@ class Table:
         splits: ``train``, ``val`` or ``test`` in the file's own words; None without such a column.
         lines: the line of the file that each row ends on.
         wide: lines with more cells than there are columns: one holds a separator and isn't quoted.
+        more: another column that was asked for, blank where a row is too short.
     """
 
     paths: list[str]
@@ -41,14 +42,16 @@ class Table:
     splits: list[str] | None
     lines: array[int]
     wide: list[int]
+    more: list[str] = field(default_factory=list)
 
 
-def read_table(file: Path) -> Table:
+def read_table(file: Path, more: str | None = None) -> Table:
     """Read a table.
 
     Args:
         file: UTF-8, separated by commas, semicolons or tabs, with a line of column names in any order, of which one of
             a path and one of a label are needed, and one of the split is known. Blank rows don't count.
+        more: name of another column that is wanted, in any case.
 
     Raises:
         DatasetError: if it can't be read, lacks a column, or has no rows.
@@ -63,8 +66,11 @@ def read_table(file: Path) -> Table:
                     f"{file} has no column {' and no column '.join(absent)}; it has {', '.join(columns) or 'none'}. "
                     "A first line path,label or path,label,split is needed."
                 )
+            if more is not None and _named(more) not in columns:
+                raise DatasetError(f"{file} has no column {more!r}; it has {', '.join(columns)}")
             reader = csv.reader(lines, delimiter=separator)
-            found = _columns(reader, at["path"] or 0, at["label"] or 0, at["split"], len(columns), above)
+            wanted = None if more is None else columns.index(_named(more))
+            found = _columns(reader, at["path"] or 0, at["label"] or 0, at["split"], wanted, len(columns), above)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} can't be read as a table ({error}). A UTF-8 CSV file is needed.") from error
     if not found.paths:
@@ -84,7 +90,11 @@ def _header(lines: TextIO) -> tuple[str, list[str], int]:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip().lower().replace(" ", "_") for cell in next(csv.reader([line], delimiter=separator), [])]
+    return [_named(cell) for cell in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _named(cell: str) -> str:
+    return cell.strip().lower().replace(" ", "_")
 
 
 def _place(columns: list[str], words: tuple[str, ...]) -> int | None:
@@ -92,11 +102,11 @@ def _place(columns: list[str], words: tuple[str, ...]) -> int | None:
     return next((columns.index(word) for word in words if word in columns), None)
 
 
-def _columns(reader: Any, path: int, label: int, split: int | None, count: int, above: int) -> Table:
+def _columns(reader: Any, path: int, label: int, split: int | None, more: int | None, count: int, above: int) -> Table:
     """The cells at these places of each row below so many lines, stripped; those that a short row lacks are blank."""
     table = Table([], [], None if split is None else [], array("q"), [])
     same: dict[str, str] = {}
-    width = 1 + max(path, label, split or 0)
+    width = 1 + max(path, label, split or 0, more or 0)
     for row in reader:
         if not any(cell.strip() for cell in row):
             continue
@@ -109,6 +119,8 @@ def _columns(reader: Any, path: int, label: int, split: int | None, count: int, 
         table.labels.append(same.setdefault(row[label], row[label]))
         if table.splits is not None and split is not None:
             table.splits.append(same.setdefault(row[split], row[split]))
+        if more is not None:
+            table.more.append(row[more].strip())
     bare = {text: text.strip() for text in same}
     table.labels[:] = [bare[text] for text in table.labels]
     if table.splits is not None:

@@ -1,0 +1,84 @@
+"""Classes that stand for "none of these": pictures of anything else, or names alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from promptlab.data.checks.image_files import examine_files
+from promptlab.data.checks.problems import Finding
+from promptlab.data.items import Items
+from promptlab.data.readers.folder_tree import read_tree
+from promptlab.data.sources.files import FileImages
+from promptlab.own.given import Given
+from promptlab.support.errors import DatasetError, UsageError
+
+OTHER = "other"
+"""Name of the class of negative pictures."""
+
+
+def with_negatives(given: Given, negatives: str) -> Given:
+    """The pictures with classes for whatever is none of theirs.
+
+    Args:
+        given: the pictures.
+        negatives: a folder, all of whose pictures at any depth are of one class ``other``; or names with commas
+            between, classes without pictures that every learner scores by their names.
+
+    Raises:
+        UsageError: for a name that is a class already, or a folder that isn't there.
+        DatasetError: for a folder without a picture that can be opened.
+    """
+    folder = Path(negatives).expanduser()
+    if folder.is_dir():
+        return _with_pictures(given, folder.absolute())
+    if os.sep in negatives:
+        raise UsageError(f"--negatives {negatives}: there is no such folder; a folder, or names with commas between")
+    names = tuple(dict.fromkeys(name.strip() for name in negatives.split(",") if name.strip()))
+    if not names:
+        raise UsageError(f"--negatives {negatives!r}: a folder, or names with commas between, is needed")
+    return _with_classes(given, names)
+
+
+def _with_pictures(given: Given, folder: Path) -> Given:
+    tree, _ = read_tree(folder)
+    found = tree.all_images()
+    bad = examine_files(folder, found).bad
+    good = [path for path in found if path not in bad]
+    if not good:
+        raise DatasetError(f"--negatives {folder}: no picture there can be opened")
+    more = _with_classes(given, (OTHER,))
+    label = len(given.class_names)
+    negative = Items(FileImages(folder, good), np.arange(len(good)), np.full(len(good), label))
+    groups = (*given.groups, *(f"\n{folder / path}" for path in good)) if given.groups else ()
+    names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
+    left_out = Finding("negative can't be read and is", "negatives can't be read and are", names, " left out")
+    said = (*given.left_out, left_out.line(5)) if bad else given.left_out
+    return replace(more, items=_joined(given.items, negative), groups=groups, left_out=said)
+
+
+def _with_classes(given: Given, names: tuple[str, ...]) -> Given:
+    taken = [name for name in names if name in given.class_names]
+    if taken:
+        raise UsageError(f"--negatives: {taken[0]!r} is one of the classes already; give it another name")
+    return replace(
+        given,
+        class_names=(*given.class_names, *names),
+        class_origins=(*given.class_origins, *names),
+        others=(*given.others, *names),
+    )
+
+
+def _joined(one: Items, two: Items) -> Items:
+    """The files of both under the folder that holds them all, read as the first are."""
+    assert isinstance(one.source, FileImages)
+    assert isinstance(two.source, FileImages)
+    paths = [one.source.path(index) for index in one.indices.tolist()]
+    paths += [two.source.path(index) for index in two.indices.tolist()]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
+    source = FileImages(root, names, one.source.reading)
+    return Items(source, np.arange(len(names)), np.concatenate([one.labels, two.labels]))
