@@ -21,7 +21,7 @@ def said(capsys, *arguments, status=0):
 
 @pytest.mark.parametrize(
     "verb",
-    ["bench coop", "cache list", "check", "convert", "data", "encode", "export", "interpret", "list", "pull", "push",
+    ["adapt", "add-class", "bench coop", "cache list", "check", "convert", "data", "diagnose", "encode", "export", "interpret", "list", "predict", "pull", "push",
      "report", "status", "study", "verify"],
 )  # fmt: skip
 def test_every_verb_that_prints_a_table_has_it(capsys, verb):
