@@ -21,8 +21,8 @@ def said(capsys, *arguments, status=0):
 
 @pytest.mark.parametrize(
     "verb",
-    ["adapt", "add-class", "bench coop", "cache list", "check", "convert", "data", "diagnose", "encode", "export", "interpret", "list", "predict", "pull", "push",
-     "report", "status", "study", "verify"],
+    ["adapt", "add-class", "bench coop", "cache list", "check", "convert", "data", "diagnose", "encode", "export",
+     "interpret", "list", "predict", "pull", "push", "report", "status", "study", "verify"],
 )  # fmt: skip
 def test_every_verb_that_prints_a_table_has_it(capsys, verb):
     with suppress(SystemExit):  # argparse ends so
