@@ -10,7 +10,8 @@ from pathlib import Path
 import promptlab
 from promptlab.cli.main import main
 
-main(["-m", "learner=tip_adapter,zslp", "protocol=few_shot", "shots=1,4", "seed=1,2,3", "views=0", "results=study"])
+sweep = ["-m", "learner=tip_adapter,zslp", "protocol=few_shot", "shots=1,4", "seed=1,2,3", "views=0", "results=study"]
+assert main(sweep) == 0
 
 # %% [markdown]
 # Every run is a Result that says what went into it. `rows()` are for pandas.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from promptlab.support.words import printable
@@ -36,7 +37,7 @@ def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) ->
 
 
 def is_live(shown_on: Console) -> bool:
-    """Whether what stands on a console can be drawn anew: on a terminal that isn't dumb, or in a notebook.
+    """Whether what stands on a console can be drawn anew: on a terminal that isn't dumb, or in a notebook with widgets.
 
     Example:
         >>> import io
@@ -44,4 +45,6 @@ def is_live(shown_on: Console) -> bool:
         >>> is_live(Console(file=io.StringIO()))
         False
     """
-    return (shown_on.is_terminal and not shown_on.is_dumb_terminal) or shown_on.is_jupyter
+    if shown_on.is_jupyter:  # rich draws with widgets there, and warns at every bar without them
+        return find_spec("ipywidgets") is not None
+    return shown_on.is_terminal and not shown_on.is_dumb_terminal
