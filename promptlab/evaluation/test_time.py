@@ -40,8 +40,9 @@ def views_of_picture(learner: PromptLearner, image: Image.Image) -> Tensor:
 
 def encoded(learner: PromptLearner, images: Tensor) -> Tensor:
     """Features (B, D) of images (B, 3, H, W), or (B, K, D) of K views each, of the kind that the learner reads."""
-    features = learner.clip.encode_images(images.flatten(0, -4), normalised=learner.normalised, kind=learner.reads)
-    return features.reshape(*images.shape[:-3], -1)
+    with torch.inference_mode():
+        features = learner.clip.encode_images(images.flatten(0, -4), normalised=learner.normalised, kind=learner.reads)
+    return features.clone().reshape(*images.shape[:-3], -1)  # a copy, so that a learner may adapt by them
 
 
 def _features(learner: PromptLearner, items: Items, bank: FeatureBank) -> Tensor:

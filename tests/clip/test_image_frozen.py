@@ -50,13 +50,18 @@ def at_once(request, monkeypatch):
     return request.param
 
 
+def encoded(clip, images, **options):
+    """As the bank encodes."""
+    with torch.inference_mode():
+        return clip.encode_images(images, **options)
+
+
 @pytest.mark.parametrize("options", PLAIN, ids=lambda options: next(iter(options), "plain"))
 @pytest.mark.parametrize("kind", ["projected", "pre_projection"])
 def test_features_are_open_clips(options, kind, at_once):
     clip, images = model_with(**options), pictures(9)
     expected = clip.model.encode_image(images)
-    found = clip.encode_images(images, kind=kind, normalised=False)
-    assert not found.requires_grad
+    found = encoded(clip, images, kind=kind, normalised=False)
     if kind == "pre_projection":
         found = found @ clip.image_projection
     assert expected.norm(dim=-1).min() > 1
@@ -67,10 +72,10 @@ def test_features_are_open_clips(options, kind, at_once):
 def test_a_feature_depends_on_its_image_alone(precision, at_once):
     """Bit for bit: with any neighbours, anywhere in the batch, in a chunk that blanks fill."""
     clip, images = model_with(precision=precision), pictures(9)
-    together = clip.encode_images(images, normalised=False)
-    assert torch.equal(clip.encode_images(images.flip(0), normalised=False).flip(0), together)
+    together = encoded(clip, images, normalised=False)
+    assert torch.equal(encoded(clip, images.flip(0), normalised=False).flip(0), together)
     for index in (0, 4, 8):
-        assert torch.equal(clip.encode_images(images[index : index + 1], normalised=False)[0], together[index])
+        assert torch.equal(encoded(clip, images[index : index + 1], normalised=False)[0], together[index])
 
 
 @pytest.mark.parametrize("quick_gelu", [True, False])
@@ -78,9 +83,9 @@ def test_bf16_is_as_near_to_fp32_as_open_clips(quick_gelu):
     """Root mean square over many numbers: rounding of the one isn't more than that of the other."""
     full, half = (model_with(quick_gelu=quick_gelu, precision=name) for name in ("fp32", "bf16"))
     images = pictures(32)
-    exact = full.encode_images(images)
+    exact = encoded(full, images)
     theirs = F.normalize(half.model.encode_image(images.bfloat16()).float(), dim=-1)
-    ours = half.encode_images(images)
+    ours = encoded(half, images)
     assert 0 < (ours - exact).square().mean() < 1.2 * (theirs - exact).square().mean()
 
 
@@ -98,15 +103,16 @@ def test_bf16_is_as_near_to_fp32_as_open_clips(quick_gelu):
 def test_of_another_tower_the_models_own_runs(options):
     clip = model_with(**options)
     images = pictures(2).half() if options == {"precision": "fp16"} else pictures(2)
-    assert torch.equal(clip.encode_images(images, normalised=False), clip.model.encode_image(images).float())
+    assert torch.equal(encoded(clip, images, normalised=False), clip.model.encode_image(images).float())
 
 
-def test_autocast_and_gradients_of_pixels_are_left_to_the_models_own():
+def test_autocast_and_gradient_steps_are_left_to_the_models_own():
     clip = model_with()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(
-            clip.encode_images(pictures(), normalised=False), clip.model.encode_image(pictures()).float()
-        )
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        expected = clip.model.encode_image(pictures()).float()
+        assert torch.equal(clip.encode_images(pictures(), normalised=False), expected)
+    with torch.no_grad():
+        assert torch.equal(clip.encode_images(pictures(), normalised=False), clip.model.encode_image(pictures()))
     images = pictures().requires_grad_()
     clip.encode_images(images).sum().backward()
     assert images.grad.norm() > 0
@@ -115,7 +121,7 @@ def test_autocast_and_gradients_of_pixels_are_left_to_the_models_own():
 def test_no_byte_of_the_model_changes():
     clip = tiny_clip()
     before = {name: tensor.clone() for name, tensor in clip.model.state_dict().items()}
-    clip.encode_images(pictures(9))
+    encoded(clip, pictures(9))
     assert all(torch.equal(tensor, before[name]) for name, tensor in clip.model.state_dict().items())
 
 
@@ -124,7 +130,7 @@ def test_the_last_layer_computes_the_class_token_alone(monkeypatch):
     clip, B, V = model_with(), 8, 64
     monkeypatch.setattr(frozen, "ROWS", B * TOKENS)
     with FlopCounterMode(display=False) as counter:
-        clip.encode_images(pictures(B), normalised=False)
+        encoded(clip, pictures(B), normalised=False)
     attention = 2 * 2 * B * TOKENS * V  # of one query of each image: scores and values
     whole = 2 * B * TOKENS * 12 * V * V + TOKENS * attention
     last = 2 * B * (TOKENS * 2 + 10) * V * V + attention

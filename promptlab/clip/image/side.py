@@ -114,6 +114,9 @@ class ImageSide:
     ) -> Tensor:
         """Features of preprocessed images.
 
+        Under ``torch.inference_mode`` a plain vision transformer runs by :class:`FrozenPass` on a CPU: faster, equal to
+        rounding, and bit for bit the same whatever images are beside it. Otherwise the model's own method runs.
+
         Args:
             images: (B, 3, H, W), on any device.
             prompts: vectors among the tokens, layer (0-based) to (M, V): those of layer 0 are appended behind the patch
@@ -215,9 +218,12 @@ class ImageSide:
         return tokens.reshape(len(rows), -1, self.vision_width), features
 
     def _frozen_pass(self, images: Tensor) -> FrozenPass | None:
-        """What encodes images without anything learned; None where the model's own has to."""
-        alone = images.device.type == "cpu" and not images.requires_grad and not torch.is_autocast_enabled("cpu")
-        return self._plain_pass if alone else None
+        """What encodes images whose features are kept or scored; None where the model's own has to.
+
+        In a gradient step it has to: blanks that fill a small batch would cost more there than they are worth.
+        """
+        alone = torch.is_inference_mode_enabled() and not torch.is_autocast_enabled("cpu")
+        return self._plain_pass if alone and images.device.type == "cpu" else None
 
     @cached_property
     def _plain_pass(self) -> FrozenPass | None:
