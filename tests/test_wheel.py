@@ -68,7 +68,7 @@ def test_pip_knows_it_as_promptlab_clip(installed, tmp_path):
 def test_messages_name_the_distribution():
     shipped = (*(ROOT / "promptlab").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml"))
     named = {name for path in shipped for name in re.findall(r"promptlab[\w-]*\[\w+\]", path.read_text())}
-    assert named == {f"promptlab-clip[{extra}]" for extra in ("heif", "hf", "report")}
+    assert named == {f"promptlab-clip[{extra}]" for extra in ("app", "heif", "hf", "report", "video")}
 
 
 def test_an_editable_install_reads_the_checkout():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from promptlab.protocols.task import UnknownScore
@@ -56,6 +55,8 @@ def detection(known: DoubleArray, unknown: DoubleArray) -> Detection:
         >>> round(found.auroc, 4), found.fpr95
         (0.8333, 0.5)
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score  # slow to import, and few runs ask
+
     is_known = np.concatenate([np.ones(len(known)), np.zeros(len(unknown))])
     scores = np.concatenate([known, unknown])
     most = -(-95 * len(known) // 100)  # so many known images are at least 95 % of them

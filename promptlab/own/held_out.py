@@ -21,6 +21,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.candidates import Candidate
 from promptlab.own.folds import ALWAYS_TRAINED
 from promptlab.support.arrays import IntArray
+from promptlab.support.errors import PromptlabError
 from promptlab.support.progress import in_words
 from promptlab.training.fit import fit
 
@@ -30,7 +31,7 @@ Tick = Callable[[float], None]
 """To be called with the share of a fit that was just done; the shares of a fit add up to 1."""
 
 
-class OverBudgetError(Exception):
+class OverBudgetError(PromptlabError, RuntimeError):
     """A fit that took longer than its share of the budget."""
 
 
