@@ -62,7 +62,7 @@ def names() -> list[str]:
 
     Example:
         >>> names()[:3]
-        ['run', 'add-class', 'bench']
+        ['run', 'adapt', 'add-class']
     """
     modules = {module.name for module in pkgutil.iter_modules(cli.__path__)} - {"main", DEFAULT}
     return [DEFAULT, *sorted(name.replace("_", "-") for name in modules if not name.startswith("_"))]

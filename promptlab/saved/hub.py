@@ -21,7 +21,7 @@ _FILES = (CARD_NAME, LEARNED_NAME, RESULT_NAME, README)
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-class HubError(PromptlabError, OSError):
+class HubError(PromptlabError, RuntimeError):
     """What the hub refuses, or can't be asked; the message says what was asked and what to do."""
 
 
