@@ -127,18 +127,21 @@ def _said(predicted: Predicted, *, top: int, sets_from: float | None) -> list[Pr
 
 
 def _with_videos(learner: PromptLearner, rows: Iterable[_Row], say: _Say, frames: bool) -> Iterator[Prediction]:
-    """The rows, those of a video's frames followed or replaced by the video's."""
+    """The rows, those of a video's frames followed or replaced by the video's, which fails with any of them."""
     for _, of_one in groupby(rows, key=lambda row: row.asked.place):
-        total, seen, failed = torch.zeros(len(learner.class_names), dtype=torch.float64), 0, False
+        total, seen, failed, told = torch.zeros(len(learner.class_names), dtype=torch.float64), 0, "", False
         for row in of_one:
             is_frame = row.asked.seconds is not None
             if not is_frame or frames:
                 yield row.said
-            failed = failed or row.said.error is not None
+                told = told or row.said.error is not None
+            failed = failed or row.said.error or ""
             if is_frame:
                 total, seen = total + row.probabilities, seen + 1
         if seen and not failed:
             yield replace(_consensus(learner, row.asked.name, total / seen, say), frames=seen)
+        elif failed and not told:
+            yield Prediction(row.asked.name, error=failed)
 
 
 def _consensus(learner: PromptLearner, name: str, probabilities: Tensor, say: _Say) -> Prediction:

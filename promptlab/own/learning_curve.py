@@ -81,7 +81,8 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
     tested = np.flatnonzero(np.all([fold != ALWAYS_TRAINED for fold in splits], axis=0))
     if len(np.unique(labels[tested])) < 2:
         return None
-    largest = max(int(np.bincount(labels[fold != part]).max()) for fold in splits for part in range(FOLDS))
+    parts = [(fold, part) for fold in splits for part in np.unique(fold[fold != ALWAYS_TRAINED])]  # few have FOLDS
+    largest = max(int(np.bincount(labels[fold != part]).max()) for fold, part in parts)
     sizes = [*(2**power for power in range(16) if 2**power < largest), largest]
     rights, means = zip(*(_at(size, features, labels, splits, rng) for size in sizes), strict=True)
     points = tuple(

@@ -61,9 +61,7 @@ def fit_or_take_over(
     """Train and write down what was learned, or take over what an earlier run of the same fit learned (None)."""
     settings = parts.settings
     if earlier is not None and earlier.learned is not None:
-        learner.load_learned(earlier.learned)
-        if earlier.result.temperature is not None:
-            learner.decision = decision_of(earlier.result.temperature)
+        take_over(learner, earlier)
         return None
     report = _fit(
         learner,
@@ -84,6 +82,15 @@ def fit_or_take_over(
         report = replace(report, temperature=temperature)
     _keep(folder, learner, parts, identity)
     return report
+
+
+def take_over(learner: PromptLearner, earlier: Earlier) -> PromptLearner:
+    """The learner with what an earlier run of the same fit learned, the temperature too."""
+    assert earlier.learned is not None
+    learner.load_learned(earlier.learned)
+    if earlier.result.temperature is not None:
+        learner.decision = decision_of(earlier.result.temperature)
+    return learner
 
 
 def _refit(parts: Parts, bank: FeatureBank, learner: PromptLearner, train: Items) -> None:

@@ -24,7 +24,7 @@ from promptlab.runs.calibrate import Bias, choose_bias
 from promptlab.runs.document import PHASES, Joint, continued_document, new_document
 from promptlab.runs.earlier import Earlier, clear_earlier, find_earlier
 from promptlab.runs.facts import Fit, Target, fit_of, targets_of
-from promptlab.runs.fit import describe, encode_images, fit_or_take_over
+from promptlab.runs.fit import describe, encode_images, fit_or_take_over, take_over
 from promptlab.runs.open_world import open_world_result
 from promptlab.runs.parts import Parts, bind, build_learner, open_parts, require_scorable, with_training_notes
 from promptlab.runs.score import Scored, score, seen_unseen_curve
@@ -113,8 +113,7 @@ class _Work:
         earlier = find_earlier(self.folder, self.parts, self.targets, self.bias, mend=True)
         if earlier is not None and earlier.complete:
             if not earlier.has_card:
-                assert earlier.learned is not None
-                describe(learner.load_learned(earlier.learned), self.folder, earlier.result)
+                describe(take_over(learner, earlier), self.folder, earlier.result)
             return Outcome(earlier.result, self.folder, fresh=False)
         with tracked(self.parts.settings, self.folder, self.fit.id) as tracker:
             return self._make(learner, earlier, tracker)

@@ -59,7 +59,7 @@ class Decoder:
         try:
             yield from self._loader
         except DatasetError as error:  # from another process it comes with that one's traceback
-            raise DatasetError(str(error).rpartition(f"{DatasetError.__name__}: ")[2].strip()) from None
+            raise DatasetError(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from None
         except RuntimeError as error:
             if not str(error).startswith("DataLoader worker"):
                 raise

@@ -1,6 +1,7 @@
 """Row after row: the same as all at once, what can't be read among them, videos by the mean of their frames."""
 
 import math
+from itertools import count
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from PIL import Image
 
 import promptlab
-from promptlab.evaluation import video
+from promptlab.data.pictures.reading import PictureError
+from promptlab.evaluation import scored, video
 from promptlab.evaluation.prediction_sets import prediction_sets
 from promptlab.evaluation.video import frames_of
 from promptlab.learners.base.decision import Decision
@@ -116,6 +118,20 @@ def test_a_video_is_the_mean_of_its_frames(learner, images, tmp_path):
     rows = list(promptlab.predict_stream(learner, [path], frames=True, every=0.0, batch_size=2))
     assert [row.seconds for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0, None]
     assert rows[-1].frames == 5
+
+
+def test_a_video_with_a_frame_that_fails_is_a_row_that_says_so(learner, images, tmp_path, monkeypatch):
+    path, read = written(tmp_path / "clip.mp4", images), scored.read_given
+    places = count()
+
+    def torn(given, *arguments, **more):
+        if next(places) == 2:
+            raise PictureError("a frame is torn", "it is torn")
+        return read(given, *arguments, **more)
+
+    monkeypatch.setattr(scored, "read_given", torn)
+    (row,) = promptlab.predict_stream(learner, [path], every=0.0)
+    assert (row.picture, row.name, row.error) == (str(path), None, "it is torn")
 
 
 def test_the_decision_is_over_the_mean(learner, images, tmp_path):

@@ -39,3 +39,10 @@ def test_copies_stay_on_one_side():
 def test_one_picture_a_class_has_no_curve():
     features, labels = clouds(3, 1, 0.1)
     assert learning_curve(features, labels, np.arange(3)) is None
+
+
+def test_the_last_point_is_what_was_trained_on():
+    """Two pictures a class: each is held out once, so no class ever trains on two."""
+    features, labels = clouds(10, 2, 1.0)
+    curve = learning_curve(features, labels, np.arange(20))
+    assert [(point.most, point.mean) for point in curve.points] == [(1, 1.0)]

@@ -178,3 +178,12 @@ def test_what_cant_be_is_refused(tmp_path, change, message):
     with pytest.raises(ResultError, match=message):
         Result.from_json(replace(result, **change).to_json())
     assert to_plain(result)["class_images"] == [2] * 8
+
+
+def test_a_card_that_is_written_again_has_it(tmp_path):
+    outcome = run(settings(tmp_path))
+    decision = load_learner(outcome.folder).decision
+    assert decision.temperature != 1
+    (outcome.folder / "card.json").unlink()
+    assert not run(settings(tmp_path)).fresh
+    assert load_learner(outcome.folder).decision == decision

@@ -13,6 +13,7 @@ import torch
 from promptlab.config.same import settings_key
 from promptlab.config.settings import Choice, ConfigError, Settings
 from promptlab.data.items import Items
+from promptlab.data.pictures.reading import PictureError
 from promptlab.demo import demo_dataset
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import TrainingPixels, TrainingTransform
@@ -122,9 +123,10 @@ def of_source(open_picture):
     return ImageLoader(dataset, batch_size=2, seed=1, stage="s", workers=1)
 
 
-def test_a_picture_that_cannot_be_read_is_named_as_without_processes():
+@pytest.mark.parametrize("kind", [DatasetError, PictureError])
+def test_a_picture_that_cannot_be_read_is_named_as_without_processes(kind):
     def open_picture(index):
-        raise DatasetError(f"picture: {index} is torn\nit was cut off")
+        raise kind(f"picture: {index} is torn\nit was cut off")
 
     with pytest.raises(DatasetError, match=r"\Apicture: \d is torn\nit was cut off\Z"):
         list(of_source(open_picture))
