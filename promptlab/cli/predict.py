@@ -142,6 +142,12 @@ def _sets_from(learner: PromptLearner, options: argparse.Namespace) -> float:
         )
     held_out = read_logits(path)
     if held_out.class_names != learner.class_names:
+        more = len(learner.class_names) - len(held_out.class_names)
+        if options.classes is None and more > 0:
+            raise UsageError(
+                f"--sets can't be kept: {counted(more, 'class')} came after the held-out pictures were scored; run "
+                "`promptlab adapt` again with the new pictures among the others"
+            )
         raise UsageError("--sets is of the classes that the held-out pictures were scored for: leave out --classes")
     probabilities = learner.decision.probabilities(torch.from_numpy(held_out.logits)).numpy()
     return set_threshold(probabilities, held_out.labels, options.sets)

@@ -15,7 +15,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="promptlab push",
         description="Puts card.json, learned.safetensors, result.json and a README.md on the hub. You are whom the "
-        "hub's own client knows (hf auth login, HF_TOKEN). A README.md in DIR is pushed as it is, else one is written.",
+        "hub's own client knows (hf auth login, HF_TOKEN). A README.md in DIR is pushed as it is, else one is "
+        "written; a result.json that names paths of this machine stays here.",
     )
     parser.add_argument("folder", metavar="DIR", help="a saved learner, or a run's folder")
     parser.add_argument("repo", metavar="ORGANISATION/NAME", help="where it goes; made if it isn't there")

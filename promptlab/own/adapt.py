@@ -18,6 +18,7 @@ from promptlab.own.adapted import Adapted
 from promptlab.own.backbone import backbone_named
 from promptlab.own.candidates import CANDIDATES, Candidate
 from promptlab.own.copies import equal_pairs
+from promptlab.own.derived import require_free
 from promptlab.own.fitting import BUDGET, choose_and_fit
 from promptlab.own.folder import document, write
 from promptlab.own.given import read_given
@@ -79,8 +80,9 @@ def adapt_pictures(
 
     Raises:
         DatasetError: naming everything that is wrong with the pictures.
-        UsageError: for options that can't be.
+        UsageError: for options that can't be, or a folder with files that no earlier adaptation left.
     """
+    require_free(Path(to))
     times = [time.monotonic()]
     given = read_given(pictures, group=options.group, template=options.template)
     if options.negatives is not None:

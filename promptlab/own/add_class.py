@@ -19,8 +19,10 @@ from promptlab.evaluation.evaluate import logits_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.adapted import HELD_OUT
-from promptlab.own.added import Added, AddedClass, Rescored, read_added, write_added
+from promptlab.own.added import ADDED_NAME, Added, AddedClass, Rescored, read_added, write_added
+from promptlab.own.derived import EXPORTS, KEPT
 from promptlab.own.evidence import Evidence, read_evidence
+from promptlab.own.known import pictures_of
 from promptlab.own.picture_files import items_of_files, picture_files
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 from promptlab.results.logits import logits_name, read_logits
@@ -31,7 +33,9 @@ from promptlab.saved.save import save_learner
 from promptlab.support.errors import UsageError
 from promptlab.support.words import some_of
 
-_NOT_COPIED = ("before-*", ".*", RESULT_NAME, UNFINISHED_NAME, RESUME_NAME)
+_OF_THE_OLD = (*EXPORTS, "README.md")
+"""What says or holds the classes as they were, and would be pushed or used as the new learner's."""
+_NOT_COPIED = (KEPT, ".*", RESULT_NAME, UNFINISHED_NAME, RESUME_NAME, *_OF_THE_OLD)
 _WHAT = {HELD_OUT: "held out, each by a fold that didn't train on it"}
 _NOTHING = "no scored pictures are at hand"
 
@@ -135,7 +139,9 @@ def grow(
     evidence = _evidence(folder, learner)
     known = None if evidence is None else evidence.pictures
     template = template or learner.arguments.get("template") or DEFAULT_TEMPLATE
-    new, old = _features(learner, own, bank), _features(learner, known, bank)
+    new = _features(learner, own, bank)
+    parts, _ = pictures_of(folder, Reading(**learner.reading))
+    old = torch.cat([_features(learner, items, bank) for items in parts or (known,)])
     grown, made = learner.with_class(name, new, old, template)
     rescored = _rescored(learner, grown, evidence, own, bank, template, (new, old))
     added = AddedClass(
@@ -224,11 +230,14 @@ def _own_right(
 
 def _write(folder: Path, target: Path | None, grown: Grown) -> Path:
     """Write the learner; the answer is where the old one is."""
-    added = Added(classes=(*read_added(folder).classes, grown.added))
+    earlier = [
+        one for one in read_added(folder).classes if one.name != grown.added.name
+    ]  # one whose writing was cut off
+    added = Added(classes=(*earlier, grown.added))
     if target is None:
         kept = _keep(folder)
-        save_learner(grown.learner, folder)
         write_added(folder, added)
+        save_learner(grown.learner, folder)
         return kept
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
@@ -241,13 +250,19 @@ def _write(folder: Path, target: Path | None, grown: Grown) -> Path:
 
 
 def _keep(folder: Path) -> Path:
-    """Copies of the learner's files in a folder of their own, before they change."""
+    """The learner as it is in a folder of its own: copies of what changes, and what is of the old learner alone."""
     number = 1
     while (folder / f"before-{number}").exists():
         number += 1
     kept = folder / f"before-{number}"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".before-") as temporary:
-        for name in (CARD_NAME, LEARNED_NAME):
-            shutil.copy2(folder / name, Path(temporary, name))
-        shutil.copytree(temporary, kept)
+        whole = Path(temporary, kept.name)
+        whole.mkdir()
+        for name in (CARD_NAME, LEARNED_NAME, ADDED_NAME):
+            if (folder / name).is_file():
+                shutil.copy2(folder / name, whole / name)
+        whole.rename(kept)
+    for name in _OF_THE_OLD:
+        if (folder / name).is_file():
+            (folder / name).rename(kept / name)
     return kept

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from promptlab.own.class_names_known import ALIKE
-from promptlab.own.diagnosis import ClassFound, Diagnosis
+from promptlab.own.diagnosis import MOST, ClassFound, Diagnosis
 from promptlab.support.words import counted, some_of
 
 FEW = 5
@@ -32,16 +32,25 @@ def _labels(found: Diagnosis) -> Iterator[str]:
     if found.contradictions:
         named = some_of([f"{pair.files[0]} and {pair.files[1]}" for pair in found.contradictions], 2)
         pairs = counted(len(found.contradictions), "pair of pictures shows", "pairs of pictures show")
-        yield f"{pairs} the same under different labels: take one of each away, or correct its label ({named})."
+        yield (
+            f"{_at_least(found.contradictions).capitalize()}{pairs} the same under different labels: take one of each "
+            f"away, or correct its label ({named})."
+        )
     doubtful = [picture.file for picture in found.wrong if picture.own < _WRONG]
     if doubtful:
+        number = _at_least(doubtful) + counted(len(doubtful), "picture")
         yield (
-            f"Look at {counted(len(doubtful), 'picture')} whose label gets less than {_WRONG:.0%}: the label may be "
-            f"wrong, or the picture shows something else ({some_of(doubtful, 3)})."
+            f"Look at {number} whose label gets less than {_WRONG:.0%}: the label may be wrong, or the picture shows "
+            f"something else ({some_of(doubtful, 3)})."
         )
     if found.repeats and found.held_out:
         copies = counted(found.repeats, "pair of near-copies has", "pairs of near-copies have")
         yield f"{copies} one label: such pictures teach no more than one of them."
+
+
+def _at_least(listed: Sequence[object]) -> str:
+    """What stands before a number of which a diagnosis lists the first alone."""
+    return "at least " if len(listed) == MOST else ""
 
 
 def _classes(found: Diagnosis) -> Iterator[str]:
@@ -79,7 +88,7 @@ def is_unknown(one: ClassFound, n_classes: int) -> bool:
 
 def _amount(found: Diagnosis) -> Iterator[str]:
     curve = found.curve
-    if curve is None or len(curve.points) < 2:
+    if curve is None or len(curve.points) < 2 or not found.held_out:  # a run's are tested, never trained on
         return
     last, before = curve.points[-1], curve.points[curve.half]
     amounts = f"from {before.most} to {last.most} pictures a class"

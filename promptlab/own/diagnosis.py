@@ -264,7 +264,7 @@ def _counts(evidence: Evidence) -> IntArray:
 
 def _wrong(evidence: Evidence) -> tuple[WrongPicture, ...]:
     """Those whose own label is the least probable; among equals the surest mistakes first."""
-    names, sure = evidence.predictions.class_names, evidence.predictions.top_probabilities[:, 0]
+    names, sure = evidence.predictions.class_names, evidence.sure
     rows = np.flatnonzero(evidence.said != evidence.labels)
     order = rows[np.lexsort((-sure[rows], evidence.own[rows]))][:MOST]
     return tuple(

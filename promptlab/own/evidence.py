@@ -35,6 +35,7 @@ class Evidence:
         predictions: labels, the five best classes and the files of the pictures.
         own: (N,) probability of each picture's own label in [0, 1]; 0 for one that isn't among the five where only
             those were kept.
+        sure: (N,) probability of what each picture is taken for, by the same temperature as ``own``.
         exact: whether all probabilities were kept.
         decision: how the learner makes answers.
         pictures: M of the pictures, whose files are as they were scored; None where none is.
@@ -46,6 +47,7 @@ class Evidence:
     evaluation: str
     predictions: Predictions
     own: DoubleArray
+    sure: DoubleArray
     exact: bool
     decision: Decision
     pictures: Items | None
@@ -94,12 +96,13 @@ def read_evidence(folder: str | Path, evaluation: str | None = None, pictures: s
     predictions = read_predictions(_scores_in(folder, evaluation))
     card = read_card(folder / CARD_NAME) if (folder / CARD_NAME).is_file() else None
     decision = ALWAYS if card is None or card.decision is None else card.decision
-    own, exact = _own_probabilities(folder, predictions, decision.temperature)
+    own, sure, exact = _probabilities(folder, predictions, decision.temperature)
     reading = USUAL if card is None or card.reading is None else card.reading
     bases = [Path(pictures).expanduser()] if pictures is not None else list(_bases(folder))
     items, rows, notes = _found(predictions, bases, reading)
+    notes = (*notes, *_uncalibrated(predictions, decision, exact))
     return Evidence(
-        folder=folder, evaluation=predictions.evaluation, predictions=predictions, own=own, exact=exact,
+        folder=folder, evaluation=predictions.evaluation, predictions=predictions, own=own, sure=sure, exact=exact,
         decision=decision, pictures=items, rows=rows, notes=notes,
     )  # fmt: skip
 
@@ -119,14 +122,23 @@ def _scores_in(folder: Path, evaluation: str | None) -> Path:
     return found[evaluation]
 
 
-def _own_probabilities(folder: Path, predictions: Predictions, temperature: float) -> tuple[DoubleArray, bool]:
-    """(N,), and whether they are those of all logits."""
+def _probabilities(folder: Path, predictions: Predictions, temperature: float) -> tuple[DoubleArray, DoubleArray, bool]:
+    """Of each picture's label (N,) and of what it is taken for (N,), and whether they are those of all logits."""
     rows, labels = np.arange(len(predictions.labels)), predictions.labels
     if (folder / logits_name(predictions.evaluation)).is_file():
         kept = read_logits(folder / logits_name(predictions.evaluation))
-        return kept.probabilities(temperature)[rows, labels].astype(np.float64), True
+        every = kept.probabilities(temperature).astype(np.float64)  # (N, C)
+        return every[rows, labels], every[rows, predictions.top_ids[:, 0]], True
     is_own = predictions.top_ids == labels[:, None]  # (N, k)
-    return (predictions.top_probabilities * is_own).sum(axis=1).astype(np.float64), False
+    best = predictions.top_probabilities.astype(np.float64)
+    return (best * is_own).sum(axis=1), best[:, 0], False
+
+
+def _uncalibrated(predictions: Predictions, decision: Decision, exact: bool) -> tuple[str, ...]:
+    """What to say where a run kept five probabilities alone, which are those before its temperature."""
+    if exact or decision.temperature == 1 or predictions.evaluation == HELD_OUT:
+        return ()
+    return ("probabilities are those before the temperature: keep=logits keeps what gives the others",)
 
 
 def _bases(folder: Path) -> Iterator[Path]:

@@ -10,19 +10,18 @@ import numpy as np
 import torch
 
 from promptlab.evaluation.metrics import top_predictions
-from promptlab.own.adapted import ADAPTED_NAME, HELD_OUT, PAGE_NAME, Adapted, GivenPicture, write_adapted
+from promptlab.own.adapted import HELD_OUT, Adapted, GivenPicture, write_adapted
+from promptlab.own.derived import clear
 from promptlab.own.fitting import Outcome
 from promptlab.own.folds import ALWAYS_TRAINED
 from promptlab.own.given import Given, root_of
 from promptlab.own.held_out import Problem
 from promptlab.results.ids import canonical_json
-from promptlab.results.logits import logits_name, logits_of_arrays, write_logits
-from promptlab.results.predictions import Predictions, pack_content_ids, predictions_name, write_predictions
+from promptlab.results.logits import logits_of_arrays, write_logits
+from promptlab.results.predictions import Predictions, pack_content_ids, write_predictions
 from promptlab.results.provenance import utc_now
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import printable
-
-_OWN = (ADAPTED_NAME, PAGE_NAME, predictions_name(HELD_OUT), logits_name(HELD_OUT))
 
 
 def document(
@@ -82,8 +81,7 @@ def write(folder: Path, outcome: Outcome, problem: Problem, adapted: Adapted) ->
         problem: the pictures.
         adapted: the document.
     """
-    for name in _OWN:
-        (folder / name).unlink(missing_ok=True)
+    clear(folder)
     outcome.learner.save_pretrained(folder)
     if len(outcome.chosen.logits):
         _write_scores(folder, outcome, problem, adapted)

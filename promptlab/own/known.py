@@ -50,6 +50,29 @@ class Known:
         raise IndexError(f"{row} pictures too far")
 
 
+def pictures_of(folder: str | Path, reading: Reading) -> tuple[list[Items], list[str]]:
+    """The pictures that an adapted folder knows, and the name of each one's class; see :func:`known_pictures`."""
+    parts, names = list[Items](), list[str]()
+
+    def take(base: Path, files: Sequence[str], ids: Sequence[str], labels: Sequence[str]) -> None:
+        items, rows = found_pictures(base, files, ids, np.zeros(len(files), dtype=np.int64), reading)
+        if len(items):
+            parts.append(items)
+            names.extend(labels[row] for row in rows.tolist())
+
+    if (Path(folder) / ADAPTED_NAME).is_file():
+        adapted = read_adapted(folder)
+        given = adapted.pictures
+        ids = [one.content_id for one in given]
+        take(Path(adapted.root), [one.file for one in given], ids, [adapted.class_names[one.label] for one in given])
+    for added in read_added(folder).classes:
+        files = [Path(file) for file in added.files]
+        root = Path(files[0].anchor) if files else Path()
+        relative = [file.relative_to(root).as_posix() for file in files]
+        take(root, relative, added.content_ids, [added.name] * len(files))
+    return parts, names
+
+
 def known_pictures(folder: str | Path, learner: PromptLearner, bank: FeatureBank) -> Known:
     """The pictures of a folder that ``promptlab adapt`` left, as far as their files are what they were.
 
@@ -62,24 +85,8 @@ def known_pictures(folder: str | Path, learner: PromptLearner, bank: FeatureBank
         AdaptedError: if ``adapted.json`` is damaged.
         AddedError: if ``added.json`` is damaged.
     """
-    reading, parts, names = Reading(**learner.reading), list[Items](), list[str]()
-
-    def take(base: Path, files: Sequence[str], ids: Sequence[str], labels: Sequence[str]) -> None:
-        items, rows = found_pictures(base, files, ids, np.zeros(len(files), dtype=np.int64), reading)
-        parts.append(items)
-        names.extend(labels[row] for row in rows.tolist())
-
-    if (Path(folder) / ADAPTED_NAME).is_file():
-        adapted = read_adapted(folder)
-        given = adapted.pictures
-        ids = [one.content_id for one in given]
-        take(Path(adapted.root), [one.file for one in given], ids, [adapted.class_names[one.label] for one in given])
-    for added in read_added(folder).classes:
-        files = [Path(file) for file in added.files]
-        root = Path(files[0].anchor) if files else Path()
-        relative = [file.relative_to(root).as_posix() for file in files]
-        take(root, relative, added.content_ids, [added.name] * len(files))
-    features = [bank.features(learner.clip, items) for items in parts if len(items)]
+    parts, names = pictures_of(folder, Reading(**learner.reading))
+    features = [bank.features(learner.clip, items) for items in parts]
     return Known(
         parts=tuple(parts),
         labels=tuple(names),

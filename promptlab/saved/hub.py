@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from promptlab.saved.load import read_learned
 from promptlab.saved.model_card import model_card
 from promptlab.support.errors import PromptlabError, UsageError
 from promptlab.support.files import write_bytes_atomic
-from promptlab.support.words import first_line
+from promptlab.support.words import first_line, some_of
 
+log = logging.getLogger(__name__)
 README = "README.md"
 _FILES = (CARD_NAME, LEARNED_NAME, RESULT_NAME, README)
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -27,6 +30,9 @@ class HubError(PromptlabError, RuntimeError):
 
 def push_learner(folder: str | Path, repo: str, *, private: bool = False, revision: str | None = None) -> str:
     """Put a saved learner on the hub: card, tensors, its Result where it has one, and a model card.
+
+    A Result whose configuration names paths of this machine stays here: it may be read by everybody. The model card has
+    its scores.
 
     Args:
         folder: of the saved learner. A ``README.md`` in it is pushed as it is; else one is written for it.
@@ -48,6 +54,9 @@ def push_learner(folder: str | Path, repo: str, *, private: bool = False, revisi
     if linked:
         raise HubError(f"{base / linked[0]} is a link, and what it leads to isn't pushed: put the file in its place")
     files = _checked(base)
+    if RESULT_NAME in files and (paths := _paths_of_this_machine(json.loads(files[RESULT_NAME]).get("config"))):
+        del files[RESULT_NAME]
+        log.warning("%s stays here: its configuration names paths of this machine (%s)", RESULT_NAME, some_of(paths, 2))
     if README not in files:
         files[README] = model_card(read_card(base / CARD_NAME), repo).encode()
     api = HfApi()
@@ -68,7 +77,8 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
 
     Args:
         repo: ``organisation/name``.
-        folder: made if missing; nothing is written unless card and tensors are whole and belong together.
+        folder: missing, empty, or with what an earlier pull wrote; nothing is written unless card and tensors are whole
+            and belong together.
         revision: branch, tag or commit; the main branch if None.
 
     Returns:
@@ -77,9 +87,10 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
     Raises:
         CardError: if what the repository holds is no learner, or damaged.
         HubError: if it can't be fetched.
-        UsageError: if ``repo`` is no such name.
+        UsageError: if ``repo`` is no such name, or the folder holds other files.
     """
     _require_repo(repo)
+    _require_free(Path(folder))
     try:
         found = Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(_FILES)))
     except Exception as error:  # the hub's client has dozens
@@ -87,6 +98,9 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
         why = f"{repo}{at} could not be fetched ({first_line(error)})"
         raise HubError(f"{why}. Check the name and the network") from error
     files = _checked(found)
+    for name in _FILES:
+        if name not in files:  # an earlier learner's
+            (Path(folder) / name).unlink(missing_ok=True)
     for name, data in sorted(files.items(), reverse=True):  # the card last: it says which tensors are its own
         write_bytes_atomic(Path(folder) / name, data)
     return Path(folder)
@@ -100,6 +114,24 @@ def _checked(folder: Path) -> dict[str, bytes]:
             raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
     read_learned(found[LEARNED_NAME], read_card(found[CARD_NAME]))
     return {name: path.read_bytes() for name, path in found.items()}
+
+
+def _paths_of_this_machine(value: object) -> list[str]:
+    """The absolute paths among the values of a configuration."""
+    if isinstance(value, dict):
+        return [path for one in value.values() for path in _paths_of_this_machine(one)]
+    if isinstance(value, list):
+        return [path for one in value for path in _paths_of_this_machine(one)]
+    return [value] if isinstance(value, str) and value.startswith(("/", "~")) else []
+
+
+def _require_free(folder: Path) -> None:
+    """Refuse a folder whose other files would be taken for the pulled learner's."""
+    others = [path.name for path in sorted(folder.glob("*")) if path.name not in _FILES]
+    if others:
+        raise UsageError(
+            f"{folder} holds {some_of(others, 3)}, which would be taken for the pulled learner's: name another"
+        )
 
 
 def _require_repo(repo: str) -> None:

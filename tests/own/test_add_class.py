@@ -125,3 +125,33 @@ def test_a_second_class_and_an_edited_record(tmp_path, clip, bank):
     path.write_text(json.dumps(document))
     with pytest.raises(AddedError, match="edited by hand"):
         read_added(tmp_path / "zero")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_was_of_the_old_classes_alone_doesn_t_stay(tmp_path, clip, bank, in_place):
+    folder = promptlab.ZeroShot(clip, ["red circle"]).save_pretrained(tmp_path / "zero")
+    for name in ("model.onnx", "README.md", "notes.txt"):
+        (folder / name).write_text(name)
+    new = folder if in_place else tmp_path / "new"
+    _, old = add_class(folder, "blue star", to=None if in_place else new, clip=clip, bank=bank)
+    assert {path.name for path in new.glob("*.*")} == {"card.json", "learned.safetensors", "added.json", "notes.txt"}
+    assert {"card.json", "model.onnx", "README.md"} <= {path.name for path in old.iterdir()}
+    if in_place:  # what is kept can be gone back to: the second one's record is of the first alone
+        _, second = add_class(folder, "green ring", clip=clip, bank=bank)
+        assert [one.name for one in read_added(second).classes] == ["blue star"]
+        assert [one.name for one in read_added(folder).classes] == ["blue star", "green ring"]
+
+
+def test_a_second_class_is_made_beside_the_pictures_of_the_first(adapted, pictures, clip, bank, monkeypatch):
+    folder, files, name = pictures
+    seen, kind = [], type(promptlab.load_learner(adapted, clip))
+    made = kind.with_class
+
+    def watched(self, name, images, others, template):
+        seen.append(len(others))
+        return made(self, name, images, others, template)
+
+    monkeypatch.setattr(kind, "with_class", watched)
+    add_class(adapted, name, [folder / name], clip=clip, bank=bank)
+    add_class(adapted, "green moon", [], clip=clip, bank=bank)
+    assert (seen[0], seen[-1]) == (len(files), len(files) + 6)

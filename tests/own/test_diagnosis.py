@@ -5,12 +5,15 @@ import shutil
 import numpy as np
 import pytest
 
+import promptlab
+from promptlab.learners.base.decision import Decision
 from promptlab.own.advice import advice
 from promptlab.own.diagnosis import diagnose, diagnosis_of
 from promptlab.own.diagnosis_page import page
 from promptlab.own.evidence import read_evidence
 from promptlab.results.logits import read_logits
 from promptlab.support.errors import UsageError
+from tests.helpers.own_pictures import write_adapted_folder, write_pictures
 from tests.own.conftest import EVIL
 
 
@@ -132,3 +135,17 @@ def test_scores_without_all_logits_count_the_five_best(world, tmp_path):
     whole, five = read_evidence(world / "adapted"), read_evidence(tmp_path / "five")
     assert (whole.exact, five.exact) == (True, False)
     np.testing.assert_allclose(five.own, whole.own, atol=1e-3)
+
+
+def test_both_probabilities_of_a_picture_are_by_one_temperature(tmp_path, clip, bank):
+    """The five that a run keeps are before its temperature; what is kept of all logits is used for both."""
+    files = write_pictures(tmp_path / "pictures", 6, 4)
+    folder = write_adapted_folder(tmp_path / "adapted", tmp_path / "pictures", files, clip, bank=bank)
+    learner = promptlab.load_learner(folder, clip)
+    learner.decision = Decision(temperature=5.0)
+    learner.save_pretrained(folder)
+    evidence, kept = read_evidence(folder), read_logits(folder / "logits-held_out.safetensors")
+    every = kept.probabilities(5.0)
+    np.testing.assert_allclose(evidence.sure, every.max(1), atol=1e-6)
+    np.testing.assert_allclose(evidence.own, every[np.arange(len(files)), evidence.labels], atol=1e-6)
+    assert abs(evidence.sure - evidence.predictions.top_probabilities[:, 0]).max() > 0.05

@@ -1,6 +1,7 @@
 """Learners to a hub on the loopback and back, and the model card that goes with them."""
 
 import json
+import shutil
 
 import huggingface_hub
 import pytest
@@ -160,3 +161,29 @@ def test_a_licence_is_said_where_it_is_known(source, licence):
     card = card_of(backbone=backbone)
     assert licence_of(card) == licence
     assert ("isn't known here" in model_card(card, REPO)) == (licence is None)
+
+
+def test_a_result_with_paths_of_this_machine_stays_here(saved, hub, tmp_path, caplog):
+    folder = shutil.copytree(saved, tmp_path / "run")
+    for config, pushed in (({"dataset": {"path": "mine"}}, True), ({"dataset": {"path": "/home/me/x"}}, False)):
+        hub.files.clear()
+        (folder / "result.json").write_text(json.dumps({"config": config}))
+        push_learner(folder, REPO)
+        assert ("result.json" in hub.files) is pushed
+        assert "card.json" in hub.files
+    assert "/home/me/x" in caplog.text
+
+
+def test_pulling_mixes_no_two_learners(saved, hub, tmp_path):
+    push_learner(saved, REPO)
+    pull_learner(REPO, tmp_path / "pulled")
+    (tmp_path / "pulled" / "result.json").write_text("an earlier learner's")
+    pull_learner(REPO, tmp_path / "pulled")
+    assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == [
+        "README.md",
+        "card.json",
+        "learned.safetensors",
+    ]
+    (tmp_path / "pulled" / "logits-held_out.safetensors").touch()
+    with pytest.raises(UsageError, match="logits-held_out"):
+        pull_learner(REPO, tmp_path / "pulled")
