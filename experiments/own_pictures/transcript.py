@@ -22,7 +22,7 @@ from pictures import CLASSES, copy
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
-TALK = ("encoding with", "training ", "trying ", "reading ", "predicting ")
+TALK = ("encoding with", "training ", "choosing:", "opening the page")
 """How lines of progress begin, of which the transcript keeps none."""
 
 
@@ -103,9 +103,10 @@ class Shell:
 @contextmanager
 def hub(shell: Shell) -> Iterator[None]:
     """A server with the hub's layout on this machine, that the shell's commands take for the hub."""
-    from tests.helpers.hub import WritableHub
+    from tests.helpers.hub import Hub
 
-    server = WritableHub()
+    (shell.home / "on_the_hub").mkdir()
+    server = Hub("me/my-pictures", {}, takes=shell.home / "on_the_hub")
     shell.environment |= {
         "HF_ENDPOINT": server.url,
         "HF_TOKEN": "hf_of_this_machine",
