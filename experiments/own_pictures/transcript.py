@@ -136,6 +136,10 @@ def shots(shell: Shell) -> None:
             page.screenshot(path=HERE / "app.png")
             for name, file in (("evidence", "mine/adapted.html"), ("diagnosis", "diagnosis.html")):
                 page.goto((shell.home / file).as_uri())
+                page.evaluate(
+                    "home => { document.body.innerHTML = document.body.innerHTML.replaceAll(home, '~'); }",
+                    str(shell.home),
+                )
                 page.screenshot(path=HERE / f"{name}.png")
             browser.close()
     finally:

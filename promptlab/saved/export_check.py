@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,13 @@ from torch import Tensor
 from promptlab.class_text.given_names import places_of
 from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.pictures.picture import open_picture
-from promptlab.data.pictures.reading import Reading
+from promptlab.data.pictures.reading import PictureError, Reading
 from promptlab.demo.datasets import demo_dataset
 from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.saved.export_about import ExportError
 
+log = logging.getLogger(__name__)
 TOLERANCE = 1e-4
 """How far probabilities may be from promptlab's, and logits as a share of the largest."""
 OF_DEMO, OF_DEMO_MEASURED = 24, 96
@@ -103,12 +105,36 @@ class Pictures:
         return cls(files, labels, str(base))
 
     def batches(self, learner: PromptLearner) -> Iterator[tuple[Tensor, list[int | None]]]:
-        """Preprocessed images (B, 3, H, W) with their labels; the last is a picture alone, as a batch may be."""
-        preprocess = require_preprocess(learner.clip)
-        starts = [*range(0, len(self.files) - 1, _AT_ONCE), len(self.files) - 1]
-        for start, stop in zip(starts, [*starts[1:], len(self.files)], strict=True):
-            images = torch.stack([preprocess(file()) for file in self.files[start:stop]])
-            yield images, list(self.labels[start:stop])
+        """Preprocessed images (B, 3, H, W) with their labels; the last is a picture alone, as a batch may be.
+
+        Pictures that can't be read are named and left out.
+
+        Raises:
+            ExportError: if none can be read.
+        """
+        waiting: list[tuple[Tensor, int | None]] = []
+        for picture in self._readable(require_preprocess(learner.clip)):
+            waiting.append(picture)
+            if len(waiting) > _AT_ONCE:
+                yield _batch(waiting[:_AT_ONCE])
+                del waiting[:_AT_ONCE]
+        if not waiting:
+            raise ExportError(f"none of the pictures of {self.whose} can be read, to try the export on")
+        if len(waiting) > 1:
+            yield _batch(waiting[:-1])
+        yield _batch(waiting[-1:])
+
+    def _readable(self, preprocess: Callable[[Image.Image], Tensor]) -> Iterator[tuple[Tensor, int | None]]:
+        for file, label in zip(self.files, self.labels, strict=True):
+            try:
+                yield preprocess(file()), label
+            except PictureError as error:
+                log.warning("not tried on: %s", error)
+
+
+def _batch(pictures: Sequence[tuple[Tensor, int | None]]) -> tuple[Tensor, list[int | None]]:
+    images, labels = zip(*pictures, strict=True)
+    return torch.stack(images), list(labels)
 
 
 @torch.no_grad()

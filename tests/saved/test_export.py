@@ -181,6 +181,20 @@ def test_pictures_of_ones_own_count_what_is_right(coop, tmp_path):
         export_learner(coop, tmp_path / "classes.npz", "numpy", check=tmp_path / "empty")
 
 
+def test_a_picture_that_can_t_be_read_is_named_and_left_out(coop, tmp_path, caplog):
+    test = promptlab.demo_dataset("demo_textures").test
+    for place in range(18):
+        test.source.open(place).save(tmp_path / f"{place:02}.png")
+    (tmp_path / "05.png").write_bytes(b"torn")
+    found = export_learner(coop, tmp_path / "classes.npz", "numpy", check=tmp_path).agreement
+    assert found.pictures == 17  # sixteen together, and the last alone
+    assert "05.png" in caplog.text
+    for file in tmp_path.glob("*.png"):
+        file.write_bytes(b"torn")
+    with pytest.raises(ExportError, match="none of the pictures"):
+        export_learner(coop, tmp_path / "classes.npz", "numpy", check=tmp_path)
+
+
 def test_about_names_learner_backbone_and_preparation(coop):
     said = about(coop)
     assert said["learner"] == "promptlab.learners.CoOp"
