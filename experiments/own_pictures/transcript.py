@@ -22,7 +22,7 @@ from pictures import CLASSES, copy
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
-TALK = ("encoding with", "training ", "choosing:", "opening the page")
+TALK = ("encoding with", "training ", "choosing:", "opening the page", "Fetching ")
 """How lines of progress begin, of which the transcript keeps none."""
 
 
