@@ -12,6 +12,7 @@ from PIL import Image
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.pictures.picture import open_picture
 from promptlab.data.pictures.reading import Reading
+from promptlab.evaluation.for_classes import for_classes
 from promptlab.evaluation.predict import predict
 from promptlab.evaluation.predicted import NONE
 from promptlab.features.bank import FeatureBank
@@ -19,7 +20,6 @@ from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.known import Known, known_pictures
 from promptlab.own.nearest import nearest_pictures
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 from promptlab.saved.load import load_learner
 from promptlab.support.errors import DatasetError, UsageError
 
@@ -97,9 +97,8 @@ class Looker:
         if len(asked) > MOST_NAMES or max(map(len, asked)) > LONGEST_NAME:
             raise UsageError(f"at most {MOST_NAMES:,} classes of {LONGEST_NAME} characters can be asked for")
         if asked != self._asked.class_names:
-            template = self.learner.arguments.get("template") or DEFAULT_TEMPLATE
             try:
-                self._asked = self.learner.extend(asked, template)
+                self._asked = for_classes(self.learner, asked)
             except ValueError as error:  # a name longer than the context
                 raise UsageError(str(error)) from error
         return self._asked

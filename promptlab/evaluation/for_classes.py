@@ -35,11 +35,19 @@ def for_classes(learner: PromptLearner, names: Sequence[str]) -> PromptLearner:
             f"{unknown[0]!r} is no class of this learner{suggest(unknown[0], learner.class_names)}; what a "
             f"{type(learner).__name__} learned is of its own classes alone: {some_of(learner.class_names, 20)}"
         )
-    if not unknown:
-        found = learner.select(list(names))
-    else:
-        template = learner.arguments.get("template")
-        found = learner.extend(names, template if isinstance(template, str) else DEFAULT_TEMPLATE)
+    found = learner.extend(names, template_of(learner)) if unknown else learner.select(list(names))
     others = tuple(name for name in learner.decision.others if name in names)
     found.decision = replace(learner.decision, others=others)
     return found
+
+
+def template_of(learner: PromptLearner) -> str:
+    """The hand-written prompt that a learner puts names into; the usual one where it has none of its own.
+
+    Example:
+        >>> import promptlab
+        >>> template_of(promptlab.ZeroShot(promptlab.load_clip("demo"), ["star"], template="a drawing of a {}."))
+        'a drawing of a {}.'
+    """
+    template = learner.arguments.get("template")
+    return template if isinstance(template, str) else DEFAULT_TEMPLATE

@@ -16,6 +16,7 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import Reading
 from promptlab.evaluation.evaluate import logits_of
+from promptlab.evaluation.for_classes import template_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.adapted import HELD_OUT
@@ -24,7 +25,6 @@ from promptlab.own.derived import EXPORTS, KEPT
 from promptlab.own.evidence import Evidence, read_evidence
 from promptlab.own.known import pictures_of
 from promptlab.own.picture_files import items_of_files, picture_files
-from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 from promptlab.results.logits import logits_name, read_logits
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME
@@ -138,7 +138,7 @@ def grow(
     own = items_of_files(files, Reading(**learner.reading), len(learner.class_names))
     evidence = _evidence(folder, learner)
     known = None if evidence is None else evidence.pictures
-    template = template or learner.arguments.get("template") or DEFAULT_TEMPLATE
+    template = template or template_of(learner)
     new = _features(learner, own, bank)
     parts, _ = pictures_of(folder, Reading(**learner.reading))
     old = torch.cat([_features(learner, items, bank) for items in parts or (known,)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from promptlab.own.class_names_known import ALIKE
-from promptlab.own.diagnosis import MOST, ClassFound, Diagnosis
+from promptlab.own.diagnosed import MOST, ClassFound, Diagnosis
 from promptlab.support.words import counted, some_of
 
 FEW = 5

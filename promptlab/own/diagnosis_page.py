@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from promptlab.own.advice import advice
-from promptlab.own.diagnosis import Diagnosis, PairFound, worst_first
+from promptlab.own.diagnosed import Diagnosis, PairFound
+from promptlab.own.diagnosis import worst_first
 from promptlab.own.diagnosis_tables import title_of
 from promptlab.own.evidence import Evidence
 from promptlab.report.pictures import data_uri

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from promptlab.own.advice import advice, is_unknown
-from promptlab.own.diagnosis import Diagnosis, worst_first
+from promptlab.own.diagnosed import Diagnosis
+from promptlab.own.diagnosis import worst_first
 from promptlab.own.learning_curve import LearningCurve
 from promptlab.support.words import counted, printable
 

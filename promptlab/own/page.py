@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def page(adapted: Adapted, logits: Tensor, items: Items, folder: Path) -> str:
     return environment.from_string(template).render(
         adapted=adapted,
         folder=str(folder),
+        quoted=shlex.quote(str(folder)),
         total=in_words(sum(adapted.seconds.values())),
         spent=", ".join(f"{phase} {in_words(seconds)}" for phase, seconds in adapted.seconds.items()),
         classes=_classes(adapted, held_out, labels, logits, items),

@@ -79,7 +79,7 @@ def decision_of(temperature: Temperature) -> Decision:
     return Decision(temperature=temperature.value, chosen_on=temperature.chosen_on)
 
 
-def folds_of(items: Items, n_folds: int, seed: int) -> list[list[int]]:
+def spread_folds(items: Items, n_folds: int, seed: int) -> list[list[int]]:
     """Positions of N items in folds: images of a class are spread over them, those of equal content stay together.
 
     Args:
@@ -90,7 +90,7 @@ def folds_of(items: Items, n_folds: int, seed: int) -> list[list[int]]:
     Example:
         >>> from promptlab.demo import demo_dataset
         >>> train = demo_dataset("demo_textures").train
-        >>> [len(fold) for fold in folds_of(train.only([0, 1]).take(range(0, 64, 8)), 3, seed=1)]
+        >>> [len(fold) for fold in spread_folds(train.only([0, 1]).take(range(0, 64, 8)), 3, seed=1)]
         [3, 3, 2]
     """
     folds: list[list[int]] = [[] for _ in range(n_folds)]
@@ -115,7 +115,7 @@ def _by_class(items: Items) -> dict[int, dict[str, list[int]]]:
 def _of_folds(parts: Parts, bank: FeatureBank, refit: Refit) -> tuple[Tensor, Tensor]:
     """Logits and labels of every training image by a learner that was not trained on it."""
     found = []
-    for fold in folds_of(parts.train, FOLDS, parts.settings.seed):
+    for fold in spread_folds(parts.train, FOLDS, parts.settings.seed):
         if not fold:
             continue
         learner = build_learner(parts)

@@ -111,10 +111,6 @@ def require_fixed(learner: PromptLearner) -> None:
     raise ExportError(f"{name} {why}, so no exported program can answer as it does: score with promptlab.predict")
 
 
-def _name(interpolation: Any) -> str:
-    return str(getattr(interpolation, "value", interpolation))
-
-
 def _resized(size: Any) -> tuple[str, int]:
     """What a step that resizes makes how long."""
     if isinstance(size, int):

@@ -19,7 +19,7 @@ from promptlab.results.document import Result, ResultError
 from promptlab.runs import fit as fitting
 from promptlab.runs.parts import build_learner, open_parts
 from promptlab.runs.run import run
-from promptlab.runs.temperature import folds_of, held_out
+from promptlab.runs.temperature import held_out, spread_folds
 from promptlab.runs.tracker import scores_of
 from promptlab.support.typed_json import to_plain
 from tests.helpers.settings import small_settings
@@ -147,7 +147,7 @@ class Contents:
 
 def test_copies_are_held_out_together_and_no_fold_loses_a_class():
     items = Items(Contents(), np.arange(40), np.arange(40) // 4 % 5)
-    folds = folds_of(items, 3, seed=1)
+    folds = spread_folds(items, 3, seed=1)
     assert sorted(place for fold in folds for place in fold) == list(range(40))
     assert {len(fold) for fold in folds} <= {12, 14}
     for fold in folds:
