@@ -10,11 +10,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from promptlab.class_text.templates import template_of
+from promptlab.config.choice import Choice
 from promptlab.config.choices import choice_of, rehearse, target_of
 from promptlab.config.compose import resolved
 from promptlab.config.names import usual_name
 from promptlab.config.schema import OPEN_GROUPS
-from promptlab.config.settings import Choice, ConfigError, Settings
+from promptlab.config.settings import ConfigError, Settings
 from promptlab.config.targets import targets_of
 from promptlab.config.trackers import require_tracker
 from promptlab.learners.base.offers import OFFERED

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from promptlab.config.as_text import as_text
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.choice import Choice
+from promptlab.config.settings import ConfigError
 from promptlab.support.deprecation import current_path
 from promptlab.support.ranges import describe, fits, hints_of
 from promptlab.support.signatures import signature_of

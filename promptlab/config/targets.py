@@ -9,8 +9,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from promptlab.config.choice import Choice
 from promptlab.config.choices import choice_of
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.settings import ConfigError
 from promptlab.results.store import safe_name
 from promptlab.support.paths import conf_dir
 from promptlab.support.words import first_line, shown, suggest

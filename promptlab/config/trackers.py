@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.support.extras import missing_extra
 
 _PACKAGES = {"TensorBoardLogger": "tensorboard", "WandbLogger": "wandb", "MLFlowLogger": "mlflow",

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from promptlab.config.check import check
+from promptlab.config.choice import Choice
 from promptlab.config.compose import composed
 from promptlab.config.overrides import SKIP_MISSING, lists_of
-from promptlab.config.settings import Choice, Settings
+from promptlab.config.settings import Settings
 from promptlab.data.prepare import Sources, sources_of
 from promptlab.support.console import say
 from promptlab.support.errors import DatasetError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.data.summary import summary
 from promptlab.runs.parts import Parts
 from promptlab.support.console import say

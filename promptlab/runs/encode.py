@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import Choice, Settings
+from promptlab.config.choice import Choice
+from promptlab.config.settings import Settings
 from promptlab.data.amounts import FeatureKind
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.features import FeatureRows

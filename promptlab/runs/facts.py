@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlab.class_text.sentences import content_digest
-from promptlab.config.settings import Choice, as_choice
+from promptlab.config.choice import Choice, as_choice
 from promptlab.config.trainer import telling
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.data.items import Dataset
 from promptlab.features.bank import FeatureBank
 from promptlab.support import reads

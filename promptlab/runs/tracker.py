@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.config.settings import Choice, Settings
+from promptlab.config.choice import Choice
+from promptlab.config.settings import Settings
 from promptlab.results.document import Result
 from promptlab.support.locks import lock_file
 from promptlab.support.signatures import signature_of

@@ -2,8 +2,9 @@
 
 import pytest
 
+from promptlab.config.choice import Choice
 from promptlab.config.choices import choice_of, rehearse
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.settings import ConfigError
 from promptlab.data import read_features
 from promptlab.learners import CoOp
 from promptlab.learners.base.optim import Optim

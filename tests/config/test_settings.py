@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from promptlab.clip import load_clip
-from promptlab.config.settings import Choice, ConfigError, Settings
+from promptlab.config.choice import Choice
+from promptlab.config.settings import ConfigError, Settings
 from promptlab.demo import demo_dataset
 from promptlab.learners import MMRL, SHIP, CoOp, MaPLe, Optim, TipAdapter
 from promptlab.protocols import few_shot

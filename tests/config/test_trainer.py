@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.profilers import SimpleProfiler
 
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.choice import Choice
+from promptlab.config.settings import ConfigError
 from promptlab.config.trainer import OPTIONS, check_options, telling
 from promptlab.learners import ZeroShot
 from tests.helpers.settings import settings_of, small_settings

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from promptlab.clip import load_clip
 from promptlab.config.check import check
+from promptlab.config.choice import Choice
 from promptlab.config.compose import composed
 from promptlab.config.overrides import opened
-from promptlab.config.settings import Choice, Settings
+from promptlab.config.settings import Settings
 from promptlab.data import read_features
 from promptlab.protocols import few_shot
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.demo import demo_dataset
 from promptlab.jobs import shown
 from promptlab.support import devices

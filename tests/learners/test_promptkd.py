@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 import promptlab
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import Batch, CoOp, Optim, PromptKD, PromptSRC, SavedLearner, TaskRes, ZeroShot
 from promptlab.learners.base.marks import marks_of
 from promptlab.runs.facts import arguments_of

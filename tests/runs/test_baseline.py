@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import LinearProbe, TipAdapter, ZeroShot
 from promptlab.runs import baseline
 from promptlab.runs.run import run

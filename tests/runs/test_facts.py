@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import SHIP, CoOp, Optim
 from promptlab.runs.facts import arguments_of
 

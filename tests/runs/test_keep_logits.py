@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import CoOp, Optim
 from promptlab.results.logits import read_logits
 from promptlab.results.predictions import read_predictions

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from rich.console import Console
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import SHIP, CoOp, MaPLe, Optim, TipAdapter, ZeroShot
 from promptlab.report.table import sweep_table
 from promptlab.results.store import read_result

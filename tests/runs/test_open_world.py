@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.data import read_features
 from promptlab.evaluation.evaluate import logits_of
 from promptlab.learners import TipAdapter, ZeroShot

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.choice import Choice
+from promptlab.config.settings import ConfigError
 from promptlab.data import read_json
 from promptlab.data.sampling import sample_few_shot
 from promptlab.demo.datasets import demo_dataset

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.data import read_csv, read_features
 from promptlab.demo import demo_dataset
 from promptlab.runs import session

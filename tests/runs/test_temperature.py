@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from promptlab import load_learner
-from promptlab.config.settings import Choice, ConfigError
+from promptlab.config.choice import Choice
+from promptlab.config.settings import ConfigError
 from promptlab.data.items import Items
 from promptlab.evaluation.calibration import calibration_errors
 from promptlab.evaluation.evaluate import logits_of

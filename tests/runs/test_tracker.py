@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger
 
 from promptlab.cli.main import main
 from promptlab.config import trackers
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import CoOp, Optim, ZeroShot
 from promptlab.runs.run import run
 from promptlab.runs.tracker import scores_of, shown_settings

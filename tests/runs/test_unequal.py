@@ -2,8 +2,8 @@
 
 import pytest
 
+from promptlab.config.choice import Choice
 from promptlab.config.same import settings_key
-from promptlab.config.settings import Choice
 from promptlab.learners import TaskRes, TipAdapter
 from promptlab.learners.base.optim import Optim
 from promptlab.protocols import few_shot

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import promptlab
 from promptlab import load_clip, load_learner
 from promptlab.clip.weights.load import portable as portable_source
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import CoCoOp, CoOp, PromptLearner, TipAdapter, ZeroShot
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.short_fit import short_fit as train_a_little

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from promptlab.config.choice import Choice
 from promptlab.config.same import settings_key
-from promptlab.config.settings import Choice, ConfigError, Settings
+from promptlab.config.settings import ConfigError, Settings
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import PictureError
 from promptlab.demo import demo_dataset

@@ -6,7 +6,7 @@ import pytest
 
 import promptlab
 from promptlab.clip import UnsupportedBackboneError
-from promptlab.config.settings import Choice
+from promptlab.config.choice import Choice
 from promptlab.learners import OtherBackbone
 from promptlab.learners.base.contract import LearnerContract
 from promptlab.runs.facts import arguments_of
