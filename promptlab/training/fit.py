@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -135,23 +135,11 @@ def fit(
     learner.train()  # one that was scored before is in eval mode
     path = None if checkpoint is None else Path(checkpoint)
     identity = Identity("") if path is None else identity_of(learner, plan, data, select, options, fit_id, balance)
-    resume, curve_log = Resume(path, ckpt_every_s, identity), CurveLog()
+    resume = Resume(path, ckpt_every_s, identity)
     resume.take_up(learner, plan)
-    progress = resume.progress
     learner.balance = Balance.of(balance, torch.from_numpy(train.labels).to(device), len(learner.class_names))
     try:
-        for index, stage in list(enumerate(plan))[progress.stage :]:
-            progress.stage = index
-            if isinstance(stage, ClosedFormStage):
-                with torch.no_grad():
-                    stage.solve(*data.everything(stage))
-                continue
-            from promptlab.training.gradient_stage import run_stage  # Lightning: what no gradient trains goes without
-
-            score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
-            module = run_stage(stage, data, options, resume, curve_log, score)
-            progress.curve += module.curve
-            progress.kept.append(module.best_epoch)
+        _run(plan, data, options, resume, select)
     except KeyboardInterrupt:
         resume.explain_interrupt()
         raise
@@ -159,9 +147,27 @@ def fit(
         learner.balance = NO_BALANCE
     if discard_checkpoint:
         resume.done()
+    progress = resume.progress
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
     selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
     return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short), notes)
+
+
+def _run(plan: Sequence[Stage], data: StageData, options: Mapping[str, Any], resume: Resume, select: Selection) -> None:
+    """Run the stages that are left, and keep how far they came."""
+    progress, curve_log = resume.progress, CurveLog()
+    for index, stage in list(enumerate(plan))[progress.stage :]:
+        progress.stage = index
+        if isinstance(stage, ClosedFormStage):
+            with torch.no_grad():
+                stage.solve(*data.everything(stage))
+            continue
+        from promptlab.training.gradient_stage import run_stage  # Lightning: what no gradient trains goes without
+
+        score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
+        module = run_stage(stage, data, options, resume, curve_log, score)
+        progress.curve += module.curve
+        progress.kept.append(module.best_epoch)
 
 
 def _next_to_nothing(stage: Stage) -> str | None:

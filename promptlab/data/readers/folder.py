@@ -95,16 +95,7 @@ def read_folder(
     tree, links = read_tree(base)
     found = layout_of(tree, str(base), classes=classes, test=test)
     keys = in_label_order({key for by_class in found.splits.values() for key in by_class})
-    if not tree.holds_images():
-        others = _notes_of_ignored(tree, found)
-        said = f". {others[0][0].upper()}{others[0][1:]}; {', '.join(IMAGE_SUFFIXES)} are read" if others else ""
-        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed{said}")
-    if not keys:
-        raise DatasetError(
-            f"dataset {name}: {base} holds no folders of images, but {counted(len(tree.images), 'image')} "
-            f"({some_of(tree.images, 2)}): one folder per class is needed, or a table that says what they show "
-            "(dataset=csv)"
-        )
+    _require_classes(name, base, tree, found, keys)
     problems: list[str] = []
     pairs = {
         split: [(image, key) for key in keys if key in by_class for image in by_class[key].images]
@@ -132,6 +123,20 @@ def read_folder(
         left_out=left_out,
     )
     return replace(dataset, class_origins=tuple(printable(", ".join(_origin(found, key))) for key in keys))
+
+
+def _require_classes(name: str, base: Path, tree: Folder, found: Layout, keys: Sequence[str]) -> None:
+    """There are folders of images; what is there in their place is said."""
+    if not tree.holds_images():
+        others = _notes_of_ignored(tree, found)
+        said = f". {others[0][0].upper()}{others[0][1:]}; {', '.join(IMAGE_SUFFIXES)} are read" if others else ""
+        raise DatasetError(f"dataset {name}: {base} holds no folders of images: one folder per class is needed{said}")
+    if not keys:
+        raise DatasetError(
+            f"dataset {name}: {base} holds no folders of images, but {counted(len(tree.images), 'image')} "
+            f"({some_of(tree.images, 2)}): one folder per class is needed, or a table that says what they show "
+            "(dataset=csv)"
+        )
 
 
 def _origin(found: Layout, key: str) -> list[str]:
