@@ -75,11 +75,10 @@ def unless(sibling: str, value: Any, *, _parent_: Any = None) -> Any:
         value: the recipe's.
         _parent_: the node; OmegaConf gives it.
     """
-    if _parent_ is not None and sibling in _parent_:
-        node = _parent_._get_node(sibling)
-        if not node._is_interpolation() and node._value() is not None:
-            return None
-    return value
+    # "sibling in _parent_" would resolve it, which asks for this one where each of two moves the other aside
+    if _parent_ is None or OmegaConf.is_interpolation(_parent_, sibling) or OmegaConf.is_missing(_parent_, sibling):
+        return value
+    return value if _parent_.get(sibling) is None else None
 
 
 def smaller(first: float, second: float) -> float:

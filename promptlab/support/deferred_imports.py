@@ -1,7 +1,7 @@
 """What libraries import for uses that few ask of them is imported once somebody asks.
 
 open_clip imports transformers and timm whole for towers that most models don't have, torchmetrics (with Lightning)
-transformers, matplotlib and scipy for texts, charts and sounds, torchvision torch's compiler. While such a library is
+transformers, matplotlib and scipy for texts, charts and sounds, torchvision all its models. While such a library is
 imported, the others stand there as stand-ins; what is taken from them imports the real thing when it is called, looked
 into, compared with or derived from. So the library works as it always does, also for other code of the process. A
 package that was imported before is left alone: ``import transformers`` before ``import promptlab`` puts nothing off.
@@ -21,10 +21,14 @@ from operator import attrgetter
 from types import FunctionType, ModuleType
 from typing import Any
 
+from promptlab.support.late_compiler import put_off_compiler
+
 DEFERRED = {
-    "open_clip": ("timm", "transformers"),
-    "torchmetrics": ("matplotlib", "scipy", "transformers"),
-    "torchvision": ("torch._dynamo",),
+    "lightning": ("torch.utils.flop_counter",),
+    "open_clip": ("timm", "torchvision.ops", "transformers"),
+    "torch": (),  # its compiler waits longer: see late_compiler
+    "torchmetrics": ("matplotlib", "scipy", "torchvision.models", "torchvision.ops", "transformers"),
+    "torchvision": ("torchvision.datasets", "torchvision.models", "torchvision.ops"),
 }
 """Libraries, and what they import of others without needing it at once."""
 
@@ -99,7 +103,8 @@ class _StandIns(MetaPathFinder, Loader):
     @contextmanager
     def of(self, packages: Sequence[str]) -> Iterator[None]:
         """Put packages off while the block runs: those that are installed, and not imported yet."""
-        there = [name for name in packages if name not in sys.modules and PathFinder.find_spec(name.partition(".")[0])]
+        new = [name for name in packages if name not in sys.modules and not self.stands_in(name)]
+        there = [name for name in new if PathFinder.find_spec(name.partition(".")[0])]
         self._packages += there
         try:
             yield
@@ -132,6 +137,8 @@ def _beside_stand_ins(loader: Loader) -> Any:
     def exec_module(module: ModuleType) -> None:
         with _stand_ins.of(DEFERRED[module.__name__]):
             execute(module)
+        if module.__name__ == "torch":
+            put_off_compiler()
 
     return exec_module
 
@@ -143,3 +150,5 @@ def defer_imports() -> None:
     """Have libraries that are imported from here on put off what they need for few uses; safe to repeat."""
     if _stand_ins not in sys.meta_path:
         sys.meta_path[:0] = [_stand_ins, _Libraries()]
+    if "torch" in sys.modules:
+        put_off_compiler()
