@@ -70,16 +70,16 @@ def up_to(number: Any, table: Mapping[Any, Any]) -> Any:
 def unless(sibling: str, value: Any, *, _parent_: Any = None) -> Any:
     """The value, or None where somebody set another key of the same node, which then decides.
 
+    The other key is looked at, not resolved: it may refer to this one in turn.
+
     Args:
         sibling: the other key.
         value: the recipe's.
         _parent_: the node; OmegaConf gives it.
     """
-    if _parent_ is not None and sibling in _parent_:
-        node = _parent_._get_node(sibling)
-        if not node._is_interpolation() and node._value() is not None:
-            return None
-    return value
+    node = None if _parent_ is None else _parent_._get_node(sibling, validate_access=False)
+    unset = node is None or node._is_interpolation() or node._is_missing() or node._is_none()
+    return value if unset else None
 
 
 def smaller(first: float, second: float) -> float:
