@@ -70,6 +70,8 @@ def up_to(number: Any, table: Mapping[Any, Any]) -> Any:
 def unless(sibling: str, value: Any, *, _parent_: Any = None) -> Any:
     """The value, or None where somebody set another key of the same node, which then decides.
 
+    The other key is looked at, not resolved: it may refer to this one in turn.
+
     Args:
         sibling: the other key.
         value: the recipe's.

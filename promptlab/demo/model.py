@@ -57,14 +57,14 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
     def __init__(self, trained: Sequence[int]) -> None:
         super().__init__()
         self.trained_tokens = frozenset(trained)
-        self._named: set[str] = set()
+        self._looked_at: set[str] = set()
 
     def warn_of_unknown_words(self, texts: Sequence[str]) -> None:
         """Log one warning that names the words outside the vocabulary, each word once in a tokenizer's life."""
-        words = {word.strip(".,!?") for text in texts for word in text.split()} - self._named
+        words = {word.strip(".,!?") for text in texts for word in text.split()} - self._looked_at
+        self._looked_at |= words
         unknown = sorted(word for word in words if not self.trained_tokens.issuperset(self.encode(word)))
         if unknown:
-            self._named.update(unknown)
             log.warning("the demo backbone has never seen these words: %s", some_of(unknown, most=UNKNOWN_LISTED))
 
 

@@ -108,3 +108,26 @@ def test_steps_can_be_a_multiple_of_the_shots(tmp_path):
 
     assert optim("shots=4").arguments["steps"] == 2000
     assert optim("shots=all").arguments["steps"] is None  # then epochs count
+
+
+def test_two_keys_that_look_at_each_other_are_resolved_once_each():
+    """Resolving the other key to see whether it is set would go round until Python's recursion ends."""
+    asked = []
+    OmegaConf.register_new_resolver("noted", lambda key: asked.append(key) or 4, replace=True)
+    try:
+        table = OmegaConf.create({"n_ctx": "${unless:ctx_init,${noted:a}}", "ctx_init": "${unless:n_ctx,${noted:b}}"})
+        assert OmegaConf.to_container(table, resolve=True) == {"n_ctx": 4, "ctx_init": 4}
+    finally:
+        OmegaConf.clear_resolver("noted")
+    assert asked == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("other", "decides"), [("a photo", True), (0, True), (None, False), ("???", False), ("${shots}", False)]
+)
+def test_a_key_that_somebody_set_decides(other, decides):
+    node = OmegaConf.create({"shots": 1, "n_ctx": "${unless:ctx_init,16}", "ctx_init": other})
+    OmegaConf.set_struct(node, True)
+    assert node.n_ctx == (None if decides else 16)
+    del node._content["ctx_init"]
+    assert node.n_ctx == 16

@@ -1,34 +1,60 @@
 """Every learner that promptlab offers passes the contract that plug-ins pass."""
 
+import copy
 import inspect
+from functools import lru_cache
 
 import pytest
 
 import promptlab.learners
 from promptlab.learners import Optim, PromptLearner
-from promptlab.learners.base.contract import require_same
+from promptlab.learners.base.contract import backbone, require_same
 from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.contract import LearnerContract
 from tests.helpers import toys
+from tests.helpers.kept_texts import kept_texts
 from tests.helpers.learners import LEARNERS
 
 IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
 TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
 
+CASES = LEARNERS | {"averages": (toys.Averages, {"optim": Optim(epochs=4)}), "mean of views": (toys.MeanOfViews, {})}
 
-def contract_of(learner, arguments):
-    return type("Contract", (LearnerContract,), {"learner": learner, "arguments": arguments})()
+
+@pytest.fixture(scope="module", autouse=True)
+def texts():
+    """They are the same five names for all."""
+    with kept_texts(backbone()):
+        yield
+
+
+class TrainsOnce(LearnerContract):
+    """The contract of one of promptlab's own, whose trained learner every test gets a copy of."""
+
+    def trained(self):
+        frozen = [backbone(), *vars(backbone()).values()]
+        return copy.deepcopy(_trained(type(self)), {id(part): part for part in frozen})
+
+
+@lru_cache(maxsize=2)
+def _trained(contract):
+    return LearnerContract.trained(contract())
+
+
+@lru_cache
+def contract_of(case):
+    learner, arguments = CASES[case]
+    return type("Contract", (TrainsOnce,), {"learner": learner, "arguments": arguments})()
 
 
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("case", LEARNERS)
 def test_the_contract_is_kept(case, test):
-    getattr(contract_of(*LEARNERS[case]), test)()
+    getattr(contract_of(case), test)()
 
 
 def test_all_of_them_score_the_same_in_one_new_process():
-    cases = [*LEARNERS.values(), (toys.Averages, {"optim": Optim(epochs=4)}), (toys.MeanOfViews, {})]
-    saved = [contract_of(*case).saved() for case in cases]
+    saved = [contract_of(case).saved() for case in CASES]
     for asked, answer in zip(saved, scores_in_new_process(saved), strict=True):
         require_same(asked, answer)
 
