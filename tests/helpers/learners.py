@@ -48,6 +48,8 @@ from promptlab.learners import (
     TransCLIPFewShot,
     TwoStage,
     ZeroShot,
+    ZLaP,
+    ZLaPInductive,
 )
 from promptlab.learners.base.contract import NAMES
 
@@ -105,6 +107,9 @@ LEARNERS = {
     "mta": (MTA, {"test_views": 6}),
     "transclip": (TransCLIP, {}),
     "transclip few-shot": (TransCLIPFewShot, {}),
+    "zlap": (ZLaP, {}),
+    "zlap inductive": (ZLaPInductive, {"neighbours": 3}),
+    "zlap sparse": (ZLaPInductive, {"sparse": True}),
     "tpt + coop": (TPT, {"test_views": 4, "optim": Optim(epochs=3)}),
     "tcp": (TCP, {"layer": 3, "teacher_template": "a drawing of a {}."}),
     "clip-lora": (CLIPLoRA, {}),
