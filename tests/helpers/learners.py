@@ -114,6 +114,8 @@ LEARNERS = {
     "tcp": (TCP, {"layer": 3, "teacher_template": "a drawing of a {}."}),
     "clip-lora": (CLIPLoRA, {}),
     "2sfs": (TwoStage, {}),
+    "2sfs of biases": (TwoStage, {"tuning": "bitfit"}),
+    "2sfs of updates alone": (TwoStage, {"tuning": "lora", "tower_share": 1.0}),
     "mmrl": (MMRL, {"first_layer": 3, "last_layer": 4, "rep_dim": 16}),
     "mmrl++": (MMRLPlusPlus, {"first_layer": 3, "last_layer": 4, "rep_dim": 16, "target_betas": {"dtd": 0.5}}),
     "taskres": (TaskRes, {}),
