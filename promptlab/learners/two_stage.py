@@ -15,7 +15,7 @@ Classes that are trained on are scored by their rows, others by the tuned text t
 Where promptlab departs: fp32; what trains stands beside the towers, whose weights keep their bytes; prompts share the
 dropout of the SOS that they share. The authors mean to train the norms outside of the blocks too, and their code
 freezes them: as the code; of ``bitfit`` it trains those' biases. Image features of the second stage have no dropout.
-They draw images themselves, and publish the lists.
+They draw images themselves and publish the lists, which ``protocol.lists=FOLDER`` reads.
 """
 
 from __future__ import annotations
