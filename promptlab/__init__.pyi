@@ -48,6 +48,8 @@ from .learners import TransCLIP as TransCLIP
 from .learners import TransCLIPFewShot as TransCLIPFewShot
 from .learners import TwoStage as TwoStage
 from .learners import ZeroShot as ZeroShot
+from .learners import ZLaP as ZLaP
+from .learners import ZLaPInductive as ZLaPInductive
 from .learners.base.learner import PromptLearner as PromptLearner
 from .learners.base.optim import Optim as Optim
 from .own.add_class import add_class as add_class

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptlab.clip.adapters import UNCHANGED, Adapters, BlockAdapter, normed, with_branch
+from promptlab.clip.adapters import UNCHANGED, Adapters, BlockAdapter, adapted_mlp, at_end, normed, with_branch
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.memory import DEFAULT_MB
@@ -70,7 +70,9 @@ class PlainTower(CausalTower):
             of_prefix = torch.from_numpy(own[:, 0]).to(self.device)
             replaced = {i: v[of_prefix] if len(v) > 1 else v.expand(len(x), -1, -1) for i, v in (deep or {}).items()}
             joining = (start, rows[1:].expand(len(x), -1, -1)) if start else None
-            features = self._read(self._layers(x, replaced, share, joining, adapters or {}), ends, joining)
+            x = self._layers(x, replaced, share, joining, adapters or {})
+            x = at_end(self.ln_final, (adapters or {}).get(self.layers - 1, UNCHANGED).ln_post, x)
+            features = self._read(x, ends, joining)
             features = F.normalize(features, dim=-1) if normalised else features
             answers.append(features if queries is None else (features * queries[of_prefix]).sum(-1))
         return torch.cat(answers)
@@ -101,9 +103,9 @@ class PlainTower(CausalTower):
         return x
 
     def _read(self, x: Tensor, ends: Tensor, joining: tuple[int, Tensor] | None) -> Tensor:
-        """(N, D) of tokens (N, L, E)."""
+        """(N, D) of tokens (N, L, E) behind the last layer norm."""
         places = ends + joining[1].shape[1] if joining else ends
-        x = self.ln_final(x)[torch.arange(len(x), device=x.device), places]
+        x = x[torch.arange(len(x), device=x.device), places]
         if isinstance(self.projection, nn.Module):
             return torch.as_tensor(self.projection(x)).float()
         return (x if self.projection is None else x @ self.projection).float()
@@ -186,5 +188,5 @@ def _adapted(block: Any, x: Tensor, adapter: BlockAdapter, mask: Tensor) -> Tens
     )
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(N, L, E)
     x = x + block.ls_1(with_branch(attention.out_proj(attended), adapter.o, attended))
-    changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
+    changed: Tensor = x + block.ls_2(adapted_mlp(block, normed(block.ln_2, adapter.ln_2, x), adapter))
     return changed

@@ -1,7 +1,8 @@
 """What a learner adds inside the blocks of a frozen tower, whose weights keep their bytes.
 
-A block's four attention products can get a branch beside them, its two layer norms other weights. Nothing of this is
-kept by a tower between two calls, so what changed in a step is what the next one computes with.
+A block's products can get a branch beside them, its two layer norms other weights, and so can those in front of all
+blocks and behind them. Nothing of this is kept by a tower between two calls, so what changed in a step is what the next
+one computes with.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class BlockAdapter:
         o: beside the product that follows attention.
         ln_1: weight and bias (W,) in place of those of the layer norm before attention.
         ln_2: weight and bias (W,) in place of those of the layer norm before the MLP.
+        fc: beside the MLP's first product; its input is the second layer norm's output.
+        proj: beside the MLP's second product; its input is what the activation gives.
+        ln_pre: of an image tower's first block, weight and bias of the layer norm in front of all blocks.
+        ln_post: of the last block, weight and bias of the layer norm behind all blocks.
 
     Example:
         >>> import torch
@@ -47,6 +52,10 @@ class BlockAdapter:
     o: Branch | None = None
     ln_1: tuple[Tensor, Tensor] | None = None
     ln_2: tuple[Tensor, Tensor] | None = None
+    fc: Branch | None = None
+    proj: Branch | None = None
+    ln_pre: tuple[Tensor, Tensor] | None = None
+    ln_post: tuple[Tensor, Tensor] | None = None
 
 
 Adapters = Mapping[int, BlockAdapter]
@@ -55,7 +64,7 @@ UNCHANGED = BlockAdapter()
 
 
 def require_layers(adapters: Adapters, layers: int, tower: str) -> None:
-    """Refuse adapters of layers that a tower hasn't got.
+    """Refuse adapters of layers that a tower hasn't got, and norms around the blocks elsewhere than at the ends.
 
     Raises:
         ValueError: naming the layer.
@@ -63,6 +72,11 @@ def require_layers(adapters: Adapters, layers: int, tower: str) -> None:
     beyond = [layer for layer in sorted(adapters) if not 0 <= layer < layers]
     if beyond:
         raise ValueError(f"adapters of layer {beyond[0]}: the {tower} tower has layers 0 to {layers - 1}")
+    for layer, adapter in adapters.items():
+        if adapter.ln_pre is not None and (layer or tower == "text"):
+            raise ValueError(f"adapter of layer {layer} has an ln_pre: only layer 0 of an image tower has one")
+        if adapter.ln_post is not None and layer != layers - 1:
+            raise ValueError(f"adapter of layer {layer} has an ln_post: only the last layer, {layers - 1}, has one")
 
 
 def with_branch(product: Tensor, branch: Branch | None, given: Tensor) -> Tensor:
@@ -80,11 +94,24 @@ def normed(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
     return F.layer_norm(x.float(), norm.normalized_shape, *own, norm.eps).to(x.dtype)
 
 
+def at_end(norm: Any, own: tuple[Tensor, Tensor] | None, x: Tensor) -> Tensor:
+    """The output of a layer norm in front of all blocks or behind them, as the tower has it or by others."""
+    plain: Tensor = norm(x) if own is None else normed(norm, own, x)
+    return plain
+
+
 def adapted(block: Any, x: Tensor, adapter: BlockAdapter, mask: Tensor | None = None) -> Tensor:
     """A block of CLIP's own on tokens (B, L, V), with what is added to it; a mask is (L, L) or (B * H, L, L)."""
     x = x + block.ls_1(_attention(block.attn, normed(block.ln_1, adapter.ln_1, x), adapter, mask))
-    changed: Tensor = x + block.ls_2(block.mlp(normed(block.ln_2, adapter.ln_2, x)))
+    changed: Tensor = x + block.ls_2(adapted_mlp(block, normed(block.ln_2, adapter.ln_2, x), adapter))
     return changed
+
+
+def adapted_mlp(block: Any, x: Tensor, adapter: BlockAdapter) -> Tensor:
+    """A block's MLP on (..., W), each product with its branch."""
+    fc, activation, proj = block.mlp
+    hidden = activation(with_branch(fc(x), adapter.fc, x))
+    return with_branch(proj(hidden), adapter.proj, hidden)
 
 
 def _attention(attention: nn.MultiheadAttention, x: Tensor, adapter: BlockAdapter, mask: Tensor | None) -> Tensor:

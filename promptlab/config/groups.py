@@ -111,7 +111,7 @@ def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> l
 
     Example:
         >>> taken_by("learner", ["neighbours"])
-        ['gda', 'transclip_fs']
+        ['gda', 'transclip_fs', 'zlap', 'zlap_inductive']
     """
     return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]
 

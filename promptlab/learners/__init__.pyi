@@ -47,3 +47,5 @@ from .transclip import TransCLIP as TransCLIP
 from .transclip import TransCLIPFewShot as TransCLIPFewShot
 from .two_stage import TwoStage as TwoStage
 from .zero_shot import ZeroShot as ZeroShot
+from .zlap import ZLaP as ZLaP
+from .zlap import ZLaPInductive as ZLaPInductive

@@ -17,17 +17,16 @@ what the updated towers say of these.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Gt, Interval, Le, MinLen, doc
-from torch import Tensor, nn
+from torch import Tensor
 
-from promptlab.clip.adapters import BlockAdapter
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.clip.low_rank import Drop, LowRankUpdates, Product, dropping
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.optim import Optim
@@ -37,12 +36,8 @@ from promptlab.prompts.written_prompts import WrittenPrompts
 
 Encoder = Literal["both", "text", "vision"]
 """The towers with updates."""
-Product = Literal["q", "k", "v", "o"]
-"""A product of attention: that of queries, keys, values, or the one behind them."""
 Position = Literal["all", "bottom", "mid", "up", "half-bottom", "half-up", "top3"]
 """Layers with updates: all, a third, a half, or the last three."""
-Drop = Callable[[Tensor], Tensor]
-"""What a branch sees of its input."""
 
 
 class CLIPLoRA(PromptLearner):
@@ -100,15 +95,8 @@ class CLIPLoRA(PromptLearner):
         if encoder != "text":
             towers["vision"] = clip.vision_layers, clip.vision_width
 
-        def updates(width: int) -> nn.ModuleDict:
-            return nn.ModuleDict({part: LowRank(width, rank, alpha, generator) for part in params})
-
-        self.updates = nn.ModuleDict(
-            {
-                tower: nn.ModuleDict({str(i): updates(width) for i in layers_of(position, layers)})
-                for tower, (layers, width) in towers.items()
-            }
-        ).to(clip.device)
+        shapes = {tower: (layers_of(position, layers), width) for tower, (layers, width) in towers.items()}
+        self.updates = LowRankUpdates(shapes, params, rank, alpha, generator).to(clip.device)
         self.text_template, self.dropout = text_template, dropout
         self.prompts = WrittenPrompts(clip, class_names, template=text_template)
         self.optim = optim or Optim(
@@ -122,7 +110,7 @@ class CLIPLoRA(PromptLearner):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W), nothing dropped."""
-        return self._logits(images, _everything)
+        return self._logits(images)
 
     def scorer(self) -> Scorer:
         """The classifier with the text side computed once."""
@@ -132,71 +120,23 @@ class CLIPLoRA(PromptLearner):
 
     def text_features(self, drop: Drop | None = None) -> Tensor:
         """(C, D) L2-normalised; ``drop`` is what a training step does to the branches' inputs."""
-        return self.prompts.encode(adapters=self._adapters("text", drop or _everything))
+        return self.prompts.encode(adapters=self.updates.adapters("text", drop))
 
     def image_features(self, images: Tensor, drop: Drop | None = None) -> Tensor:
         """(B, D) L2-normalised, of images (B, 3, H, W)."""
-        return self.clip.encode_images(images, adapters=self._adapters("vision", drop or _everything))
+        return self.clip.encode_images(images, adapters=self.updates.adapters("vision", drop))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy, with the branches' dropout drawn from the batch's generator; without one nothing is dropped.
-
-        The draw is made on the backbone's device, from a number of the generator's.
-        """
-        if batch.generator is None or not self.dropout:
-            return self.balance.cross_entropy(self(batch.inputs), batch.labels)
-        seed = int(torch.randint(2**62, (), generator=batch.generator))
-        own = torch.Generator(self.clip.device).manual_seed(seed)
-
-        def drop(x: Tensor) -> Tensor:
-            kept = torch.rand(x.shape, generator=own, device=x.device) >= self.dropout
-            return x * kept / (1 - self.dropout)
-
+        """Cross-entropy, with the branches' dropout drawn from the batch's generator; none without one."""
+        drop = dropping(self.dropout, batch.generator, self.clip.device)
         return self.balance.cross_entropy(self._logits(batch.inputs, drop), batch.labels)
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all updates."""
         return [GradientStage("updates", list(self.parameters()), self.loss, self.optim)]
 
-    def _logits(self, images: Tensor, drop: Drop) -> Tensor:
+    def _logits(self, images: Tensor, drop: Drop | None = None) -> Tensor:
         return self.clip.logits(self.image_features(images, drop), self.text_features(drop))
-
-    def _adapters(self, tower: Encoder, drop: Drop) -> dict[int, BlockAdapter]:
-        """Of the layers of a tower; none of one without updates."""
-        if tower not in self.updates:
-            return {}
-        layers: Any = self.updates[tower]
-        return {
-            int(i): BlockAdapter(**{part: update.branch(drop) for part, update in parts.items()})
-            for i, parts in layers.items()
-        }
-
-
-class LowRank(nn.Module):
-    """An update ``alpha / sqrt(rank) * B A`` of a square matrix.
-
-    Args:
-        width: W, of the matrix.
-        rank: r.
-        alpha: see above.
-        generator: source of A's start; B starts at zero.
-
-    Example:
-        >>> update = LowRank(64, 2, 1.0, torch.Generator())
-        >>> int(update.branch(lambda x: x)(torch.ones(3, 64)).count_nonzero())
-        0
-    """
-
-    def __init__(self, width: int, rank: int, alpha: float, generator: torch.Generator) -> None:
-        super().__init__()
-        bound = 1 / math.sqrt(width)
-        self.A = nn.Parameter(torch.empty(rank, width).uniform_(-bound, bound, generator=generator))
-        self.B = nn.Parameter(torch.zeros(width, rank))
-        self.scale = alpha / math.sqrt(rank)
-
-    def branch(self, drop: Drop) -> Callable[[Tensor], Tensor]:
-        """Input (..., W) to what is added to the product, (..., W)."""
-        return lambda x: self.scale * (drop(x) @ self.A.T @ self.B.T)
 
 
 def layers_of(position: Position, layers: int) -> range:
@@ -216,7 +156,3 @@ def layers_of(position: Position, layers: int) -> range:
         "top3": (max(0, layers - 3), layers),
     }
     return range(*ends[position])
-
-
-def _everything(x: Tensor) -> Tensor:
-    return x

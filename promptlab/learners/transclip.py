@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners.base.class_set import ClassSet
+from promptlab.learners.base.neighbours import nearest
 from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import Batch, ClosedFormStage, Stage
 from promptlab.learners.base.text_side import TextSideLearner
@@ -46,8 +47,6 @@ _ROUNDS, _INNER = 11, 5
 _NEAR, _SUREST, _TEMPERATURE = 3, 8, 50.0
 _LEAST_SPREAD = 1e-8
 """Of images that are all alike."""
-_AT_ONCE = 1 << 24
-"""Cosines that are held at once."""
 _Pull: TypeAlias = Callable[[Tensor], Tensor]
 _UNKNOWN = -1
 """Where a scored class has no shots: a label that none of them has."""
@@ -162,8 +161,8 @@ class TransCLIPFewShot(TransCLIP):
         if not v.any(0).all():
             return super().score_together(inputs)
         mixtures = few_shot_mixtures(inputs, self(inputs).softmax(-1), shots, v, self.neighbours)
-        nearest = _topk(val, inputs, 1)[1][:, 0]
-        hits = [int((mixture.z[nearest].argmax(-1) == of_val.argmax(-1)).sum()) for mixture in mixtures]
+        closest = nearest(val, inputs, 1)[1][:, 0]
+        hits = [int((mixture.z[closest].argmax(-1) == of_val.argmax(-1)).sum()) for mixture in mixtures]
         return _logarithms(mixtures[hits.index(max(hits))].z)
 
     def _keep(self, train: Batch, val: Batch | None) -> None:
@@ -271,17 +270,11 @@ def _even(f: Tensor) -> Tensor:
 
 def _affinity(rows: Tensor, f: Tensor) -> Tensor:
     """Sparse (n, Q): of each row the cosines of its three nearest test images but the nearest, which may be itself."""
-    cosines, nearest = _topk(rows, f, min(_NEAR + 1, len(f)))
-    values, columns = cosines[:, 1:], nearest[:, 1:]
+    cosines, closest = nearest(rows, f, _NEAR + 1)
+    values, columns = cosines[:, 1:], closest[:, 1:]
     places = torch.arange(len(rows), device=f.device).repeat_interleave(columns.shape[1])
     index = torch.stack([places, columns.flatten()])
     return torch.sparse_coo_tensor(index, values.flatten(), (len(rows), len(f)), check_invariants=False).coalesce()
-
-
-def _topk(rows: Tensor, f: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest cosines (n, count) of each row with the test images, and whose they are."""
-    parts = [(part @ f.T).topk(count, dim=1) for part in torch.split(rows, max(1, _AT_ONCE // len(f)))]
-    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
 
 def _logarithms(z: Tensor) -> Tensor:

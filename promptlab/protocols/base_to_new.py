@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import DrawName, base_new_classes
@@ -13,7 +15,14 @@ from promptlab.support.ranges import checked
 
 @checked()
 def base_to_new(
-    dataset: Dataset, *, shots: Shots, seed: Seed, val: Val = "few", joint: bool = False, rule: DrawName = "coop"
+    dataset: Dataset,
+    *,
+    shots: Shots,
+    seed: Seed,
+    val: Val = "few",
+    joint: bool = False,
+    rule: DrawName = "coop",
+    lists: str | Path | None = None,
 ) -> Task:
     """The task of CoCoOp's base-to-new tables.
 
@@ -29,6 +38,7 @@ def base_to_new(
         joint: also score both halves over all classes, as ``base_joint`` and ``new_joint``: other evaluations of the
             same fit.
         rule: whose draw.
+        lists: a folder with published lists of a draw's images, of all classes, in place of ``rule``.
 
     Raises:
         DatasetError: if there are fewer than four classes, so that a half would have one, or nothing is tested.
@@ -47,7 +57,7 @@ def base_to_new(
         )
     if not len(dataset.test):
         raise DatasetError(f"base_to_new scores both halves, and {dataset.name} has no test images: {ONLY_TRAINING}")
-    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
     base, new = base_new_classes(n_classes)
     train = drawn.train.of_classes(base)
     trained = set(train.labels.tolist())

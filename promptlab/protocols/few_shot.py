@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
 from promptlab.data.sampling import DrawName
@@ -22,6 +24,7 @@ def few_shot(
     rule: DrawName = "coop",
     draw: DrawShape = "balanced",
     imbalance: Imbalance = 10.0,
+    lists: str | Path | None = None,
 ) -> Task:
     """The task of CoOp's few-shot curves; see :func:`promptlab.protocols.draw.draw` for the other arguments and errors.
 
@@ -35,6 +38,7 @@ def few_shot(
         rule: whose draw.
         draw: ``balanced``; ``natural``, by the dataset's proportions; or ``long_tail``, exponentially fewer from class
             to class in an order by the seed. Reports then show the balanced accuracy too.
+        lists: a folder with published lists of a draw's images, in place of ``rule``.
         imbalance: how many times as many images the first class of a long tail has as the last.
 
     Example:
@@ -44,7 +48,7 @@ def few_shot(
         (24, 24, ['test'])
     """
     shape = Shape(draw, imbalance)
-    drawn = drawn_from(dataset, shots=shots, seed=seed, val=val, rule=rule, shape=shape)
+    drawn = drawn_from(dataset, shots=shots, seed=seed, val=val, rule=rule, shape=shape, lists=lists)
     classes = range(len(dataset.class_names))
     test = EvaluationSet(
         "test", dataset.name, dataset.test, dataset.class_names, dataset.template, known=tuple(classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def open_world(
     seed: Seed,
     val: Val = "few",
     rule: DrawName = "coop",
+    lists: str | Path | None = None,
     score: UnknownScore = "msp",
     temperature: ScoreTemperature = 1.0,
 ) -> Task:
@@ -47,6 +49,7 @@ def open_world(
         seed: of the draw.
         val: validation images of base classes.
         rule: whose draw.
+        lists: a folder with published lists of a draw's images, in place of ``rule``.
         score: what says how well an image is known, see :func:`promptlab.evaluation.unknown.knownness`.
         temperature: what logits are divided by in it.
 
@@ -63,7 +66,7 @@ def open_world(
     """
     if targets:
         check_targets("open_world", dataset, targets)
-    halves = base_to_new(dataset, shots=shots, seed=seed, val=val, rule=rule)
+    halves = base_to_new(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
     base, new = halves.evaluations
     everything = tuple(range(len(dataset.class_names)))
     joint = EvaluationSet("joint", dataset.name, dataset.test, dataset.class_names, dataset.template, known=everything)

@@ -40,7 +40,7 @@ def drawn_otherwise(result: Result) -> dict[str, str]:
     protocol = result.config.get("protocol")
     if not isinstance(protocol, Mapping):
         return {}
-    usual = {"rule": "coop", "draw": "balanced"}
+    usual = {"rule": "coop", "draw": "balanced", "lists": None}
     unusual = {key: str(protocol[key]) for key, value in usual.items() if protocol.get(key, value) != value}
     if unusual.get("draw") == "long_tail":
         unusual["imbalance"] = f"{protocol.get('imbalance', 10):g}"

@@ -48,6 +48,8 @@ from promptlab.learners import (
     TransCLIPFewShot,
     TwoStage,
     ZeroShot,
+    ZLaP,
+    ZLaPInductive,
 )
 from promptlab.learners.base.contract import NAMES
 
@@ -105,10 +107,15 @@ LEARNERS = {
     "mta": (MTA, {"test_views": 6}),
     "transclip": (TransCLIP, {}),
     "transclip few-shot": (TransCLIPFewShot, {}),
+    "zlap": (ZLaP, {}),
+    "zlap inductive": (ZLaPInductive, {"neighbours": 3}),
+    "zlap sparse": (ZLaPInductive, {"sparse": True}),
     "tpt + coop": (TPT, {"test_views": 4, "optim": Optim(epochs=3)}),
     "tcp": (TCP, {"layer": 3, "teacher_template": "a drawing of a {}."}),
     "clip-lora": (CLIPLoRA, {}),
     "2sfs": (TwoStage, {}),
+    "2sfs of biases": (TwoStage, {"tuning": "bitfit"}),
+    "2sfs of updates alone": (TwoStage, {"tuning": "lora", "tower_share": 1.0}),
     "mmrl": (MMRL, {"first_layer": 3, "last_layer": 4, "rep_dim": 16}),
     "mmrl++": (MMRLPlusPlus, {"first_layer": 3, "last_layer": 4, "rep_dim": 16, "target_betas": {"dtd": 0.5}}),
     "taskres": (TaskRes, {}),

@@ -41,7 +41,7 @@ CASES = [*FIRST.values(), "ship's gan around cocoop", "ship around dept"]
 """A case of each class of learner."""
 READS = ("learners/plot.py",)
 """What may read: PLOT's transport ends once its error is small, and all its rounds in every step would take longer."""
-UNPRETENDED = {"transclip": "sparse tensors", "transclip few-shot": "sparse tensors"}
+UNPRETENDED = dict.fromkeys(("transclip", "transclip few-shot", "zlap", "zlap inductive"), "sparse tensors")
 """What tensors that wrap others can't do."""
 OTHER_ARGUMENTS = {"clip-lora": {"dropout": 0.0}}
 """Its dropout has a generator of the device's own."""

@@ -45,6 +45,8 @@ from promptlab.learners import (
     TransCLIPFewShot,
     TwoStage,
     ZeroShot,
+    ZLaP,
+    ZLaPInductive,
 )
 from promptlab.learners.base.short_fit import as_seen, gradient_stages
 from tests.helpers.images import pictures
@@ -89,6 +91,7 @@ CASES = [
     (TPT, {"test_views": 5}),
     (TransCLIP, {}),
     (TransCLIPFewShot, {}),
+    (ZLaP, {}),
     (SHIP, {"inner": CoOp, "has_images": [True, True, True, False]}),
 ]
 
@@ -152,5 +155,7 @@ def test_similarities_come_back(clips):
 
 
 def test_every_learner_that_scores_by_texts_is_a_case():
-    """A probe knows no texts, LP++ learns how much a text counts, and DePT blends in a head that knows none."""
-    assert {kind for kind, _ in LEARNERS.values()} - {LinearProbe, LPPlusPlus, DePT} == {kind for kind, _ in CASES}
+    """A probe knows no texts, LP++ learns how much a text counts, DePT blends in a head that knows none, and inductive
+    ZLaP reads cosines."""
+    others = {LinearProbe, LPPlusPlus, DePT, ZLaPInductive}
+    assert {kind for kind, _ in LEARNERS.values()} - others == {kind for kind, _ in CASES}

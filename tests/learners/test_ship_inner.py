@@ -40,6 +40,8 @@ from promptlab.learners import (
     TransCLIPFewShot,
     Wrapper,
     ZeroShot,
+    ZLaP,
+    ZLaPInductive,
 )
 from promptlab.learners.base.short_fit import short_fit
 from promptlab.learners.ship.learner import MEAN_LENGTH
@@ -77,9 +79,10 @@ REFUSED = {
     TPT: "TPT",
     TransCLIP: "TransCLIP",
     TransCLIPFewShot: "TransCLIPFewShot",
+    ZLaP: "ZLaP",
 }
 """ProLIP trains what is behind the features that it reads; the others adapt to test images."""
-NOTHING_TRAINS = {ZeroShot}
+NOTHING_TRAINS = {ZeroShot, ZLaPInductive}
 
 
 def ship(clip, inner):

@@ -9,7 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP, UnsupportedBackboneError
-from promptlab.learners import Batch, Optim, TwoStage
+from promptlab.clip.adapters import BlockAdapter
+from promptlab.learners import Batch, CLIPLoRA, Optim, TwoStage
+from promptlab.prompts.written_prompts import WrittenPrompts
+from promptlab.runs.facts import arguments_of
 from tests.helpers.adapters import adapters_golden
 from tests.helpers.golden import read_golden
 from tests.helpers.images import pictures
@@ -109,6 +112,110 @@ def test_norms_take_the_place_of_the_towers_own(clip):
     close(learner.classifier.detach(), texts, 1e-5)
 
 
+def moved_a_little(learner):
+    """Random changes of all parameters that the first stage trains."""
+    stream = torch.Generator().manual_seed(1)
+    for parameter in learner.fit_plan()[0].parameters:
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=stream)
+
+
+def held_to_a_copy(learner, model, clip, parameters):
+    """Logits, loss and gradients, those of the copy's parameters under the learner's names."""
+    images, labels = pictures(), torch.tensor([0, 1, 2, 0])
+    tokens = clip.tokenizer([f"a photo of a {name}." for name in learner.class_names])
+    texts, features = model.encode_text(tokens), model.encode_image(images)
+    expected = clip.logit_scale * F.normalize(features, dim=-1) @ F.normalize(texts, dim=-1).T
+    torch.testing.assert_close(learner(images), expected, atol=1e-4, rtol=0)
+    stage = learner.fit_plan()[0]
+    loss, plain = stage.loss(Batch(images, labels)), F.cross_entropy(expected, labels)
+    torch.testing.assert_close(loss, plain)
+    names = [name for name, _ in learner.named_parameters() if name != "classifier"]
+    assert names == list(parameters)
+    assert {id(parameter) for parameter in stage.parameters} == {id(learner.get_parameter(name)) for name in names}
+    found = torch.autograd.grad(loss, [learner.get_parameter(name) for name in names])
+    for own, theirs in zip(found, torch.autograd.grad(plain, list(parameters.values())), strict=True):
+        close(own, theirs, 1e-4)
+
+
+def test_bitfit_is_the_towers_with_other_biases(clip):
+    """All that the authors' code trains by it: in and around blocks, but those of queries, keys and values."""
+    learner, model = TwoStage(clip, class_names(3), tuning="bitfit"), copy.deepcopy(clip.model)
+    moved_a_little(learner)
+    towers = {"text": model, "vision": model.visual}
+    inside = ("ln_1", "ln_2", "mlp.c_fc", "mlp.c_proj", "attn.out_proj")
+    parts = {
+        f"biases.{tower}.blocks.{i}.{name.rpartition('.')[2]}": block.get_submodule(name)
+        for tower, part in towers.items()
+        for i, block in enumerate(part.transformer.resblocks)
+        for name in inside
+    }
+    parts["biases.text.norms.ln_post"] = model.ln_final
+    parts |= {f"biases.vision.norms.{name}": model.visual.get_submodule(name) for name in ("ln_pre", "ln_post")}
+    for name, part in parts.items():
+        part.bias.data = learner.get_parameter(name).detach().clone()
+        part.bias.requires_grad_()
+    order = [name for name, _ in learner.named_parameters() if name != "classifier"]
+    assert sorted(order) == sorted(parts)
+    held_to_a_copy(learner, model, clip, {name: parts[name].bias for name in order})
+
+
+def test_lora_is_cliploras_updates(clip):
+    """Their formula is held by its own tests; here layers, products, rank, scale, dropout and start are the same."""
+    names, batch = class_names(3), Batch(pictures(), torch.tensor([0, 1, 2, 0]))
+    learner, own = TwoStage(clip, names, tuning="lora"), CLIPLoRA(clip, names)
+    assert {key: tensor.tolist() for key, tensor in learner.updates.state_dict().items()} == {
+        key: tensor.tolist() for key, tensor in own.updates.state_dict().items()
+    }
+    moved_a_little(learner)
+    own.updates.load_state_dict(learner.updates.state_dict())
+    torch.testing.assert_close(learner(batch.inputs), own(batch.inputs))
+    first, second = learner.fit_plan()
+    losses = [
+        loss(batch._replace(generator=torch.Generator().manual_seed(3)))
+        for loss in (first.loss, own.loss, second.loss, first.loss)
+    ]
+    torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(losses[2], F.cross_entropy(own(batch.inputs), batch.labels))  # nothing dropped
+    assert (losses[0] - losses[2]).abs() > 1e-4
+    torch.testing.assert_close(losses[3], losses[0])  # the first stage's doesn't read the rows
+
+
+@pytest.mark.parametrize("tuning", ["norms", "lora", "bitfit"])
+def test_the_first_stage_alone_is_scored_by_the_text_tower(clip, tuning):
+    """What the authors call ln_only."""
+    optim = Optim(steps=10, schedule="constant", warmup_epochs=0)
+    learner = TwoStage(clip, ["cat", "dog"], tuning=tuning, tower_share=1.0, optim=optim)
+    (stage,) = learner.fit_plan()
+    assert stage.optim.steps == 10
+    assert {id(parameter) for parameter in stage.parameters} == {id(parameter) for parameter in learner.parameters()}
+    moved_a_little(learner)
+    assert "classifier" not in learner.learned_tensors()
+    images = pictures()
+    expected = clip.logits(learner.image_features(images), learner.text_features())
+    torch.testing.assert_close(learner.scorer()(images), expected)
+    torch.testing.assert_close(learner.select([1])(images), expected[:, 1:])
+    torch.testing.assert_close(learner.extend(["bus", "dog"])(images)[:, 1:], expected[:, 1:], atol=1e-4, rtol=0)
+
+
+def test_the_frozen_bytes_stay(clip):
+    """Also while what stands beside them trains."""
+    before = {name: tensor.clone() for name, tensor in clip.model.state_dict().items()}
+    for tuning in ("norms", "lora", "bitfit"):
+        learner = TwoStage(clip, class_names(3), tuning=tuning)
+        for stage in learner.fit_plan():
+            descend(stage, Batch(pictures(), torch.tensor([0, 1, 2, 0])), 2)
+    assert all(torch.equal(before[name], tensor) for name, tensor in clip.model.state_dict().items())
+
+
+def test_a_norm_around_the_blocks_stands_at_their_ends(clip):
+    pair = (torch.ones(1), torch.zeros(1))
+    for adapters, said in (({1: BlockAdapter(ln_pre=pair)}, "only layer 0"), ({0: BlockAdapter(ln_post=pair)}, "last")):
+        with pytest.raises(ValueError, match=said):
+            clip.encode_images(pictures(), adapters=adapters)
+    with pytest.raises(ValueError, match="of an image tower"):
+        WrittenPrompts(clip, ["cat"]).encode(adapters={0: BlockAdapter(ln_pre=pair)})
+
+
 def test_known_classes_keep_their_rows_among_others(clip):
     learner = TwoStage(clip, ["cat", "dog"])
     learner.started.fill_(True)
@@ -135,7 +242,16 @@ def test_the_recipe_is_the_papers(shots, steps):
     arguments = settings_of(["learner=two_stage", f"shots={shots}"]).learner.arguments
     optim = arguments["optim"].arguments
     assert (optim["steps"], optim["lr"], optim["weight_decay"], optim["eta_min"]) == (steps, 2e-4, 0.01, 1e-6)
-    assert arguments["tower_share"] == 0.6
+    assert (arguments["tower_share"], arguments["tuning"]) == (0.6, "norms")
+
+
+def test_what_came_later_is_in_no_id_at_its_default():
+    before, now = (
+        arguments_of(settings_of(["learner=two_stage", "shots=1", *more]).learner)
+        for more in ([], ["learner.tuning=bitfit"])
+    )
+    assert before.keys() == {"text_template", "tower_share", "optim"}
+    assert now == {**before, "tuning": "bitfit"}
 
 
 def test_a_backbone_without_its_blocks_is_named():

@@ -87,6 +87,8 @@ def test_other_papers_draws_are_rows_of_their_own():
     rows = summarise(runs)
     assert {row.setting for row in rows} == {"rule=–", "rule=validation_first"}
     assert [row.seeds for row in rows] == [SEEDS, SEEDS]
+    listed = summarise([*drawn(lists=None), *drawn(lists="lists")])
+    assert {row.setting for row in listed} == {"lists=–", "lists=lists"}
 
 
 def test_a_setting_names_only_what_differs():

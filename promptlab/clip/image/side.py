@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,15 @@ class ImageSide:
             UnsupportedBackboneError: if the image tower isn't a vision transformer.
         """
         return self.image_tower.blocks
+
+    @property
+    def vision_norms(self) -> Mapping[str, Any]:
+        """The layer norms in front of the image tower's blocks, ``ln_pre``, and behind them, ``ln_post``.
+
+        Raises:
+            UnsupportedBackboneError: if the image tower isn't a vision transformer.
+        """
+        return {"ln_pre": self.image_tower.visual.ln_pre, "ln_post": self.image_tower.visual.ln_post}
 
     @property
     def image_size(self) -> int:

@@ -15,7 +15,7 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock, Transformer, VisionTransformer
 from torch import Tensor, nn
 
-from promptlab.clip.adapters import Adapters, adapted, require_layers
+from promptlab.clip.adapters import UNCHANGED, Adapters, adapted, at_end, require_layers
 from promptlab.clip.guards import UnsupportedBackboneError
 from promptlab.clip.inserted import Inserted
 
@@ -94,8 +94,7 @@ class ImageTower:
         """The class token (B, V) behind the last layer norm; arguments and errors are those of :meth:`encode`."""
         if prompts:
             self._check(prompts)
-        pooled: Tensor = self.visual.ln_post(self._run(images, prompts or {}, None, adapters or {})[:, 0])
-        return pooled
+        return self._behind(self._run(images, prompts or {}, None, adapters or {})[:, 0], adapters or {})
 
     def tokens(self, images: Tensor, inserted: Inserted, adapters: Adapters | None = None) -> tuple[Tensor, Tensor]:
         """The class token (B, V) and the tokens (B, K, V) that were inserted behind it, after the last layer norm.
@@ -110,7 +109,8 @@ class ImageTower:
             ValueError: if the vectors don't fit the tower.
         """
         inserted.require(self.layers, self.width, "image")
-        x: Tensor = self.visual.ln_post(self._run(images, {}, inserted, adapters or {})[:, : 1 + inserted.count])
+        x = self._run(images, {}, inserted, adapters or {})[:, : 1 + inserted.count]
+        x = self._behind(x, adapters or {})
         return x[:, 0], x[:, 1:]
 
     def all_tokens(self, images: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ class ImageTower:
             start, x = 0, self._embed(images)  # (B, 1 + patches, V)
             if prompts:
                 x = torch.cat([x, _per_image(prompts[0], x)], dim=1)  # (B, 1 + patches + M, V)
-            x = self.visual.ln_pre(x)
+            x = at_end(self.visual.ln_pre, adapters.get(0, UNCHANGED).ln_pre, x)
         for i, block in enumerate(self.blocks[start:], start):
             if i and i in prompts:
                 x = torch.cat([x[:, :-M], _per_image(prompts[i], x)], dim=1)
@@ -158,6 +158,10 @@ class ImageTower:
                 x = _with_inserted(x, inserted, i)
             x = adapted(block, x, adapters[i]) if i in adapters else block(x)
         return x
+
+    def _behind(self, x: Tensor, adapters: Adapters) -> Tensor:
+        """Tokens behind the last layer norm."""
+        return at_end(self.visual.ln_post, adapters.get(self.layers - 1, UNCHANGED).ln_post, x)
 
     def _require_adaptable(self, adapters: Adapters) -> None:
         require_layers(adapters, self.layers, "image")

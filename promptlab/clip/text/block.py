@@ -36,8 +36,9 @@ def finish(
 ) -> Tensor:
     """What follows attention in a block."""
     x = _residual(x, block.ls_1(with_branch(block.attn.out_proj(attended), adapter.o, attended)))
-    hidden = activation(block.mlp[0](normed(block.ln_2, adapter.ln_2, x)))
-    return _residual(x, block.ls_2(block.mlp[2](hidden)))
+    given = normed(block.ln_2, adapter.ln_2, x)
+    hidden = activation(with_branch(block.mlp[0](given), adapter.fc, given))
+    return _residual(x, block.ls_2(with_branch(block.mlp[2](hidden), adapter.proj, hidden)))
 
 
 def replace_context(x: Tensor, context: Tensor, count: int, share: float) -> Tensor:

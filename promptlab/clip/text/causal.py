@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from promptlab.clip.adapters import Adapters, require_layers
+from promptlab.clip.adapters import Adapters, at_end, require_layers
 from promptlab.clip.text import memory
 from promptlab.clip.text.attention import activation, attend, attend_causally
 from promptlab.clip.text.block import finish, queries_keys_values, replace_context
@@ -264,7 +264,7 @@ class CausalTower:
         x, last = self._run_blocks(keys_values, tails, chunk, edits), len(self.blocks) - 1
         q, k, v = queries_keys_values(self.blocks[last], x, edits.of_block(last), queries=chunk.last)
         x = self._finish(last, x[chunk.last], self._attend(q, k, v, keys_values[-1], chunk), edits)
-        x = self.ln_final(x)
+        x = at_end(self.ln_final, edits.of_block(last).ln_post, x)
         if isinstance(self.projection, nn.Module):
             x = self.projection(x)
         elif self.projection is not None:

@@ -13,7 +13,7 @@ import torch
 from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
-from promptlab.clip.adapters import adapted, require_layers
+from promptlab.clip.adapters import adapted, at_end, require_layers
 from promptlab.clip.guards import EOT_POOLING
 from promptlab.clip.text.edits import Edits
 from promptlab.clip.text.whole import WholeTower
@@ -99,7 +99,7 @@ class FullTower(WholeTower):
             x = self._edited(x, mask, prefixes, edits)
         else:
             x = self.text.transformer(x, attn_mask=mask)
-        x = self.text.ln_final(self._pooled(x, lengths))
+        x = at_end(self.text.ln_final, edits.of_block(self.layers - 1).ln_post, self._pooled(x, lengths))
         projection = self.text.text_projection
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Module) else x @ projection

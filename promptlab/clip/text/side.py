@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from promptlab.clip.tokens import Tokens
 class TextSide:
     """What :class:`promptlab.FrozenCLIP` says and computes of texts, by its text tower and its tokens."""
 
+    model: Any
     text_tower: TextTower
     tokens: Tokens
     tokenizer: Any
@@ -46,6 +47,11 @@ class TextSide:
     def text_blocks(self) -> Sequence[Any]:
         """The modules of the text tower's layers, frozen."""
         return self.text_tower.blocks
+
+    @property
+    def text_norms(self) -> Mapping[str, Any]:
+        """The layer norm behind the text tower's blocks, as ``ln_post``."""
+        return {"ln_post": getattr(self.model, "text", self.model).ln_final}
 
     @property
     def dim(self) -> int:
