@@ -77,10 +77,9 @@ def unless(sibling: str, value: Any, *, _parent_: Any = None) -> Any:
         value: the recipe's.
         _parent_: the node; OmegaConf gives it.
     """
-    # "sibling in _parent_" would resolve it, which asks for this one where each of two moves the other aside
-    if _parent_ is None or OmegaConf.is_interpolation(_parent_, sibling) or OmegaConf.is_missing(_parent_, sibling):
-        return value
-    return value if _parent_.get(sibling) is None else None
+    node = None if _parent_ is None else _parent_._get_node(sibling, validate_access=False)
+    unset = node is None or node._is_interpolation() or node._is_missing() or node._is_none()
+    return value if unset else None
 
 
 def smaller(first: float, second: float) -> float:

@@ -44,24 +44,6 @@ def test_coops_start_follows_the_protocols_paper(protocol, start):
     assert (inner["n_ctx"], inner["ctx_init"]) == start
 
 
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [({}, (1, 2)), ({"a": 3}, (3, None)), ({"b": 3}, (None, 3)), ({"a": None}, (None, 2))],
-)
-def test_of_two_that_move_each_other_aside_each_is_asked_once(given, found):
-    asked = []
-
-    def counting(*words, _parent_):
-        asked.append(words)
-        return resolvers.unless(*words, _parent_=_parent_)
-
-    OmegaConf.register_new_resolver("unless_counted", counting, replace=True)
-    both = {"a": "${unless_counted:b,1}", "b": "${unless_counted:a,2}"}
-    made = OmegaConf.create({**both, **given})
-    assert (made.a, made.b) == found
-    assert len(asked) == 2 - len(given)
-
-
 def test_shots_follow_the_protocol():
     assert settings_of(["protocol=generalized_zero_shot"]).shots == "all"
     assert settings_of(["protocol=few_shot"]).shots == 16
