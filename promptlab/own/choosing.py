@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,11 @@ from promptlab.support.arrays import IntArray
 from promptlab.support.words import counted
 
 Advance = Callable[[float, str], None]
-NOTHING_HELD_OUT = "no class has two pictures of which one can be held out"
+SINGLE_PICTURES = "every class has a single picture, and none can be held out"
+ONE_GROUP_EACH = (
+    "of no class a picture can be held out: all those of a class belong together, as copies of one picture or by their "
+    "group"
+)
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,11 @@ def choose(problem: Problem, candidates: Sequence[Candidate], budget: Budget, ad
     none = torch.empty(0, len(problem.class_names))
     if problem.n_folds == 0:
         blind = next((one for one in candidates if one.name == BLIND), candidates[0])
-        reason = f"{NOTHING_HELD_OUT}, so nothing could be compared"
+        why = _why_nothing(problem)
+        reason = f"{why}, so nothing could be compared"
         if len(candidates) > 1:
             reason = f"{blind.name}, which starts from the names and stays near them: {reason}"
-        return Chosen(blind, reason, tuple(_unscored(one, NOTHING_HELD_OUT) for one in candidates), none)
+        return Chosen(blind, reason, tuple(_unscored(one, why) for one in candidates), none)
     tried = [_tried(problem, candidate, budget, advance) for candidate in candidates]
     scored = [one for one in tried if one.logits is not None]
     if not scored:
@@ -69,6 +75,11 @@ def choose(problem: Problem, candidates: Sequence[Candidate], budget: Budget, ad
     hits = f"{int(right[found.chosen].sum())} of {counted(len(labels), 'held-out picture')}"
     reason = _reason(found, [one.candidate.name for one in scored], hits, asked=len(candidates) == 1)
     return Chosen(chosen.candidate, reason, scores, chosen.known)
+
+
+def _why_nothing(problem: Problem) -> str:
+    """Why no picture is held out."""
+    return SINGLE_PICTURES if np.bincount(problem.items.labels).max() == 1 else ONE_GROUP_EACH
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,9 @@ def test_again_into_the_same_folder_leaves_nothing_of_before(adapted, tmp_path, 
     assert main(["adapt", "two", *DEMO]) == 0
     out = capsys.readouterr().out
     assert "2 classes of 1 picture, 2 pictures in all" in out
-    assert "clap, which starts from the names and stays near them: no class has two pictures" in out
+    assert (
+        "clap, which starts from the names and stays near them: every class has a single picture, and none can" in out
+    )
     assert sorted(path.name for path in to.iterdir()) == [
         "adapted.html", "adapted.json", "card.json", "learned.safetensors"
     ]  # fmt: skip
@@ -187,6 +189,29 @@ def test_negative_names_are_classes_without_pictures_and_json_is_one_document(gi
     document = json.loads(captured.out)
     assert (document["chosen"], document["folder"]) == ("tip_adapter_f", str(tmp_path))
     assert document["counts"] == {CYRILLIC: 5, MARKUP: 6, TEX: 3, "one": 1, "dog": 0, "cat": 0}
+
+
+def test_a_picture_of_a_class_is_no_negative(given, tmp_path, capsys):
+    negative, to = tmp_path / "negative", tmp_path / "adapted"
+    negative.mkdir()
+    for shade in range(2):
+        noise = np.random.RandomState(shade).randint(256, size=(32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(negative / f"{shade}.png")
+    shutil.copy(given / TEX / "000.png", negative / "too.png")
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(negative), "--to", str(to)]) == 0
+    said = f"1 negative is a class's picture to the byte, and no negative: too.png ({TEX}/000.png of {TEX})"
+    assert capsys.readouterr().out.count(said) == 1
+    found = read_adapted(to)
+    assert said in found.left_out
+    assert found.counts[found.class_names.index("other")] == 2
+    assert len({one.content_id for one in found.pictures}) == len(found.pictures) - 1  # of the given ones one is a copy
+
+    for shade in range(2):
+        (negative / f"{shade}.png").unlink()
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(negative), "--to", str(tmp_path / "no")]) == 1
+    assert "each picture there is one of the classes' too, and can't be none of them: too.png" in (
+        capsys.readouterr().err
+    )
 
 
 def test_negative_pictures_are_a_class_other(given, tmp_path, capsys):
@@ -236,3 +261,32 @@ def test_pictures_that_can_t_be_are_said(tmp_path, capsys, monkeypatch):
     (tmp_path / "table.csv").write_text("path,label\none/red/1.png,red\n")
     assert main(["adapt", "table.csv", *DEMO, "--group", "camera"]) == 1
     assert "has no column 'camera'; it has path, label" in capsys.readouterr().err
+
+
+def test_a_class_that_is_one_picture_many_times_is_said_and_the_others_are_compared(given, tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    for name in (MARKUP, CYRILLIC):
+        shutil.copytree(given / name, folder / name)
+    (folder / "same").mkdir()
+    with Image.open(given / TEX / "000.png") as picture:
+        for side in (32, 40, 48, 64):
+            picture.resize((side, side)).save(folder / "same" / f"{side}.png")
+    to = tmp_path / "adapted"
+    assert main(["adapt", str(folder), *QUICKEST, "--to", str(to)]) == 0
+    assert "4 pictures are always trained on and never held out, so that no fold lacks a class: same" in (
+        capsys.readouterr().out
+    )
+    found = read_adapted(to)
+    assert found.folds > 1
+    assert {one.fold for one in found.pictures if found.class_names[one.label] == "same"} == {None}
+
+    shutil.rmtree(folder / MARKUP)
+    for file in list((folder / CYRILLIC).iterdir())[1:]:
+        file.unlink()
+    assert main(["adapt", str(folder), *DEMO, "--to", str(to)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "of no class a picture can be held out: all those of a class belong together, as copies of one picture" in said
+    )
+    assert "always trained on" not in said  # there are no folds that could lack a class
+    assert read_adapted(to).chosen == "clap"
