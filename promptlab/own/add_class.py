@@ -88,9 +88,9 @@ def add_class(
     folder = Path(folder).expanduser()
     target = None if to is None else Path(to).expanduser()
     if target is not None and target.exists():
-        raise UsageError(f"--to {target}: it is there already; a new folder is needed")
+        raise UsageError(f"--out {target}: it is there already; a new folder is needed")
     if target is None and (folder / RESULT_NAME).is_file():
-        raise UsageError(f"{folder} is a run's, whose Result is of the learner as it is: give --to with a new folder")
+        raise UsageError(f"{folder} is a run's, whose Result is of the learner as it is: give --out with a new folder")
     learner = load_learner(folder, clip)
     _refuse(learner, name)
     grown = grow(learner, name, pictures, folder=folder, template=template, bank=bank or FeatureBank())
