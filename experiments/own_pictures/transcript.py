@@ -22,7 +22,7 @@ from pictures import CLASSES, copy
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
-TALK = ("encoding with", "training ", "choosing:", "opening the page", "Fetching ")
+TALK = ("encoding with", "looking for copies", "training ", "choosing:", "opening the page", "Fetching ")
 """How lines of progress begin, of which the transcript keeps none."""
 
 
@@ -34,17 +34,17 @@ def main(data: Path) -> None:
         copy(data / "caltech-101", home)
         shell = Shell(home, command)
         shell.say("## Look, choose, fit")
-        shell.run("promptlab", "adapt", "My pictures", "--backbone", "demo", "--to", "mine")
+        shell.run("promptlab", "adapt", "My pictures", "--backbone", "demo", "--out", "mine")
         shell.run("ls", "mine")
         shell.say("## Which pictures hurt")
-        shell.run("promptlab", "diagnose", "mine", "--to", "diagnosis.html")
+        shell.run("promptlab", "diagnose", "mine", "--out", "diagnosis.html")
         shell.say("## Predict")
         shell.run("promptlab", "predict", "mine", "new/Étoile de mer/IMG 0000 (1).JPG", "--top", "3")
-        shell.run("promptlab", "predict", "mine", "new", "--to", "names.csv")
+        shell.run("promptlab", "predict", "mine", "new", "--out", "names.csv")
         shell.run("head", "-4", "names.csv")
         shell.run("promptlab", "predict", "mine", "negatives", "--threshold", "0.5")
         shell.say("## A class more")
-        shell.run("promptlab", "add-class", "mine", "crab", "negatives/0.jpg", "--to", "mine_and_crab")
+        shell.run("promptlab", "add-class", "mine", "crab", "negatives/0.jpg", "--out", "mine_and_crab")
         shell.say("## Export")
         shell.run("promptlab", "export", "mine", "--to", "onnx", "--check", "new")
         shell.say("## Push and pull")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 SUMMARY = "a learner for your own pictures, chosen on held-out ones"
-USAGE = "adapt PICTURES [--to DIR]"
+USAGE = "adapt PICTURES [--out DIR]"
 DESCRIPTION = """\
 Looks at the pictures and says what it sees; chooses by cross-validation on them among zero-shot, CLAP (a linear probe
 that starts from the names), Tip-Adapter-F and CoOp, the simplest within noise of the best; fits that on all pictures;
@@ -44,16 +44,16 @@ def main(arguments: Sequence[str]) -> int:
     with _saying_it_once():
         adapted = adapt_pictures(
             options.pictures,
-            options.to,
+            options.out,
             options.backbone,
             how,
             command=shlex.join(["promptlab", "adapt", *arguments]),
             say=lambda line: say(line, stderr=options.json),
         )
     if options.json:
-        say(as_json(adapted, options.to))
+        say(as_json(adapted, options.out))
     else:
-        console().print(summary_view(adapted, options.to), crop=False)
+        console().print(summary_view(adapted, options.out), crop=False)
     return 0
 
 
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="promptlab adapt", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pictures", metavar="PICTURES", help="a folder, a table (CSV), or - for one on standard input")
-    parser.add_argument("--to", metavar="DIR", default="adapted", help="the folder that is left (adapted)")
+    parser.add_argument("--out", metavar="DIR", default="adapted", help="the folder that is left (adapted)")
     parser.add_argument("--backbone", metavar="NAME", default="vit_b16", help="of `promptlab list backbones` (vit_b16)")
     parser.add_argument("--learner", metavar="NAME", help="zero_shot, clap, tip_adapter_f or coop: skips the choice")
     parser.add_argument("--budget", metavar="MINUTES", type=float, default=20.0, help="for the choice (20)")

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.support.console import say
     from promptlab.support.typed_json import render, to_plain
 
-    grown, old = add_class(options.folder, options.name, options.pictures, to=options.to, template=options.template)
-    folder = options.folder if options.to is None else options.to
+    grown, old = add_class(options.folder, options.name, options.pictures, to=options.out, template=options.template)
+    folder = options.folder if options.out is None else options.out
     if options.json:
         added = to_plain(grown.added)
         classes = list(grown.learner.class_names)
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     for line in _lines(grown.added, len(grown.learner.class_names)):
         say(line)
-    say(f"learner in {folder}" + ("" if options.to else f"; as it was in {old}"))
+    say(f"learner in {folder}" + ("" if options.out else f"; as it was in {old}"))
     return 0
 
 
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", metavar="NAME", help="what the class's pictures show, in words")
     parser.add_argument("pictures", metavar="PICTURE", nargs="*", help="its pictures: files, or folders of them")
     parser.add_argument(
-        "--to", metavar="DIR", type=Path, help="a new folder; else DIR changes, and DIR/before-1 is as it was"
+        "--out", metavar="DIR", type=Path, help="a new folder; else DIR changes, and DIR/before-1 is as it was"
     )
     parser.add_argument("--template", metavar="TEXT", help="the prompt with {} for the name (the learner's own)")
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the lines")

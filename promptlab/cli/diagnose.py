@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 SUMMARY = "which pictures hurt, what is confused, whether more would help"
-USAGE = "diagnose DIR [--to PAGE.html]"
+USAGE = "diagnose DIR [--out PAGE.html]"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,16 +23,16 @@ def main(arguments: Sequence[str]) -> int:
 
     evidence = read_evidence(options.folder, options.evaluation, options.pictures)
     found = diagnosis_of(evidence)
-    if options.to is not None:
+    if options.out is not None:
         from promptlab.own.diagnosis_page import write_page
 
-        write_page(options.to, found, evidence)
+        write_page(options.out, found, evidence)
     if options.json:
         say(render({**cast(dict[str, Any], to_plain(found)), "advice": advice(found)}))
     else:
         console().print(diagnosis_view(found))
-    if options.to is not None:
-        say(f"\npage in {options.to}", stderr=options.json)
+    if options.out is not None:
+        say(f"\npage in {options.out}", stderr=options.json)
     return 0
 
 
@@ -46,6 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", metavar="DIR", help="what `promptlab adapt` wrote, or a run's folder")
     parser.add_argument("--evaluation", metavar="NAME", help="which scores (held_out, or the first that are there)")
     parser.add_argument("--pictures", metavar="DIR", help="where the pictures lie, if they were moved")
-    parser.add_argument("--to", metavar="FILE", type=Path, help="also a page with the pictures, to open in a browser")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="also a page with the pictures, to open in a browser")
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the tables")
     return parser

@@ -26,7 +26,7 @@ DESCRIPTION = """\
 Says what pictures show, batch after batch, in memory that doesn't grow with their number.
 
   promptlab predict my_learner photos/ more/*.jpg
-  promptlab predict my_learner photos/ --to found.csv --top 3
+  promptlab predict my_learner photos/ --out found.csv --top 3
   find . -name '*.jpg' | promptlab predict my_learner - --format jsonl
 
 What can't be read is a row that says why. A video (with PyAV: pip install 'promptlab-clip[video]') is a row too, by
@@ -66,15 +66,15 @@ def main(arguments: Sequence[str]) -> int:
     shape = Shape(learner.class_names, top=options.top, frames=options.frames, sets=sets_from is not None)
     found: Counter[str | None] = Counter()
     unreadable = 0
-    shows_bar = options.to is not None or not sys.stdout.isatty()
-    with _written(options.to, form, shape) as write, image_progress("predicting", total, show=shows_bar) as advance:
+    shows_bar = options.out is not None or not sys.stdout.isatty()
+    with _written(options.out, form, shape) as write, image_progress("predicting", total, show=shows_bar) as advance:
         for row in rows:
             write(row)
             if row.seconds is None or row.error is not None:
                 unreadable += row.error is not None
                 found.update([row.name] if row.error is None else [])
                 advance(1)
-    _end(options.to, found, unreadable)
+    _end(options.out, found, unreadable)
     return int(unreadable > 0)
 
 
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("learner", metavar="LEARNER", help="a saved learner's folder, a run's, or an id on the hub")
     parser.add_argument("pictures", nargs="+", metavar="PICTURES", help="files, folders, patterns; - for a list")
-    parser.add_argument("--to", metavar="FILE", type=Path, help="write a file: .csv, .json, .jsonl or .parquet")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write a file: .csv, .json, .jsonl or .parquet")
     parser.add_argument("--format", choices=FORMATS, help="what is printed (table)")
     parser.add_argument("--json", action="store_true", help="as --format json: one JSON document in place of the table")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="name the K most probable classes (1)")
@@ -105,13 +105,13 @@ def _form(options: argparse.Namespace) -> str:
     """What is printed."""
     if options.json and options.format not in (None, "json"):
         raise UsageError(f"--json is --format json; --format {options.format} is asked for, too")
-    if options.to is not None:
+    if options.out is not None:
         if options.json or options.format:
-            raise UsageError("--to writes the kind of file that its name says: leave out --format and --json")
+            raise UsageError("--out writes the kind of file that its name says: leave out --format and --json")
         from promptlab.evaluation.prediction_files import SUFFIXES
 
-        if options.to.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"--to {options.to}: names of files end in {', '.join(SUFFIXES)}")
+        if options.out.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"--out {options.out}: names of files end in {', '.join(SUFFIXES)}")
     return "json" if options.json else options.format or "table"
 
 

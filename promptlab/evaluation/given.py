@@ -25,10 +25,14 @@ _BEFORE = ". A picture is given as it is before the backbone's preprocess"
 def pictures_given(images: Given | Iterable[Given]) -> Iterator[Given]:
     """The pictures one by one, where one alone may stand for a list of one.
 
-    An array or a tensor of four dimensions is a batch, and so is one of three in which neither end can be channels.
+    Of arrays, (H, W) and (H, W, C) are one picture, (N, H, W) are N grey ones and (N, H, W, C) or (N, C, H, W) a batch;
+    (C, H, W) may be one picture or a few grey ones, so it is refused but inside a list. Of tensors, (H, W), (C, H, W)
+    and (H, W, C) are one picture and those of four dimensions a batch, grey ones too. C is 1, 3 or 4.
 
     Raises:
         TypeError: for what is neither a picture nor some.
+        PictureError: a DatasetError, for an array or a tensor that could be one picture or several; it says how to give
+            either.
     """
     if isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read"):
         yield images  # type: ignore[misc]
@@ -92,5 +96,20 @@ def name_of(given: Given, position: int) -> str:
 
 
 def _is_one(pixels: npt.NDArray[Any] | Tensor) -> bool:
-    first, last = (1, 3, 4), (1, 2, 3, 4)  # two channels, as of grey with alpha, are refused where it is read
-    return pixels.ndim == 2 or (pixels.ndim == 3 and (pixels.shape[0] in first or pixels.shape[2] in last))
+    """By dimensions and channels alone: how many pictures there are never decides what they are taken for."""
+    if pixels.ndim != 3 or pixels.shape[2] in (1, 2, 3, 4):  # of 2, as grey with alpha, none is read: that says so
+        return pixels.ndim in (2, 3)
+    shape, first = tuple(pixels.shape), pixels.shape[0] in (1, 3, 4)
+    if isinstance(pixels, Tensor):
+        if first:
+            return True
+        raise PictureError(
+            f"a tensor of shape {shape} is no picture, whose channels come first, nor a batch: give grey ones as "
+            "(N, 1, H, W), or a list of them"
+        )
+    if first:
+        raise PictureError(
+            f"an array of shape {shape} can be {pixels.shape[0]} grey pictures, or one with its channels first: give "
+            "list(array) for grey ones, [array] for one"
+        )
+    return False

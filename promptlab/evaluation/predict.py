@@ -32,7 +32,9 @@ def predict(
     Args:
         learner: what scores.
         images: N pictures, or an iterable that gives them: paths, bytes, open files, PIL images, arrays (H, W, 3) or
-            tensors (3, H, W) of bytes or of floats from 0 to 1. No picture at all is fine.
+            tensors (3, H, W) of bytes or of floats from 0 to 1, grey ones as (H, W). One alone may stand for a list of
+            one. An array (N, H, W) is N grey pictures, (N, H, W, 3) a batch, as is a tensor (N, 3, H, W). No picture
+            at all is fine.
         batch_size: pictures read and scored at a time.
         exif: turn pictures as the orientation in their EXIF says.
         max_pixels: the most pixels that a picture may have.
@@ -43,7 +45,8 @@ def predict(
         for each picture as ``learner.decision`` makes it, ``top(k)``, ``rows()`` and ``logits``.
 
     Raises:
-        DatasetError: if a picture can't be read; it is an ``OSError`` too.
+        DatasetError: if a picture can't be read; it is an ``OSError`` too. Also for an array (3, H, W) outside a list,
+            which can be one picture or three grey ones; the message says how to give either.
         TypeError: for what is no picture.
         ValueError: if the learner is transductive, or an option is out of range.
 

@@ -98,7 +98,7 @@ def adapt_pictures(
     )  # fmt: skip
     problem = posed.problem
     problem.bank.note(given.name, given.items)
-    more = seen_encoded(given, posed.near, problem.folds)
+    more = seen_encoded(given, posed.near, posed.apart, problem.folds)
     for line in more:
         say(line)
     times.append(time.monotonic())

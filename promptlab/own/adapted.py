@@ -57,9 +57,9 @@ class CandidateScores:
         name: ``zero_shot``, ``clap``, ``tip_adapter_f``, ``coop`` or what was asked for.
         title: what people call it.
         accuracy: share of the held-out pictures that were right in [0, 1]; None if it was left out.
-        mean_class_accuracy: the mean over classes.
+        mean_class_accuracy: the mean over classes, by which candidates are compared.
         fold_accuracies: by fold.
-        behind: by how much its accuracy lies below the best candidate's.
+        behind: by how much its mean over classes lies below the best candidate's.
         noise: the standard error of that difference, over folds or over pictures, whichever is larger.
         seconds: of its fits.
         left_out: why it wasn't scored, in words.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,17 +15,14 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import Reading
-from promptlab.evaluation.evaluate import logits_of
 from promptlab.evaluation.for_classes import template_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.own.adapted import HELD_OUT
-from promptlab.own.added import ADDED_NAME, Added, AddedClass, Rescored, read_added, write_added
+from promptlab.own.added import ADDED_NAME, Added, AddedClass, read_added, write_added
 from promptlab.own.derived import EXPORTS, KEPT
-from promptlab.own.evidence import Evidence, read_evidence
 from promptlab.own.known import pictures_of
 from promptlab.own.picture_files import items_of_files, picture_files
-from promptlab.results.logits import logits_name, read_logits
+from promptlab.own.rescoring import Made, evidence_of, rescored
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME
 from promptlab.saved.load import load_learner
@@ -36,8 +33,6 @@ from promptlab.support.words import some_of
 _OF_THE_OLD = (*EXPORTS, "README.md")
 """What says or holds the classes as they were, and would be pushed or used as the new learner's."""
 _NOT_COPIED = (KEPT, ".*", RESULT_NAME, UNFINISHED_NAME, RESUME_NAME, *_OF_THE_OLD)
-_WHAT = {HELD_OUT: "held out, each by a fold that didn't train on it"}
-_NOTHING = "no scored pictures are at hand"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +88,9 @@ def add_class(
     folder = Path(folder).expanduser()
     target = None if to is None else Path(to).expanduser()
     if target is not None and target.exists():
-        raise UsageError(f"--to {target}: it is there already; a new folder is needed")
+        raise UsageError(f"--out {target}: it is there already; a new folder is needed")
     if target is None and (folder / RESULT_NAME).is_file():
-        raise UsageError(f"{folder} is a run's, whose Result is of the learner as it is: give --to with a new folder")
+        raise UsageError(f"{folder} is a run's, whose Result is of the learner as it is: give --out with a new folder")
     learner = load_learner(folder, clip)
     _refuse(learner, name)
     grown = grow(learner, name, pictures, folder=folder, template=template, bank=bank or FeatureBank())
@@ -136,32 +131,30 @@ def grow(
     """
     files = picture_files(pictures)
     own = items_of_files(files, Reading(**learner.reading), len(learner.class_names))
-    evidence = _evidence(folder, learner)
+    evidence = evidence_of(folder, learner)
     known = None if evidence is None else evidence.pictures
-    template = template or template_of(learner)
     new = _features(learner, own, bank)
     parts, _ = pictures_of(folder, Reading(**learner.reading))
     old = torch.cat([_features(learner, items, bank) for items in parts or (known,)])
-    grown, made = learner.with_class(name, new, old, template)
-    rescored = _rescored(learner, grown, evidence, own, bank, template, (new, old))
+    making = Made(learner=learner, name=name, template=template or template_of(learner), others=old)
+    grown, made = making.of(new)
+    logits = making.own_logits(grown, new, own, bank)  # (n, C + 1)
+    found = rescored(learner, grown, evidence, folder, bank)
     added = AddedClass(
         name=name,
         files=tuple(map(str, files)),
         content_ids=tuple(own.content_ids()),
+        logits=tuple(map(tuple, logits.tolist())),
         made=made,
-        rescored=rescored,
+        rescored=replace(
+            found,
+            own=len(own),
+            own_right=int((logits.argmax(1) == len(learner.class_names)).sum()),
+            own_how="each scored without itself" if learner.keeps_images else "by its name",
+        ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return Grown(learner=grown, added=added)
-
-
-def _evidence(folder: Path, learner: PromptLearner) -> Evidence | None:
-    """Scored pictures of exactly the learner's classes, or of those that it had before others came."""
-    if not any(folder.glob("predictions-*.safetensors")):
-        return None
-    evidence = read_evidence(folder)
-    names = evidence.predictions.class_names
-    return evidence if names == learner.class_names[: len(names)] else None
 
 
 def _features(learner: PromptLearner, items: Items | None, bank: FeatureBank) -> Tensor:
@@ -170,62 +163,6 @@ def _features(learner: PromptLearner, items: Items | None, bank: FeatureBank) ->
         return torch.zeros(0, learner.clip.dim, device=learner.clip.device)
     found = bank.features(learner.clip, items, kind=learner.reads, normalised=learner.normalised)
     return found.to(learner.clip.device)
-
-
-def _rescored(
-    learner: PromptLearner,
-    grown: PromptLearner,
-    evidence: Evidence | None,
-    own: Items,
-    bank: FeatureBank,
-    template: str,
-    features: tuple[Tensor, Tensor],
-) -> Rescored:
-    """What was right and stays right, and what the new class's pictures are taken for."""
-    what, right, still = _NOTHING, 0, 0
-    if evidence is not None and evidence.pictures is not None:
-        what, right, still = _still_right(learner, grown, evidence, bank)
-    taken, how = _own_right(learner, grown, own, bank, template, features)
-    return Rescored(pictures=what, right=right, still_right=still, own=len(own), own_right=taken, own_how=how)
-
-
-def _still_right(
-    learner: PromptLearner, grown: PromptLearner, evidence: Evidence, bank: FeatureBank
-) -> tuple[str, int, int]:
-    """Held-out logits of the old classes beside the new learner's of the new; else both learners on the pictures."""
-    assert evidence.pictures is not None
-    labels = torch.from_numpy(evidence.pictures.labels)
-    before, after = (logits_of(each, evidence.pictures, bank) for each in (learner, grown))  # (M, C), (M, C + 1)
-    kept = evidence.folder / logits_name(evidence.evaluation)
-    what = _WHAT.get(evidence.evaluation, evidence.evaluation)
-    n_scored = len(evidence.predictions.class_names)
-    if kept.is_file():
-        held_out = torch.from_numpy(read_logits(kept).logits)[evidence.rows]  # (M, classes that were scored)
-        before, after = (torch.cat([held_out, logits[:, n_scored:]], 1) for logits in (before, after))
-    right = before.argmax(1) == labels
-    return what, int(right.sum()), int((right & (after.argmax(1) == labels)).sum())
-
-
-def _own_right(
-    learner: PromptLearner,
-    grown: PromptLearner,
-    own: Items,
-    bank: FeatureBank,
-    template: str,
-    features: tuple[Tensor, Tensor],
-) -> tuple[int, str]:
-    """Of the new class's pictures how many are taken for it: each by what the others make, where pictures count."""
-    name, label = grown.class_names[-1], len(learner.class_names)
-    new, old = features
-    if not learner.keeps_images or len(new) < 2:
-        said = logits_of(grown, own, bank).argmax(1)
-        return int((said == label).sum()), "itself among what was added" if learner.keeps_images else "by its name"
-    right = 0
-    for place in range(len(new)):
-        others = torch.cat([new[:place], new[place + 1 :]])
-        without, _ = learner.with_class(name, others, old, template)
-        right += int(logits_of(without, own.take([place]), bank).argmax(1) == label)
-    return right, "each scored without itself"
 
 
 def _write(folder: Path, target: Path | None, grown: Grown) -> Path:

@@ -49,6 +49,8 @@ class AddedClass:
         name: of it.
         files: absolute paths of its pictures.
         content_ids: of these.
+        logits: (n, C) of these over the classes there were then, it last: each as the learner scores it without it, so
+            that a later class can be held against them; none in what earlier versions wrote.
         made: what the learner made of name and pictures, in words.
         rescored: what that did to what was right.
         created: when, ISO 8601 in UTC.
@@ -60,6 +62,7 @@ class AddedClass:
     made: str
     rescored: Rescored
     created: str
+    logits: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

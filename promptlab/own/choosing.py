@@ -7,19 +7,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from promptlab.evaluation.metrics import evaluate_scores
 from promptlab.own.adapted import CandidateScores
 from promptlab.own.candidates import BLIND, Candidate
-from promptlab.own.choice import Choice, simplest_within_noise
+from promptlab.own.choice import Choice, class_weights, simplest_within_noise
 from promptlab.own.held_out import Budget, OverBudgetError, Problem, held_out_logits
-from promptlab.support.arrays import IntArray
+from promptlab.support.arrays import BoolArray, IntArray
 from promptlab.support.words import counted
 
 Advance = Callable[[float, str], None]
-NOTHING_HELD_OUT = "no class has two pictures of which one can be held out"
+SINGLE_PICTURES = "every class has a single picture, and none can be held out"
+ONE_GROUP_EACH = (
+    "of no class a picture can be held out: all those of a class belong together, as copies of one picture or by their "
+    "group"
+)
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,11 @@ def choose(problem: Problem, candidates: Sequence[Candidate], budget: Budget, ad
     none = torch.empty(0, len(problem.class_names))
     if problem.n_folds == 0:
         blind = next((one for one in candidates if one.name == BLIND), candidates[0])
-        reason = f"{NOTHING_HELD_OUT}, so nothing could be compared"
+        why = _why_nothing(problem)
+        reason = f"{why}, so nothing could be compared"
         if len(candidates) > 1:
             reason = f"{blind.name}, which starts from the names and stays near them: {reason}"
-        return Chosen(blind, reason, tuple(_unscored(one, NOTHING_HELD_OUT) for one in candidates), none)
+        return Chosen(blind, reason, tuple(_unscored(one, why) for one in candidates), none)
     tried = [_tried(problem, candidate, budget, advance) for candidate in candidates]
     scored = [one for one in tried if one.logits is not None]
     if not scored:
@@ -62,13 +68,18 @@ def choose(problem: Problem, candidates: Sequence[Candidate], budget: Budget, ad
         return Chosen(candidates[0], reason, tuple(one.left for one in tried), none)
     labels, folds = problem.items.labels[problem.held_out], problem.folds[problem.held_out]
     right = [one.predicted == labels for one in scored]
-    found = simplest_within_noise(right, folds)
+    found = simplest_within_noise(right, labels, folds)
     places = {id(one): place for place, one in enumerate(scored)}
     scores = tuple(_scores(one, problem, found, places[id(one)]) if id(one) in places else one.left for one in tried)
     chosen = scored[found.chosen]
-    hits = f"{int(right[found.chosen].sum())} of {counted(len(labels), 'held-out picture')}"
+    hits = _hits(right[found.chosen], labels)
     reason = _reason(found, [one.candidate.name for one in scored], hits, asked=len(candidates) == 1)
     return Chosen(chosen.candidate, reason, scores, chosen.known)
+
+
+def _why_nothing(problem: Problem) -> str:
+    """Why no picture is held out."""
+    return SINGLE_PICTURES if np.bincount(problem.items.labels).max() == 1 else ONE_GROUP_EACH
 
 
 @dataclass(frozen=True)
@@ -134,16 +145,24 @@ def _unscored(candidate: Candidate, why: str | None, seconds: float = 0.0) -> Ca
     return CandidateScores(name=candidate.name, title=candidate.title, left_out=why, seconds=seconds)
 
 
+def _hits(right: BoolArray, labels: IntArray) -> str:
+    """How many are right; where classes have unequal counts also the mean over classes, which is what is compared."""
+    said = f"{int(right.sum())} of {counted(len(labels), 'held-out picture')} right"
+    if len(set(np.bincount(labels).tolist()) - {0}) == 1:
+        return said
+    return f"{said}, {100 * float((class_weights(labels) * right).mean()):.1f} % on average over classes"
+
+
 def _reason(found: Choice, names: Sequence[str], hits: str, *, asked: bool) -> str:
     name, best = names[found.chosen], names[found.best]
     if asked:
-        return f"{name} was asked for; it gets {hits} right"
+        return f"{name} was asked for; it gets {hits}"
     if found.chosen != found.best:
         behind, noise = (100 * values[found.chosen] for values in (found.behind, found.noise))
         return (
-            f"{name} gets {hits} right, {behind:.1f} points behind {best}, the best; that is within noise "
+            f"{name} gets {hits}, {behind:.1f} points behind {best}, the best; that is within noise "
             f"({noise:.1f}), and of those within noise the simplest is taken"
         )
     if found.chosen == 0:
-        return f"{name} gets {hits} right; none gets more, and none is simpler"
-    return f"{name} gets {hits} right; whatever is simpler lies behind by more than noise"
+        return f"{name} gets {hits}; none is better, and none is simpler"
+    return f"{name} gets {hits}; whatever is simpler lies behind by more than noise"

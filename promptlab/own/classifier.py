@@ -36,9 +36,10 @@ Array = npt.NDArray[Any]
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A classifier of pictures by a frozen CLIP, for few labelled ones.
 
-    Pictures are paths, bytes, PIL images, or arrays (H, W, 3); labels are names, or numbers, whose digits are then what
-    the backbone reads as their names. As in ``promptlab adapt``, copies are held out together, and probabilities have a
-    temperature that was fitted on held-out pictures.
+    Pictures are paths, bytes, PIL images, or arrays (H, W, 3), in a list or as one array (N, H, W, 3); an array of
+    (N, H, W) is N grey ones, as scikit-learn's digits are. Tensors have their channels first. Labels are names, or
+    numbers, whose digits are then what the backbone reads as their names. As in ``promptlab adapt``, copies are held
+    out together, and probabilities have a temperature that was fitted on held-out pictures.
 
     Args:
         backbone: one of ``promptlab list backbones``, or one that is loaded.

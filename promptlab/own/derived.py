@@ -32,11 +32,11 @@ def require_free(folder: Path) -> None:
         UsageError: naming what is in the way.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--to {folder}: it is a file; a folder is needed")
+        raise UsageError(f"--out {folder}: it is a file; a folder is needed")
     others = [path.name for path in sorted(folder.glob("*")) if not _is_one_of(path.name, (*_ADAPTED, *EXPORTS, KEPT))]
     if others:
         raise UsageError(
-            f"--to {folder}: it holds {some_of(others, 3)}, which no earlier adaptation left and would not be of the "
+            f"--out {folder}: it holds {some_of(others, 3)}, which no earlier adaptation left and would not be of the "
             "new learner: name another folder, or take them away"
         )
 

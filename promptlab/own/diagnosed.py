@@ -79,14 +79,14 @@ class CopiesFound:
         files: their names.
         labels: their classes.
         similarity: cosine of their features.
-        bits: in how many of 64 bits their hashes differ; 0 for equal pictures.
+        likeness: cosine of their sketches; 1 for equal pictures.
     """
 
     rows: tuple[int, int]
     files: tuple[str, str]
     labels: tuple[str, str]
     similarity: float
-    bits: int
+    likeness: float
 
 
 @dataclass(frozen=True, kw_only=True)

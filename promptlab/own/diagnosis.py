@@ -11,6 +11,7 @@ import numpy as np
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.features.bank import FeatureBank
 from promptlab.own.class_names_known import nearest_names, recalls_by_name
+from promptlab.own.copies import joined
 from promptlab.own.diagnosed import MOST, ClassFound, CopiesFound, Diagnosis, PairFound, WrongPicture
 from promptlab.own.evidence import Evidence, read_evidence
 from promptlab.own.learning_curve import learning_curve
@@ -80,7 +81,7 @@ def diagnosis_of(evidence: Evidence, *, clip: FrozenCLIP | None = None, bank: Fe
         contradictions=() if seen is None else _contradictions(evidence, seen),
         repeats=None if seen is None else int((~_differ(seen)).sum()),
         names=None if texts is None else nearest_names(texts, class_names),
-        curve=None if seen is None else learning_curve(seen.features, seen.labels, seen.copies.groups(len(seen.rows))),
+        curve=None if seen is None else learning_curve(seen.features, seen.labels, _groups(seen)),
         notes=tuple(notes),
     )
 
@@ -104,6 +105,11 @@ def _seen(evidence: Evidence, clip: FrozenCLIP, bank: FeatureBank) -> _Seen:
     assert evidence.pictures is not None
     features = bank.features(clip, evidence.pictures).numpy()
     return _Seen(evidence.rows, evidence.pictures.labels, features, look_alikes(evidence.pictures, features))
+
+
+def _groups(seen: _Seen) -> IntArray:
+    """(M,) equal for pictures that are copies of one."""
+    return joined(len(seen.rows), seen.copies.stars(len(seen.rows)))
 
 
 def _classes(evidence: Evidence, by_name: DoubleArray | None) -> tuple[ClassFound, ...]:
@@ -180,7 +186,7 @@ def _pair(evidence: Evidence, seen: _Seen, place: int) -> CopiesFound:
         files=(evidence.name(one), evidence.name(other)),
         labels=(names[int(labels[one])], names[int(labels[other])]),
         similarity=float(seen.copies.similarities[place]),
-        bits=int(seen.copies.bits[place]),
+        likeness=float(seen.copies.likeness[place]),
     )
 
 

@@ -87,7 +87,7 @@ def _table(
 ) -> Table:
     """A table whose numbers stand right: so many columns from ``first`` on, the last ones if None."""
     more = len(rows) - ROWS
-    caption = Text(f"and {more:,} more: --json and --to have them", style="dim") if more > 0 else None
+    caption = Text(f"and {more:,} more: --json and --out have them", style="dim") if more > 0 else None
     table = Table(title=Text(title, style="bold"), title_justify="left", caption=caption, caption_justify="left",
                   box=None, pad_edge=False, header_style="dim")  # fmt: skip
     begin = len(names) - numbers if first is None else first

@@ -16,8 +16,9 @@ from promptlab.data.pictures.reading import Reading
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.adapted import ADAPTED_NAME, read_adapted
-from promptlab.own.added import read_added
+from promptlab.own.added import AddedClass, read_added
 from promptlab.own.found import found_pictures
+from promptlab.support.arrays import IntArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +67,25 @@ def pictures_of(folder: str | Path, reading: Reading) -> tuple[list[Items], list
         ids = [one.content_id for one in given]
         take(Path(adapted.root), [one.file for one in given], ids, [adapted.class_names[one.label] for one in given])
     for added in read_added(folder).classes:
-        files = [Path(file) for file in added.files]
-        root = Path(files[0].anchor) if files else Path()
-        relative = [file.relative_to(root).as_posix() for file in files]
-        take(root, relative, added.content_ids, [added.name] * len(files))
+        items, _ = pictures_of_added(added, reading, 0)
+        if len(items):
+            parts.append(items)
+            names.extend([added.name] * len(items))
     return parts, names
+
+
+def pictures_of_added(added: AddedClass, reading: Reading, label: int) -> tuple[Items, IntArray]:
+    """The pictures of a class that came later, as far as they are what they were, and which of them these are.
+
+    Args:
+        added: the class.
+        reading: how pictures are read.
+        label: theirs.
+    """
+    files = [Path(file) for file in added.files]
+    root = Path(files[0].anchor) if files else Path()
+    relative = [file.relative_to(root).as_posix() for file in files]
+    return found_pictures(root, relative, added.content_ids, np.full(len(files), label, dtype=np.int64), reading)
 
 
 def known_pictures(folder: str | Path, learner: PromptLearner, bank: FeatureBank) -> Known:

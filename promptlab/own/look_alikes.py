@@ -1,32 +1,42 @@
-"""Near-copies: pictures that show the same to the eye and to the backbone, whatever their files are.
+"""Near-copies: pictures that are one picture, whatever their size, compression, light, framing and side.
 
-A pair is one if the pictures' difference hashes all but agree (Krawetz 2013,
-http://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html) and the backbone's features don't object, as
-they do where flat pictures have equal hashes. Resized and recompressed copies keep both. Of 400 pictures of Caltech-101
-and 400 of EuroSAT, spread over all, no pair is called a copy; at 8 bits two motorbikes on white are.
+A pair is one if their sketches agree (:mod:`promptlab.own.sketches`), as a whole or as a part of each other, perhaps
+mirrored (:mod:`promptlab.own.registered`), and the backbone's features don't object. All pairs are compared as they
+are framed; parts are looked for among the pictures whose features are nearest.
+
+Between aligned pictures of Caltech-101 (faces, minarets, trilobites) sketches reach 0.4 to 0.8, and those of one studio
+(motorbikes on black) 0.95, which their colours tell apart; what JPEG, a third of the size, a quarter more light, a
+mirror or a crop to half the area leave of a picture is 0.9 and more. Among 1,315 pictures of 14 classes there and in
+EuroSAT it finds that Leopards are each there twice, one mirrored, and nothing that is no copy but shots of one studio.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from promptlab.data.items import Items
-from promptlab.support.arrays import BoolArray, FloatArray, IntArray
+from promptlab.own.registered import Searched, Sought
+from promptlab.own.sketches import SIDE, Sketches, sketches_of, thumbnail
+from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.machine import reader_threads
+from promptlab.support.progress import image_progress
 
 SIMILARITY = 0.8
 """The least cosine of two near-copies' features."""
-BITS = 6
-"""The most of 64 bits in which their hashes differ."""
+LIKENESS = 0.91
+"""The least cosine of two near-copies' sketches."""
+TONES = 24.0
+"""The most that tones of near-copies differ, of 255."""
+_NEAREST = 10
+"""Among so many neighbours of a picture its parts are looked for: each takes a millisecond or two."""
 _ROWS = 1024
-_SIDE = 8
-_NONE = np.zeros((0, 2), dtype=np.int64)
+Pair = tuple[int, int]
+"""Two positions, the lower first."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +44,40 @@ class Copies:
     """Pairs of near-copies.
 
     Args:
-        pairs: (P, 2) positions, the lower first.
+        pairs: (P, 2) positions, the lower first, in order.
         similarities: (P,) cosine of their features.
-        bits: (P,) in how many of 64 bits their hashes differ.
+        likeness: (P,) cosine of their sketches.
     """
 
     pairs: IntArray
     similarities: FloatArray
-    bits: IntArray
+    likeness: FloatArray
 
-    def groups(self, n: int) -> IntArray:
-        """(n,) a number for each picture, equal for pictures that near-copies link.
+    def stars(self, n: int) -> list[tuple[int, int]]:
+        """Pictures with their copies, each in one pair at most: the picture, and one that is its copy.
+
+        Whoever has most copies takes them all, then whoever has most is next. So pictures that follow each other, as
+        those of a film, aren't one endless chain: what is a copy of a copy alone is none.
 
         Args:
             n: how many pictures there are.
+
+        Example:
+            >>> chain = np.array([[0, 1], [1, 2], [2, 3], [3, 4]])
+            >>> Copies(chain, np.ones(4, np.float32), np.ones(4, np.float32)).stars(5)
+            [(1, 0), (1, 2), (3, 4)]
         """
-        links = coo_matrix((np.ones(len(self.pairs)), (self.pairs[:, 0], self.pairs[:, 1])), shape=(n, n))
-        numbers: IntArray = connected_components(links, directed=False)[1].astype(np.int64)
-        return numbers
+        near: list[list[int]] = [[] for _ in range(n)]
+        for one, other in self.pairs.tolist():
+            near[one].append(other)
+            near[other].append(one)
+        free, found = set(range(n)), list[tuple[int, int]]()
+        for centre in sorted(range(n), key=lambda row: -len(near[row])):
+            if centre in free:
+                own = sorted(free.intersection(near[centre]))
+                free.difference_update(own, [centre])
+                found += [(centre, other) for other in own]
+        return found
 
 
 def look_alikes(items: Items, features: FloatArray) -> Copies:
@@ -65,35 +91,61 @@ def look_alikes(items: Items, features: FloatArray) -> Copies:
         DatasetError: if a picture can't be read.
     """
     with ThreadPoolExecutor(reader_threads()) as pool:
-        found = list(pool.map(lambda index: difference_hash(items.source.open(index)), items.indices.tolist()))
-    hashes = np.array(found, dtype=np.bool_).reshape(-1, _SIDE * _SIDE)
-    pairs = np.concatenate([_NONE, *(_alike(hashes, features, start) for start in range(0, len(items), _ROWS))])
-    one, other = pairs[:, 0], pairs[:, 1]
-    similarities = np.minimum((features[one] * features[other]).sum(axis=1), 1)
-    return Copies(pairs, similarities.astype(np.float32), (hashes[one] != hashes[other]).sum(axis=1))
+        small = list(pool.map(lambda index: thumbnail(items.source.open(index)), items.indices.tolist()))
+        found = _framed_alike(sketches_of(small), features)
+        for pair, likeness in _parts_alike(small, _neighbours(features), pool):
+            found[pair] = max(likeness, found.get(pair, 0.0))
+    pairs: IntArray = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+    similarities = np.minimum((features[pairs[:, 0]] * features[pairs[:, 1]]).sum(axis=1), 1)
+    values = np.array([found[pair] for pair in sorted(found)], dtype=np.float32)
+    return Copies(pairs, similarities.astype(np.float32), np.minimum(values, 1))
 
 
-def difference_hash(picture: Image.Image) -> BoolArray:
-    """64 bits: whether each of 8 x 8 cells is darker than the one to its right.
+def _framed_alike(sketches: Sketches, features: FloatArray) -> dict[Pair, float]:
+    """Pairs that are alike as they are framed."""
+    details, flat = sketches.details.reshape(-1, SIDE**2), sketches.flat
+    pairs: dict[Pair, float] = {}
+    for start in range(0, len(features), _ROWS):
+        block = slice(start, start + _ROWS)
+        alike = details[block] @ details.T + np.logical_and.outer(flat[block], flat)
+        rows, others = np.nonzero((alike >= LIKENESS) & (features[block] @ features.T >= SIMILARITY))
+        off = np.abs(sketches.tones[rows + start] - sketches.tones[others]).max(axis=(1, 2, 3), initial=0)
+        kept = (rows + start < others) & (off <= TONES)
+        places = zip((rows + start)[kept].tolist(), others[kept].tolist(), strict=True)
+        pairs |= dict(zip(places, alike[rows, others][kept].tolist(), strict=True))
+    return pairs
 
-    Args:
-        picture: any.
 
-    Example:
-        >>> ramp = Image.linear_gradient("L").rotate(90)
-        >>> bool(difference_hash(ramp).all()), bool(difference_hash(ramp.resize((40, 30))).all())
-        (True, True)
-    """
-    small = picture.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.LANCZOS)
-    cells = np.asarray(small, dtype=np.int16)
-    return (cells[:, 1:] > cells[:, :-1]).ravel()
+def _neighbours(features: FloatArray) -> list[list[int]]:
+    """For each picture those whose features are nearest, and those to which it is one of them."""
+    near: list[set[int]] = [set() for _ in features]
+    for start in range(0, len(features), _ROWS):
+        cosines = features[start : start + _ROWS] @ features.T
+        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, : _NEAREST + 1]
+        for row, others in enumerate(nearest.tolist(), start):
+            for other in others:
+                if other != row and cosines[row - start, other] >= SIMILARITY:
+                    near[row].add(other)
+                    near[other].add(row)
+    return [sorted(others) for others in near]
 
 
-def _alike(hashes: BoolArray, features: FloatArray, start: int) -> IntArray:
-    """(P, 2) near-copies whose first lies in a block of rows."""
-    block, signs = slice(start, start + _ROWS), 2 * hashes.astype(np.float32) - 1
-    bits = (hashes.shape[1] - signs[block] @ signs.T) / 2
-    near = (bits <= BITS) & (features[block] @ features.T >= SIMILARITY)
-    rows, others = np.nonzero(near)
-    pairs = np.stack([rows + start, others], axis=1)
-    return pairs[pairs[:, 0] < pairs[:, 1]]
+def _parts_alike(
+    small: Sequence[Image.Image], near: Sequence[Sequence[int]], pool: ThreadPoolExecutor
+) -> Iterator[tuple[Pair, float]]:
+    """Pairs of neighbours of which one is a part of the other, with a bar."""
+    searched = [Searched(one) for one in small]
+
+    def parts_of(row: int) -> list[tuple[Pair, float]]:
+        sought = Sought(small[row]) if near[row] else None
+        scores = [(other, *sought.best_in(searched[other])) for other in near[row]] if sought else []
+        return [
+            ((min(row, other), max(row, other)), likeness)
+            for other, likeness, off in scores
+            if likeness >= LIKENESS and off <= TONES
+        ]
+
+    with image_progress("looking for copies", len(small), show=True) as advance:
+        for found in pool.map(parts_of, range(len(small))):
+            yield from found
+            advance(1)

@@ -15,6 +15,7 @@ from promptlab.data.readers.folder_tree import read_tree
 from promptlab.data.sources.files import FileImages
 from promptlab.own.given import Given
 from promptlab.support.errors import DatasetError, UsageError
+from promptlab.support.words import printable, some_of
 
 OTHER = "other"
 """Name of the class of negative pictures."""
@@ -25,7 +26,8 @@ def with_negatives(given: Given, negatives: str) -> Given:
 
     Args:
         given: the pictures.
-        negatives: a folder, all of whose pictures at any depth are of one class ``other``; or names with commas
+        negatives: a folder, all of whose pictures at any depth are of one class ``other``, but for those that are a
+            class's to the byte, which stay that class's and are said; or names with commas
             between, classes without pictures that every learner scores by their names.
 
     Raises:
@@ -50,14 +52,36 @@ def _with_pictures(given: Given, folder: Path) -> Given:
     good = [path for path in found if path not in bad]
     if not good:
         raise DatasetError(f"--negatives {folder}: no picture there can be opened")
+    both = _of_classes(given, folder, good)
+    good = [path for path in good if path not in both]
+    if not good:
+        raise DatasetError(
+            f"--negatives {folder}: each picture there is one of the classes' too, and can't be none of them: "
+            + some_of(list(both.values()), 2)
+        )
     more = _with_classes(given, (OTHER,))
     label = len(given.class_names)
     negative = Items(FileImages(folder, good), np.arange(len(good)), np.full(len(good), label))
     groups = (*given.groups, *(f"\n{folder / path}" for path in good)) if given.groups else ()
     names = tuple(f"{path} ({reason})" for path, reason in sorted(bad.items()))
-    left_out = Finding("negative can't be read and is", "negatives can't be read and are", names, " left out")
-    said = (*given.left_out, left_out.line(5)) if bad else given.left_out
+    left_out = (
+        Finding("negative can't be read and is", "negatives can't be read and are", names, " left out"),
+        Finding(
+            "negative is", "negatives are", tuple(both.values()), " a class's picture to the byte, and no negative"
+        ),
+    )
+    said = (*given.left_out, *(printable(finding.line(5)) for finding in left_out if finding.names))
     return replace(more, items=_joined(given.items, negative), groups=groups, left_out=said)
+
+
+def _of_classes(given: Given, folder: Path, negatives: list[str]) -> dict[str, str]:
+    """The negatives that are pictures of a class, to the byte, and what to say of each: a label counts for more."""
+    source = given.items.source
+    assert isinstance(source, FileImages)
+    ids = FileImages(folder, negatives, source.reading).content_ids(np.arange(len(negatives)))
+    columns = given.items.content_ids(), given.files, given.items.labels.tolist()
+    known = {content: f"{file} of {given.class_names[label]}" for content, file, label in zip(*columns, strict=True)}
+    return {path: f"{path} ({known[one]})" for path, one in zip(negatives, ids, strict=True) if one in known}
 
 
 def _with_classes(given: Given, names: tuple[str, ...]) -> Given:

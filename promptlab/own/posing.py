@@ -25,12 +25,14 @@ class Posed:
     Args:
         problem: what is to be learned.
         groups: (N,) numbers of the pictures that stay together.
-        near: pairs of pictures that look alike and aren't of the same content.
+        near: pictures with a near-copy that isn't of the same content, and stays with it.
+        apart: pairs of near-copies that are in two groups all the same: links of a chain, as pictures of a film are.
     """
 
     problem: Problem
     groups: IntArray
     near: list[tuple[int, int]]
+    apart: list[tuple[int, int]]
 
 
 def pose(
@@ -59,9 +61,13 @@ def pose(
     """
     bank = FeatureBank()
     features = encoded(clip, items, views, bank)
-    exact = equal_pairs(items.content_ids())
-    alike = [(one, other) for one, other in look_alikes(items, features.numpy()).pairs.tolist()]
-    together = joined(len(items), [*exact, *alike], groups)
+    content = items.content_ids()
+    exact = equal_pairs(content)
+    copies = look_alikes(items, features.numpy())
+    stars = copies.stars(len(items))
+    near = [(one, other) for one, other in stars if content[one] != content[other]]
+    together = joined(len(items), [*exact, *stars], groups)
+    apart = [(one, other) for one, other in copies.pairs.tolist() if together[one] != together[other]]
     folds = folds_of(items.labels, together, seed)
     problem = Problem(clip, items, tuple(class_names), template, folds, views, seed, bank)
-    return Posed(problem, together, sorted(set(alike) - set(exact)))
+    return Posed(problem, together, near, apart)

@@ -36,17 +36,18 @@ def seen_at_first(given: Given, exact: Pairs) -> list[str]:
     return [printable(line) for line in (*said, *given.notes)]
 
 
-def seen_encoded(given: Given, near: Pairs, folds: IntArray) -> list[str]:
+def seen_encoded(given: Given, near: Pairs, apart: Pairs, folds: IntArray) -> list[str]:
     """Sentences about what features and folds show.
 
     Args:
         given: N pictures.
-        near: pairs that look alike but aren't of the same content.
+        near: pictures, and a near-copy of each that isn't of the same content.
+        apart: near-copies that aren't held out together.
         folds: which fold holds each picture out.
     """
-    said = [*_copies(given, near, "to the eye"), *_two_labels(given, near)]
+    said = [*_copies(given, near, "to the eye"), *_apart(given, apart), *_two_labels(given, [*near, *apart])]
     never = folds == ALWAYS_TRAINED
-    if never.any():
+    if never.any() and not never.all():
         alone = some_of(sorted({given.class_names[label] for label in given.items.labels[never]}), 3)
         said.append(
             f"{counted(int(never.sum()), 'picture is', 'pictures are')} always trained on and never held out, so that "
@@ -70,6 +71,16 @@ def _copies(given: Given, pairs: Pairs, how: str) -> list[str]:
     copies = len({other for _, other in pairs})
     shown = some_of([f"{given.files[other]} of {given.files[one]}" for one, other in pairs], 2)
     return [f"{counted(copies, 'picture is a copy', 'pictures are copies')} {how}, held out together: {shown}"]
+
+
+def _apart(given: Given, pairs: Pairs) -> list[str]:
+    if not pairs:
+        return []
+    shown = some_of([f"{given.files[one]} and {given.files[other]}" for one, other in pairs], 2)
+    return [
+        f"{counted(len(pairs), 'pair looks', 'pairs look')} alike and may be held out apart, as links of a chain "
+        f"like a film's, whose ends differ; a table with a column for --group keeps a film together: {shown}"
+    ]
 
 
 def _two_labels(given: Given, pairs: Pairs) -> list[str]:

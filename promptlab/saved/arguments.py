@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
+from promptlab.clip.weights.load import portable
 from promptlab.learners.base.learner import PromptLearner
+from promptlab.learners.base.other_backbone import OtherBackbone
 from promptlab.learners.base.saved_learner import SavedLearner
 from promptlab.saved.card import CardError
 from promptlab.support.deprecation import current_path
@@ -167,4 +169,23 @@ def _object(node: Mapping[str, Any], given: dict[str, Any]) -> Any:
     made: Any = kind
     if made is SavedLearner and given.get("folder") is not None:
         raise CardError(f"folder {given['folder']!r} is one of another machine, which isn't opened for a card")
+    if made is OtherBackbone:
+        _refuse_weights_by_path(given)
     return made(**given)
+
+
+def _refuse_weights_by_path(given: Mapping[str, Any]) -> None:
+    """Refuse a backbone whose weights a card names by a file or folder.
+
+    Raises:
+        CardError: naming the key.
+    """
+    name, pretrained = given.get("name"), given.get("pretrained")
+    if not isinstance(name, str) or not isinstance(pretrained, str | None):
+        raise CardError(f"name={name!r}, pretrained={pretrained!r}: a backbone's name and its weights' are text")
+    if portable(name, pretrained, None, None) is None:
+        key = "name" if portable(name, None, None, None) is None else "pretrained"
+        raise CardError(
+            f"{key}={given[key]!r} is a file or folder of another machine, which isn't opened for a card: make the "
+            "learner yourself, with a backbone that you give, and its load_learned takes the tensors"
+        )

@@ -48,7 +48,7 @@ def adapted(given, tmp_path_factory, quick):  # noqa: F811
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         patch.setenv("COLUMNS", "200")
-        assert main(["adapt", str(given), "--to", str(to), *DEMO]) == 0
+        assert main(["adapt", str(given), "--out", str(to), *DEMO]) == 0
     return to, out.getvalue(), err.getvalue()
 
 
@@ -147,7 +147,9 @@ def test_again_into_the_same_folder_leaves_nothing_of_before(adapted, tmp_path, 
     assert main(["adapt", "two", *DEMO]) == 0
     out = capsys.readouterr().out
     assert "2 classes of 1 picture, 2 pictures in all" in out
-    assert "clap, which starts from the names and stays near them: no class has two pictures" in out
+    assert (
+        "clap, which starts from the names and stays near them: every class has a single picture, and none can" in out
+    )
     assert sorted(path.name for path in to.iterdir()) == [
         "adapted.html", "adapted.json", "card.json", "learned.safetensors"
     ]  # fmt: skip
@@ -172,14 +174,14 @@ def test_a_column_keeps_its_groups_together(given, tmp_path, monkeypatch, capsys
         assert len({fold for place, fold in enumerate(folds) if place % 3 == patient}) == 1
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(table.encode())))
-    assert main(["adapt", "-", *QUICKEST, "--group", "patient no", "--to", "of_input"]) == 0
+    assert main(["adapt", "-", *QUICKEST, "--group", "patient no", "--out", "of_input"]) == 0
     again = read_adapted("of_input")
     assert again.given == "-"
     assert again.pictures == read_adapted("adapted").pictures
 
 
 def test_negative_names_are_classes_without_pictures_and_json_is_one_document(given, tmp_path, capsys):
-    assert main(["adapt", str(given), *QUICKEST, "--negatives", "dog, cat,dog", "--to", str(tmp_path), "--json"]) == 0
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", "dog, cat,dog", "--out", str(tmp_path), "--json"]) == 0
     captured = capsys.readouterr()
     assert "15 pictures in all, and 2 names without pictures" in captured.err
     learner = promptlab.load_learner(tmp_path)
@@ -189,6 +191,29 @@ def test_negative_names_are_classes_without_pictures_and_json_is_one_document(gi
     assert document["counts"] == {CYRILLIC: 5, MARKUP: 6, TEX: 3, "one": 1, "dog": 0, "cat": 0}
 
 
+def test_a_picture_of_a_class_is_no_negative(given, tmp_path, capsys):
+    negative, to = tmp_path / "negative", tmp_path / "adapted"
+    negative.mkdir()
+    for shade in range(2):
+        noise = np.random.RandomState(shade).randint(256, size=(32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(negative / f"{shade}.png")
+    shutil.copy(given / TEX / "000.png", negative / "too.png")
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(negative), "--out", str(to)]) == 0
+    said = f"1 negative is a class's picture to the byte, and no negative: too.png ({TEX}/000.png of {TEX})"
+    assert capsys.readouterr().out.count(said) == 1
+    found = read_adapted(to)
+    assert said in found.left_out
+    assert found.counts[found.class_names.index("other")] == 2
+    assert len({one.content_id for one in found.pictures}) == len(found.pictures) - 1  # of the given ones one is a copy
+
+    for shade in range(2):
+        (negative / f"{shade}.png").unlink()
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(negative), "--out", str(tmp_path / "no")]) == 1
+    assert "each picture there is one of the classes' too, and can't be none of them: too.png" in (
+        capsys.readouterr().err
+    )
+
+
 def test_negative_pictures_are_a_class_other(given, tmp_path, capsys):
     for shade in range(3):
         (tmp_path / "negative" / str(shade)).mkdir(parents=True)
@@ -196,7 +221,7 @@ def test_negative_pictures_are_a_class_other(given, tmp_path, capsys):
         Image.fromarray(noise).save(tmp_path / "negative" / str(shade) / "n.png")
     (tmp_path / "negative" / "bad.png").write_bytes(b"no")
     to = tmp_path / "adapted"
-    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(tmp_path / "negative"), "--to", str(to)]) == 0
+    assert main(["adapt", str(given), *QUICKEST, "--negatives", str(tmp_path / "negative"), "--out", str(to)]) == 0
     assert "1 negative can't be read and is left out: bad.png" in capsys.readouterr().out
     found, learner = read_adapted(to), promptlab.load_learner(to)
     assert found.counts[-1] == 3
@@ -220,7 +245,7 @@ def test_negative_pictures_are_a_class_other(given, tmp_path, capsys):
     ],
 )
 def test_what_can_t_be_is_said(given, tmp_path, capsys, more, status, said):
-    assert main(["adapt", str(given), "--to", str(tmp_path / "to"), *more]) == status
+    assert main(["adapt", str(given), "--out", str(tmp_path / "to"), *more]) == status
     assert said in capsys.readouterr().err
     assert not (tmp_path / "to").exists()
 
@@ -236,3 +261,32 @@ def test_pictures_that_can_t_be_are_said(tmp_path, capsys, monkeypatch):
     (tmp_path / "table.csv").write_text("path,label\none/red/1.png,red\n")
     assert main(["adapt", "table.csv", *DEMO, "--group", "camera"]) == 1
     assert "has no column 'camera'; it has path, label" in capsys.readouterr().err
+
+
+def test_a_class_that_is_one_picture_many_times_is_said_and_the_others_are_compared(given, tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    for name in (MARKUP, CYRILLIC):
+        shutil.copytree(given / name, folder / name)
+    (folder / "same").mkdir()
+    with Image.open(given / TEX / "000.png") as picture:
+        for side in (32, 40, 48, 64):
+            picture.resize((side, side)).save(folder / "same" / f"{side}.png")
+    to = tmp_path / "adapted"
+    assert main(["adapt", str(folder), *QUICKEST, "--out", str(to)]) == 0
+    assert "4 pictures are always trained on and never held out, so that no fold lacks a class: same" in (
+        capsys.readouterr().out
+    )
+    found = read_adapted(to)
+    assert found.folds > 1
+    assert {one.fold for one in found.pictures if found.class_names[one.label] == "same"} == {None}
+
+    shutil.rmtree(folder / MARKUP)
+    for file in list((folder / CYRILLIC).iterdir())[1:]:
+        file.unlink()
+    assert main(["adapt", str(folder), *DEMO, "--out", str(to)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "of no class a picture can be held out: all those of a class belong together, as copies of one picture" in said
+    )
+    assert "always trained on" not in said  # there are no folds that could lack a class
+    assert read_adapted(to).chosen == "clap"

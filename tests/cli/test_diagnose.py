@@ -18,7 +18,7 @@ def adapted(tmp_path_factory):
 
 
 def test_tables_advice_and_page(adapted, tmp_path, capsys):
-    assert main(["diagnose", str(adapted), "--to", str(tmp_path / "page.html")]) == 0
+    assert main(["diagnose", str(adapted), "--out", str(tmp_path / "page.html")]) == 0
     said = capsys.readouterr().out
     for part in ("Classes, the worst first", "Closest names", "What to do", "page in"):
         assert part in said
@@ -40,7 +40,7 @@ def test_a_folder_without_scores_is_exit_status_2(tmp_path, capsys):
 
 def test_add_class(adapted, tmp_path, capsys):
     new = tmp_path / "new"
-    assert main(["add-class", str(adapted), "a <b>ring</b>", "--to", str(new), "--json"]) == 0
+    assert main(["add-class", str(adapted), "a <b>ring</b>", "--out", str(new), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["classes"][-1] == "a <b>ring</b>"
     assert main(["add-class", str(new), "star"]) == 0

@@ -89,7 +89,7 @@ def test_every_form_says_the_same(predict, here, tmp_path):
     _, out, _ = predict(*options, "--format", "jsonl")
     assert [json.loads(line) for line in out.splitlines()] == rows
     for suffix in ("csv", "jsonl", "json", "parquet"):
-        status, out, _ = predict(*options, "--to", tmp_path / f"found.{suffix}")
+        status, out, _ = predict(*options, "--out", tmp_path / f"found.{suffix}")
         assert status == 1
         assert out.startswith(f"wrote {tmp_path / f'found.{suffix}'}: 5 pictures: ")
     assert json.loads((tmp_path / "found.json").read_text()) == rows
@@ -147,8 +147,8 @@ def test_classes_are_chosen_from_known_ones_or_named_anew(predict):
     [
         (["mine", "nothing*.jpg"], "no file fits the pattern nothing*.jpg"),
         (["mine", "empty"], "empty holds no pictures"),
-        (["mine", "pics", "--to", "a.txt"], "names of files end in .csv, .json, .jsonl, .parquet"),
-        (["mine", "pics", "--to", "a.csv", "--json"], "leave out --format and --json"),
+        (["mine", "pics", "--out", "a.txt"], "names of files end in .csv, .json, .jsonl, .parquet"),
+        (["mine", "pics", "--out", "a.csv", "--json"], "leave out --format and --json"),
         (["mine", "pics", "--json", "--format", "csv"], "--json is --format json"),
         (["mine", "pics", "--top", "0"], "top=0"),
         (["mine", "pics", "--threshold", "1.5"], "threshold=1.5"),

@@ -67,6 +67,24 @@ def test_one_picture_may_stand_for_a_list_of_one(learner, images, tmp_path):
         torch.testing.assert_close(promptlab.predict(learner, one), expected)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_how_many_grey_pictures_there_are_never_makes_them_one(learner, count):
+    greys = np.random.RandomState(0).randint(256, size=(count, 24, 20), dtype=np.uint8)
+    expected = promptlab.predict(learner, list(greys))
+    assert len(expected) == count
+    for batch in (torch.from_numpy(greys)[:, None], list(torch.from_numpy(greys)), greys[..., None]):
+        torch.testing.assert_close(promptlab.predict(learner, batch), expected)
+    if count in (1, 3, 4):
+        with pytest.raises(DatasetError, match=rf"can be {count} grey pictures, or one .* list.array. for grey ones"):
+            promptlab.predict(learner, greys)
+        assert len(promptlab.predict(learner, [greys])) == 1  # inside a list it is one
+        assert len(promptlab.predict(learner, torch.from_numpy(greys))) == 1  # a tensor's channels come first
+    else:
+        torch.testing.assert_close(promptlab.predict(learner, greys), expected)
+        with pytest.raises(DatasetError, match=r"give grey ones as \(N, 1, H, W\)"):
+            promptlab.predict(learner, torch.from_numpy(greys))
+
+
 def test_batches_generators_and_nothing_at_all(learner, images):
     expected = promptlab.predict(learner, images)
     stacked = np.stack([as_pixels(image) for image in images])

@@ -142,6 +142,36 @@ def test_what_was_of_the_old_classes_alone_doesn_t_stay(tmp_path, clip, bank, in
         assert [one.name for one in read_added(folder).classes] == ["blue star", "green ring"]
 
 
+def test_pictures_of_an_added_class_are_scored_again_when_the_next_one_comes(adapted, pictures, clip, bank):
+    folder, _, name = pictures
+    first, _ = add_class(adapted, name, [folder / name], clip=clip, bank=bank)
+    kept = first.added
+    assert [len(row) for row in kept.logits] == [4] * 6
+    taken = [max(range(4), key=row.__getitem__) == 3 for row in kept.logits]
+    assert sum(taken) == kept.rescored.own_right > 0
+    same, _ = add_class(adapted, f"{name} again", [folder / name], to=adapted.with_name("other"), clip=clip, bank=bank)
+    found = same.added.rescored
+    assert found.right == kept.rescored.still_right + kept.rescored.own_right
+    assert found.still_right < found.right - 2  # a class of the very same pictures takes some of them
+    assert f"those of {name}, added since, each without itself" in found.pictures
+    (gone := folder / name / "0.png").rename(gone.with_suffix(".gone"))
+    try:
+        less, _ = add_class(adapted, "moon", to=adapted.with_name("less"), clip=clip, bank=bank)
+    finally:
+        gone.with_suffix(".gone").rename(gone)
+    assert less.added.rescored.right == found.right - taken[0]  # what isn't there any more can't be scored
+
+
+def test_a_picture_alone_is_scored_by_the_name(adapted, pictures, clip, bank):
+    folder, _, name = pictures
+    grown, _ = add_class(adapted, name, [folder / name / "1.png"], clip=clip, bank=bank)
+    assert grown.added.rescored.own_how == "each scored without itself"
+    learner = promptlab.load_learner(adapted / "before-1", clip)
+    blind, _ = learner.with_class(name, torch.zeros(0, clip.dim), torch.zeros(0, clip.dim))
+    expected = promptlab.predict(blind, [folder / name / "1.png"]).logits
+    torch.testing.assert_close(torch.tensor(grown.added.logits), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_a_second_class_is_made_beside_the_pictures_of_the_first(adapted, pictures, clip, bank, monkeypatch):
     folder, files, name = pictures
     seen, kind = [], type(promptlab.load_learner(adapted, clip))

@@ -86,6 +86,13 @@ def test_a_picture_is_the_same_however_it_is_given(fitted, given):
     assert np.allclose(fitted.predict_proba(np.stack([array, array])), found[:2], atol=1e-6)
 
 
+def test_three_grey_pictures_in_one_array_are_no_picture_of_three_channels():
+    greys = np.random.RandomState(0).randint(256, size=(4, 24, 24), dtype=np.uint8)
+    with pytest.raises(DatasetError, match=r"can be 4 grey pictures"):
+        classifier().fit(greys, ["a", "a", "b", "b"])
+    assert len(classifier().fit(list(greys), ["a", "a", "b", "b"]).predict(np.concatenate([greys, greys]))) == 8
+
+
 def test_fitting_to_any_form_gives_the_same_learner(fitted, given):
     paths, names = given
     forms = [path.read_bytes() if place % 2 else np.array(Image.open(path)) for place, path in enumerate(paths)]

@@ -12,12 +12,13 @@ from safetensors.torch import save
 import promptlab
 from promptlab import load_learner
 from promptlab.cli.main import main
-from promptlab.learners import CoOp, PromptKD, ZeroShot
+from promptlab.learners import CoOp, OtherBackbone, PromptKD, ZeroShot
 from promptlab.saved.card import CardError
 from promptlab.saved.hub import HubError, push_learner
 from promptlab.support.checksums import sealed, unsealed
 from promptlab.support.console import say
 from tests.helpers.learners import TEACHER
+from tests.helpers.toys import Taught
 
 NAMES = ("ring", "star")
 COMMANDS = ("\x1b]0;owned\x07", "\x1b[2J\x1b[H", "a\rb", "\u202edrowssap", "\x9b31m")
@@ -125,6 +126,25 @@ def test_a_card_can_not_have_a_teachers_folder_opened(clip, tmp_path):
     edit(folder, arguments={**arguments, "teacher": {**arguments["teacher"], "folder": TEACHER.folder}})
     with pytest.raises(CardError, match="isn't opened for a card"):
         load_learner(folder, clip)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": "ViT-B-32", "pretrained": "/etc/passwd"}, "teacher: pretrained='/etc/passwd' is a file or folder"),
+        ({"name": "ViT-B-32", "pretrained": "weights.pt"}, "teacher: pretrained='weights.pt' is a file or folder"),
+        ({"name": "local-dir:/tmp/evil"}, "teacher: name='local-dir:/tmp/evil' is a file or folder"),
+        ({"name": "transformers:./evil"}, "teacher: name='transformers:./evil' is a file or folder"),
+        ({"name": ["demo"]}, "teacher: name=\\['demo'\\], pretrained=None: a backbone's name"),
+    ],
+)
+def test_a_card_can_not_have_a_teachers_weights_opened(clip, tmp_path, monkeypatch, changed, said):
+    folder = Taught(clip, NAMES, teacher=OtherBackbone(name="demo")).save_pretrained(tmp_path)
+    arguments = json.loads((folder / "card.json").read_text())["arguments"]
+    edit(folder, arguments={**arguments, "teacher": {**arguments["teacher"], "fingerprint": None, **changed}})
+    monkeypatch.setattr("promptlab.learners.base.other_backbone._loaded", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(CardError, match=said):
+        load_learner(folder, clip, learner=Taught)
 
 
 @pytest.mark.parametrize("name", ["card.json", "learned.safetensors"])
