@@ -19,7 +19,7 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transform import image_transform
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptlab.demo.world import WORLD_VERSION
 from promptlab.support.errors import PromptlabError
@@ -55,7 +55,7 @@ class DemoTokenizer(SimpleTokenizer):  # type: ignore[misc]
     """
 
     def __init__(self, trained: Sequence[int]) -> None:
-        super().__init__()
+        self.__dict__.update(vars(_clips_own()))  # only its memo of words ever changes
         self.trained_tokens = frozenset(trained)
         self._looked_at: set[str] = set()
 
@@ -84,16 +84,27 @@ def load_demo_clip(path: Path = WEIGHTS) -> tuple[CLIP, DemoTokenizer, Any]:
     tensors, facts = _read(path)
     if facts["world_version"] != WORLD_VERSION:
         raise DemoWeightsError(f"{path} was trained on world {facts['world_version']}, this is {WORLD_VERSION}")
-    with torch.random.fork_rng(devices=[]):
-        model = build(facts["architecture"])
     ids, rows = tensors.pop(TOKEN_IDS).long(), tensors.pop(TOKEN_TABLE).float()
-    table = _rule_rows(len(model.token_embedding.weight), rows)
+    table = _rule_rows(facts["architecture"]["text"]["vocab_size"], rows.shape[1], float(rows.std())).clone()
     table[ids] = rows
-    state = {name: tensor.float() for name, tensor in tensors.items()} | {TOKEN_TABLE: table}
-    model.load_state_dict(state)
+    with torch.random.fork_rng(devices=[]):
+        model = build(_without_tokens(facts["architecture"]))
+    model.token_embedding, model.vocab_size = nn.Embedding(*table.shape, _weight=table), len(table)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()} | {TOKEN_TABLE: table})
     size = model.visual.image_size[0]
     preprocess = image_transform(size, is_train=False, mean=MEAN, std=STD, interpolation="bicubic")
     return model.eval(), DemoTokenizer(ids.tolist()), preprocess
+
+
+@cache
+def _clips_own() -> SimpleTokenizer:
+    """CLIP's vocabulary, which takes longer to build than the demo's model."""
+    return SimpleTokenizer()
+
+
+def _without_tokens(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Of two tokens: what would be drawn for all of them is replaced anyhow."""
+    return architecture | {"text": architecture["text"] | {"vocab_size": 2}}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -106,12 +117,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DemoWeightsError(f"{path}: the demo's weights can't be read ({error}); reinstall promptlab") from error
 
 
-def _rule_rows(count: int, trained: Tensor) -> Tensor:
-    """Token rows that training never saw: noise of the trained rows' spread."""
-    draw = _noise(count, trained.shape[1]) * float(trained.std())
-    return torch.from_numpy(draw.astype(np.float32))
-
-
 @cache
-def _noise(count: int, width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.random.RandomState(0).standard_normal((count, width))
+def _rule_rows(count: int, width: int, spread: float) -> Tensor:
+    """Token rows that training never saw: noise of the trained rows' spread."""
+    draw = np.random.RandomState(0).standard_normal((count, width)) * spread
+    return torch.from_numpy(draw.astype(np.float32))

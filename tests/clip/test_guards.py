@@ -10,7 +10,7 @@ from promptlab.clip.text.causal import CausalTower
 from promptlab.clip.text.full import FullTower
 from promptlab.clip.tokens import Tokens
 from promptlab.clip.towers import text_tower
-from tests.helpers.models import tiny_model
+from tests.helpers.models import clips_tokenizer, tiny_model
 
 VISION = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 32}
 
@@ -23,7 +23,7 @@ def build(model_class=open_clip.CustomTextCLIP, **text):
 
 
 def tower_of(model):
-    return text_tower(model, Tokens(open_clip.SimpleTokenizer()), 64, "my-model")
+    return text_tower(model, Tokens(clips_tokenizer()), 64, "my-model")
 
 
 def assert_whole(model, reason):

@@ -1,6 +1,7 @@
 """Small CLIPs for tests, and the plain full-length encoding that the exact tower is held against."""
 
 import zlib
+from functools import cache
 
 import numpy as np
 import open_clip
@@ -45,7 +46,13 @@ def tiny_model(
 
 def freeze(model, name="tiny", **kwargs):
     preprocess = image_transform(32, is_train=False, mean=MEAN, std=STD, interpolation="bicubic")
-    return FrozenCLIP(model, open_clip.tokenizer.SimpleTokenizer(), preprocess, name, **kwargs)
+    return FrozenCLIP(model, clips_tokenizer(), preprocess, name, **kwargs)
+
+
+@cache
+def clips_tokenizer():
+    """Building it takes longer than a tiny model."""
+    return open_clip.tokenizer.SimpleTokenizer()
 
 
 def tiny_clip(**kwargs):

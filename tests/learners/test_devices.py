@@ -17,15 +17,16 @@ from promptlab.training import gradient_stage
 from promptlab.training.fit import fit
 from promptlab.training.module import StageModule
 from tests.helpers.fits import NAMES, QUIET, items
+from tests.helpers.kept_texts import kept_texts
 from tests.helpers.learners import LEARNERS
 from tests.helpers.pretended import DEVICE, PretendedDevice
 
 
 def shortened(plan):
-    """Three steps of each stage."""
+    """Two steps of each stage: the first prepares, the second is watched."""
 
     def short(optim):
-        changes = {"steps": 3, "warmup_steps": 0} if optim.steps is not None else {"epochs": 1, "warmup_epochs": 0}
+        changes = {"steps": 2, "warmup_steps": 0} if optim.steps is not None else {"epochs": 1, "warmup_epochs": 0}
         return replace(optim, **changes, batch_size=4)
 
     return [
@@ -47,9 +48,19 @@ OTHER_ARGUMENTS = {"clip-lora": {"dropout": 0.0}}
 """Its dropout has a generator of the device's own."""
 
 
-@pytest.fixture
-def bank(tmp_path):
-    return FeatureBank(tmp_path / "features.sqlite")
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    """What all read of the same pictures: only steps are watched."""
+    return FeatureBank(tmp_path_factory.mktemp("bank") / "features.sqlite")
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """The demo on the pretended device, frozen, with the texts that many are made with."""
+    with PretendedDevice():
+        loaded = load_clip("demo", device=DEVICE)
+    with kept_texts(loaded):
+        yield loaded
 
 
 class Anywhere(CPUAccelerator):
@@ -84,7 +95,7 @@ def watched_steps(device):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_fit_mixes_nothing_and_no_step_waits(case, bank, lightning_there):
+def test_a_fit_mixes_nothing_and_no_step_waits(case, clip, bank, lightning_there):
     if case in UNPRETENDED:
         pytest.skip(f"{UNPRETENDED[case]} can't be pretended")
     kind, arguments = LEARNERS[case]
@@ -92,12 +103,11 @@ def test_a_fit_mixes_nothing_and_no_step_waits(case, bank, lightning_there):
     extra = {"has_images": [True, True, False]} if kind.__name__ == "SHIP" else {}
     device = PretendedDevice()
     with device:
-        clip = load_clip("demo", device=DEVICE)
         learner = kind(clip, NAMES, **arguments, **extra)
         learner.fit_plan = lambda plan=learner.fit_plan: shortened(plan())
         with watched_steps(device):
             views = 2 if learner.needs == "features" else "online"
-            fit(learner, items(0, 12), val=items(12, 18), unlabelled=items(18, 30), bank=bank, views=views,
+            fit(learner, items(0, 8), val=items(12, 18), unlabelled=items(18, 30), bank=bank, views=views,
                         trainer=QUIET)  # fmt: skip
         logits = logits_of(learner, items(30, 36), bank)
     assert clip.device == DEVICE
