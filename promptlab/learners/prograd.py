@@ -10,14 +10,16 @@ over the whole context.
 What is learned: CoOp's M context vectors. They start from the teacher's template: its words fill the last of them, a
 vector each, zeros stand before these; tokens beyond its number of words (a comma is a token, but no word) stay fixed in
 front of the class name.
-Where promptlab departs: fp32; the teacher's image feature is the cached one, which is the student's; another dataset
-than the trained one keeps the trained one's fixed word, where the authors' code takes the target's.
+Where promptlab departs: fp32; the teacher's image feature is the cached one, which is the student's. Another dataset
+than the trained one keeps the trained one's fixed word; the authors' code takes the target's, as ``target_templates``
+do, whose table is ``learner=prograd_targets``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Gt, Interval, Le
@@ -44,6 +46,8 @@ class ProGrad(TextSideLearner):
         words_start: start from the teacher's template; from N(0, 0.02), with nothing fixed, if False.
         template: the dataset's hand-written prompt, with ``{}`` for the class name; ``a photo of a {}.`` if None.
         teacher_template: the prompt that teaches, where it is another one.
+        target_templates: for the test images of other datasets, by the dataset's name, what a fixed word is taken from
+            as from the teacher's; ``else`` for all that aren't named. None keeps the trained dataset's word.
         strength: share of the conflicting part that is taken out, 0 (CoOp) to 1.
         temperature: T.
         optim: optimiser and schedule; CoOp's if None.
@@ -63,6 +67,7 @@ class ProGrad(TextSideLearner):
     balances = True
     open_vocabulary = True
     per_class = ("prompts", "teacher")
+    added_later = MappingProxyType({"target_templates": None})
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class ProGrad(TextSideLearner):
         words_start: bool = True,
         template: Template | None = None,
         teacher_template: Template | None = None,
+        target_templates: Mapping[str, Template] | None = None,
         strength: Annotated[float, Interval(ge=0, le=1)] = 1.0,
         temperature: Annotated[float, Gt(0), Le(1000)] = 1.0,
         optim: Optim | None = None,
@@ -81,10 +87,12 @@ class ProGrad(TextSideLearner):
         super().__init__(clip, class_names)
         taught = teacher_template or template or DEFAULT_TEMPLATE
         start, fixed = (
-            late_context(clip, taught.partition("{}")[0].strip(), n_ctx)
+            late_context(clip, _before_name(taught), n_ctx)
             if words_start
             else (starting_context(clip, None, n_ctx, default=n_ctx, generator=generator), "")
         )
+        targets = target_templates if words_start and target_templates else {}
+        self._fixed = {name: late_context(clip, _before_name(own), n_ctx)[1] for name, own in targets.items()}
         self.strength, self.temperature, self.optim = strength, temperature, optim or Optim()
         self.ctx = nn.Parameter(start)  # (M, E)
         self.prompts = ClassPrompts(clip, class_names, n_ctx=n_ctx, words=fixed)
@@ -107,6 +115,15 @@ class ProGrad(TextSideLearner):
         )
         projected = without_conflict(own, general, self.strength)
         return loss.detach() + (projected * (self.ctx - self.ctx.detach())).sum()
+
+    def tested_on(self, dataset: str, source: str) -> Self:
+        """With the dataset's own fixed word, where it is another one and has some."""
+        fixed = self._fixed.get(dataset, self._fixed.get("else"))
+        if dataset == source or fixed is None or fixed == self.prompts.words:
+            return self
+        other = self.select(range(len(self.class_names)))  # a copy
+        other.prompts = ClassPrompts(self.clip, self.class_names, n_ctx=len(self.ctx), words=fixed)
+        return other
 
     def authors_names(self) -> dict[str, str]:
         """What each tensor is called in a checkpoint of the authors' code."""
@@ -131,3 +148,7 @@ def without_conflict(own: Tensor, general: Tensor, strength: float) -> Tensor:
     """
     product, square = (own * general).sum(), (general * general).sum()
     return torch.where(product < 0, own - strength * product / square * general, own)
+
+
+def _before_name(template: str) -> str:
+    return template.partition("{}")[0].strip()

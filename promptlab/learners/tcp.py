@@ -8,15 +8,16 @@ htyao89/Textual-based_Class-aware_prompt_tuning. With w (C, D) the teacher's tex
 
 What is learned: one context (M, E), that the class's words attend to below that layer, and the two linear maps.
 Where promptlab departs: fp32, a generator of its own, any backbone with enough layers. Teacher and student read a
-dataset in texts of their own, of which the YAML has the authors' table for the dataset that is trained on; another one,
-of which they publish nothing, is read in its hand-written prompt.
+dataset in texts of their own, of which the YAML has the authors' table for the dataset that is trained on; another one
+is read in its hand-written prompt, or in the table's texts by ``learner=tcp_targets``, as their code does.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Interval
@@ -45,6 +46,9 @@ class TCP(TextSideLearner):
         teacher_template: the prompt that teaches, where it is another one.
         tail_template: what stands behind the context, such as ``{}, a type of pet.``; if None what the hand-written
             prompt has behind its first M words.
+        target_teacher_templates: for the test images of other datasets, by the dataset's name, the prompt that teaches,
+            where it isn't the hand-written one.
+        target_tail_templates: likewise what stands behind the context.
         weight: of one minus the mean cosine similarity to the teacher's class features.
         optim: optimiser and schedule; the authors' Adam with its large ``eps``, 50 epochs in batches of 32, if None.
         generator: source of the random start; None seeds one with 0.
@@ -63,6 +67,7 @@ class TCP(TextSideLearner):
     balances = True
     open_vocabulary = True
     per_class = ("texts",)
+    added_later = MappingProxyType({"target_teacher_templates": None, "target_tail_templates": None})
 
     def __init__(
         self,
@@ -74,6 +79,8 @@ class TCP(TextSideLearner):
         template: Template = DEFAULT_TEMPLATE,
         teacher_template: Template | None = None,
         tail_template: Template | None = None,
+        target_teacher_templates: Mapping[str, Template] | None = None,
+        target_tail_templates: Mapping[str, Template] | None = None,
         weight: Annotated[float, Interval(ge=0, le=10_000)] = 8.0,
         optim: Optim | None = None,
         generator: torch.Generator | None = None,
@@ -83,6 +90,7 @@ class TCP(TextSideLearner):
             raise ValueError(f"layer={layer}: {clip.name} has {clip.text_layers} text layers, choose one from 2 on")
         generator = generator or torch.Generator().manual_seed(0)
         self.layer, self.weight = layer, weight
+        self.target_templates = target_teacher_templates or {}, target_tail_templates or {}
         self.ctx = nn.Parameter(starting_context(clip, None, n_ctx, default=n_ctx, generator=generator))  # (M, E)
         hidden = max(1, clip.dim // 4)
         self.meta_net = nn.Sequential(
@@ -93,6 +101,15 @@ class TCP(TextSideLearner):
             tail_template=tail_template,
         )  # fmt: skip
         self.optim = optim or Optim(name="adam", eps=1e-3, epochs=50)
+
+    def tested_on(self, dataset: str, source: str) -> Self:
+        """In the dataset's own texts, where it is another one and there is a table."""
+        teachers, tails = self.target_templates
+        if dataset == source or not (teachers or tails):
+            return self
+        other = self.select(range(len(self.class_names)))  # a copy
+        other.texts = self.texts.read_in(teachers.get(dataset), tails.get(dataset))
+        return other
 
     def class_contexts(self) -> Tensor:
         """(C, M, E): what the context becomes."""
@@ -171,5 +188,13 @@ class TextsOfClasses:
     def rebind(self, class_names: Sequence[str], template: str) -> TextsOfClasses:
         """Other names; in the texts given where the hand-written prompt is that of the classes so far."""
         own, teacher, tail = self._templates
-        given = {"teacher_template": teacher, "tail_template": tail} if template == own else {}
-        return TextsOfClasses(self._clip, class_names, n_ctx=self._n_ctx, template=template, **given)
+        return self._of(class_names, template, *((teacher, tail) if template == own else (None, None)))
+
+    def read_in(self, teacher_template: str | None, tail_template: str | None) -> TextsOfClasses:
+        """The same classes with other templates than the hand-written one, or with that alone."""
+        return self._of(self.prompts.class_names, self._templates[0], teacher_template, tail_template)
+
+    def _of(self, class_names: Sequence[str], template: str, teacher: str | None, tail: str | None) -> TextsOfClasses:
+        return TextsOfClasses(
+            self._clip, class_names, n_ctx=self._n_ctx, template=template, teacher_template=teacher, tail_template=tail
+        )

@@ -85,8 +85,8 @@ def test_no_hydra_is_needed():
     assert not graph.find_shortest_chain("promptlab.runs.run", "omegaconf")
 
 
-VARIANTS = ("ape_published", "ape_t_published", "cross_modal_adapter", "mmrl_pp_published", "ship_paper_code",
-            "ship_paper_code_imagenet", "tpt_coop")  # fmt: skip
+VARIANTS = ("ape_published", "ape_t_published", "cross_modal_adapter", "mmrl_pp_published", "prograd_targets",
+            "ship_paper_code", "ship_paper_code_imagenet", "tcp_targets", "tpt_coop")  # fmt: skip
 """Other settings of a learner by a name of their own."""
 
 

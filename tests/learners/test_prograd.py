@@ -7,8 +7,9 @@ from torch.nn import functional as F
 from promptlab.learners import Batch, CoOp, ProGrad
 from promptlab.learners.prograd import without_conflict
 from promptlab.prompts.starting_context import late_context
+from promptlab.runs.facts import arguments_of
 from tests.helpers.adapters import unit_batch
-from tests.helpers.models import class_names, tiny_clip
+from tests.helpers.models import class_names, full_encode, full_prompts, tiny_clip
 from tests.helpers.prompts_golden import close, prompts_golden
 from tests.helpers.settings import settings_of
 
@@ -117,6 +118,43 @@ def test_the_recipe_is_the_papers(dataset, shots, strength, epochs):
     templates = {"oxford_pets": "a type of pet, a photo of a {}.", "eurosat": "a centered satellite photo of {}."}
     if dataset in templates:
         assert arguments["teacher_template"] == templates[dataset]
+
+
+TARGETS = {"oxford_pets": "a type of pet, a photo of a {}.", "food101": "a type of food, a photo of {}."}
+
+
+def test_another_datasets_fixed_word_is_its_own_where_a_table_has_it():
+    """What stands between context and name, in a prompt written out."""
+    clip, names = tiny_clip(), class_names(3)
+    learner = ProGrad(clip, names, target_templates=TARGETS)
+    learner.ctx.data.normal_(generator=torch.Generator().manual_seed(1))
+    moved = learner.rebind(["sphynx", "beagle"], "a photo of a {}, a type of pet.")
+    for target, words in (("oxford_pets", "a "), ("food101", "of "), ("dtd", "")):
+        tested = moved.tested_on(target, "imagenet")
+        written = [words + name for name in moved.class_names]
+        full = full_encode(clip.model, *full_prompts(clip, written, learner.ctx.detach()))
+        torch.testing.assert_close(tested.text_features(), full, atol=1e-5, rtol=0)
+        assert tested.ctx is learner.ctx
+    assert moved.tested_on("oxford_pets", "oxford_pets") is moved  # its own dataset
+    assert ProGrad(clip, names).tested_on("oxford_pets", "imagenet").prompts.words == ""
+    for_others = ProGrad(
+        clip, names, teacher_template=TARGETS["food101"], target_templates={"else": "a photo of a {}."}
+    )
+    assert (for_others.prompts.words, for_others.tested_on("sun397", "food101").prompts.words) == ("of", "")
+    random = ProGrad(clip, names, words_start=False, target_templates=TARGETS)
+    assert random.tested_on("oxford_pets", "imagenet") is random
+
+
+def test_the_targets_table_is_the_trained_datasets():
+    """``learner=prograd_targets`` differs by what it says of targets alone, which is in no id at its default."""
+    table = settings_of(["learner=prograd_targets"]).learner.arguments["target_templates"]
+    for dataset in (*table.keys() - {"else"}, "caltech101"):
+        words = [f"dataset={dataset}", "protocol=few_shot"]
+        own = settings_of([*words, "learner=prograd"]).learner
+        assert table.get(dataset, table["else"]) == own.arguments["teacher_template"]
+    with_table = arguments_of(settings_of([*words, "learner=prograd_targets"]).learner)
+    assert with_table == {**arguments_of(own), "target_templates": dict(table)}
+    assert "target_templates" not in arguments_of(own)
 
 
 def test_fewer_vectors_than_words_are_named():

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import TCP, Batch
+from promptlab.runs.facts import arguments_of
 from tests.helpers.adapters import unit_batch
 from tests.helpers.models import class_names, full_prompts, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
@@ -101,6 +102,41 @@ def test_the_recipe_is_the_papers(dataset, teacher, tail, epochs):
     optim = arguments["optim"].arguments
     assert (arguments["teacher_template"], arguments["tail_template"], arguments["layer"]) == (teacher, tail, 9)
     assert (optim["name"], optim["eps"], optim["epochs"], optim["batch_size"]) == ("adam", 1e-3, epochs, 32)
+
+
+def test_another_dataset_is_read_in_the_tables_texts(clip):
+    """As a learner would be that was made for it; without a row, in its hand-written prompt."""
+    template, tables = "a photo of a {}.", {"target_teacher_templates": {"dtd": "a {}, seen."}}
+    tables["target_tail_templates"] = {"stanford_cars": "{}, a type of car"}
+    learner = TCP(clip, ["cat"], layer=3, tail_template="{}, a type of pet.", **tables)
+    moved = learner.rebind(["red_bus", "tree"], template)
+    for target, texts in (
+        ("dtd", {"teacher_template": "a {}, seen."}),
+        ("stanford_cars", {"tail_template": "{}, a type of car"}),
+        ("caltech101", {}),
+    ):
+        own = TCP(clip, ["red_bus", "tree"], layer=3, template=template, **texts)
+        own.load_learned(learner.learned_tensors())
+        tested = moved.tested_on(target, "oxford_pets")
+        torch.testing.assert_close(tested.text_features(), own.text_features())
+        torch.testing.assert_close(tested.select([1]).text_features(), own.text_features()[1:])
+        assert tested.ctx is learner.ctx
+    assert moved.tested_on("dtd", "dtd") is moved
+    plain = TCP(clip, ["cat"], layer=3)
+    assert plain.tested_on("dtd", "oxford_pets") is plain
+
+
+def test_the_targets_tables_are_the_trained_datasets():
+    """``learner=tcp_targets`` differs by what it says of targets alone, which is in no id at its default."""
+    names = ("teacher_template", "tail_template")
+    tables = {name: settings_of(["learner=tcp_targets"]).learner.arguments[f"target_{name}s"] for name in names}
+    for dataset in ("fgvc_aircraft", "dtd", "food101", "eurosat", "stanford_cars", "oxford_pets"):
+        words = [f"dataset={dataset}", "protocol=few_shot"]
+        own = settings_of([*words, "learner=tcp"]).learner
+        assert [table.get(dataset) for table in tables.values()] == [own.arguments[name] for name in names]
+    with_tables = arguments_of(settings_of([*words, "learner=tcp_targets"]).learner)
+    assert with_tables == {**arguments_of(own), **{f"target_{name}s": dict(table) for name, table in tables.items()}}
+    assert not {f"target_{name}s" for name in names} & arguments_of(own).keys()
 
 
 def test_a_layer_that_is_not_there_is_named(clip):
