@@ -24,8 +24,8 @@ from promptlab.own.known import pictures_of
 from promptlab.own.picture_files import items_of_files, picture_files
 from promptlab.own.rescoring import Made, evidence_of, rescored
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME
-from promptlab.saved.load import load_learner
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, read_card
+from promptlab.saved.load import backbone_of, load_learner
 from promptlab.saved.save import save_learner
 from promptlab.support.errors import UsageError
 from promptlab.support.words import some_of
@@ -91,10 +91,19 @@ def add_class(
         raise UsageError(f"--out {target}: it is there already; a new folder is needed")
     if target is None and (folder / RESULT_NAME).is_file():
         raise UsageError(f"{folder} is a run's, whose Result is of the learner as it is: give --out with a new folder")
-    learner = load_learner(folder, clip)
+    learner = _loaded(folder, name, clip)
     _refuse(learner, name)
     grown = grow(learner, name, pictures, folder=folder, template=template, bank=bank or FeatureBank())
     return grown, _write(folder, target, grown)
+
+
+def _loaded(folder: Path, name: str, clip: FrozenCLIP | None) -> PromptLearner:
+    """The learner of a folder; what a backbone has to say of the words of old and new names is said at once."""
+    if (folder / CARD_NAME).is_file():
+        card = read_card(folder / CARD_NAME)
+        clip = clip or backbone_of(card)
+        clip.warn_of_unknown_words([*card.class_names, name])
+    return load_learner(folder, clip)
 
 
 def _refuse(learner: PromptLearner, name: str) -> None:

@@ -150,7 +150,7 @@ def _hits(right: BoolArray, labels: IntArray) -> str:
     said = f"{int(right.sum())} of {counted(len(labels), 'held-out picture')} right"
     if len(set(np.bincount(labels).tolist()) - {0}) == 1:
         return said
-    return f"{said}, {100 * float((class_weights(labels) * right).mean()):.1f} % on average over classes"
+    return f"{said}, {100 * float((class_weights(labels) * right).mean()):.1f} % by class"
 
 
 def _reason(found: Choice, names: Sequence[str], hits: str, *, asked: bool) -> str:
@@ -160,8 +160,8 @@ def _reason(found: Choice, names: Sequence[str], hits: str, *, asked: bool) -> s
     if found.chosen != found.best:
         behind, noise = (100 * values[found.chosen] for values in (found.behind, found.noise))
         return (
-            f"{name} gets {hits}, {behind:.1f} points behind {best}, the best; that is within noise "
-            f"({noise:.1f}), and of those within noise the simplest is taken"
+            f"{name} gets {hits}, {behind:.1f} points behind {best}, the best: within "
+            f"noise ({noise:.1f}), where the simplest is taken"
         )
     if found.chosen == 0:
         return f"{name} gets {hits}; none is better, and none is simpler"

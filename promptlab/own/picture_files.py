@@ -10,22 +10,24 @@ import numpy as np
 from promptlab.data.items import Items
 from promptlab.data.pictures.formats import IMAGE_SUFFIXES
 from promptlab.data.pictures.reading import Reading
+from promptlab.data.readers.folder_tree import read_tree
 from promptlab.data.sources.files import FileImages
 from promptlab.support.errors import UsageError
 
 
 def picture_files(given: Iterable[str | Path]) -> list[Path]:
-    """Absolute paths, each once: the files, and the pictures of folders in alphabetical order.
+    """Absolute paths, each once: the files, and the pictures of folders as :func:`read_tree` lists them.
 
     Args:
         given: files and folders.
 
     Raises:
         UsageError: for what isn't there, and a folder without pictures.
+        DatasetError: if a folder can't be listed.
     """
     found: dict[Path, None] = {}
     for path in map(Path, given):
-        inside = sorted(one for one in path.rglob("*") if _is_picture(one)) if path.is_dir() else [path]
+        inside = [path / name for name in read_tree(path)[0].all_images()] if path.is_dir() else [path]
         if not path.exists():
             raise UsageError(f"there is no file or folder {path}")
         if not inside:
@@ -45,7 +47,3 @@ def items_of_files(files: Iterable[Path], reading: Reading, label: int = 0) -> I
     names = [str(file.relative_to(file.anchor)) for file in files]
     source = FileImages(Path(Path.cwd().anchor), names, reading)
     return Items(source, np.arange(len(names)), np.full(len(names), label, dtype=np.int64))
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()

@@ -49,14 +49,33 @@ def base_to_new(
         >>> len(task.train), [(part.name, len(part.class_names)) for part in task.evaluations], task.harmonic
         (12, [('base', 6), ('new', 6)], ('base', 'new'))
     """
+    return halves("base_to_new", dataset, shots=shots, seed=seed, val=val, joint=joint, rule=rule, lists=lists)
+
+
+def halves(
+    protocol: str,
+    dataset: Dataset,
+    *,
+    shots: Shots,
+    seed: Seed,
+    val: Val,
+    joint: bool = False,
+    rule: DrawName,
+    lists: str | Path | None,
+) -> Task:
+    """The task of a protocol that halves the classes: :func:`base_to_new` under the name that messages give it.
+
+    Raises:
+        DatasetError: as :func:`base_to_new`.
+    """
     n_classes = len(dataset.class_names)
     if n_classes < 4:
         raise DatasetError(
-            f"base_to_new needs at least two classes in each half; {dataset.name} has {n_classes} in all, and over one "
+            f"{protocol} needs at least two classes in each half; {dataset.name} has {n_classes} in all, and over one "
             "class no answer could be wrong: use protocol=few_shot"
         )
     if not len(dataset.test):
-        raise DatasetError(f"base_to_new scores both halves, and {dataset.name} has no test images: {ONLY_TRAINING}")
+        raise DatasetError(f"{protocol} scores both halves, and {dataset.name} has no test images: {ONLY_TRAINING}")
     drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
     base, new = base_new_classes(n_classes)
     train = drawn.train.of_classes(base)
@@ -74,7 +93,7 @@ def base_to_new(
 
     jointly = (over_all("base_joint", base), over_all("new_joint", new)) if joint else ()
     return Task(
-        protocol="base_to_new",
+        protocol=protocol,
         dataset=dataset.name,
         class_names=dataset.class_names,
         has_images=tuple(label in trained for label in everything),

@@ -13,7 +13,7 @@ from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
 from promptlab.data.readers.tested import with_test
 from promptlab.data.sampling import DrawName
-from promptlab.protocols.base_to_new import base_to_new
+from promptlab.protocols.base_to_new import halves
 from promptlab.protocols.cross_dataset import check_targets
 from promptlab.protocols.draw import Val
 from promptlab.protocols.task import EvaluationSet, OpenWorld, ScoreTemperature, Task, Unknown, UnknownScore
@@ -66,19 +66,18 @@ def open_world(
     """
     if targets:
         check_targets("open_world", dataset, targets)
-    halves = base_to_new(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
-    base, new = halves.evaluations
+    halved = halves("open_world", dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
+    base, new = halved.evaluations
     everything = tuple(range(len(dataset.class_names)))
     joint = EvaluationSet("joint", dataset.name, dataset.test, dataset.class_names, dataset.template, known=everything)
-    far, notes = [], list(halves.notes)
+    far, notes = [], list(halved.notes)
     for target in targets:
         unknown, left_out = _far(with_test(target, "all") if target.drawn else target, base)
         far.append(unknown)
         notes += [f"split of {target.name}: {target.split_source} ({target.split_hash})", *left_out]
     near = Unknown("near", new.dataset, new.items)
     return replace(
-        halves,
-        protocol="open_world",
+        halved,
         evaluations=(base, new, joint),
         open_world=OpenWorld(base.name, new.name, (near, *far), score, temperature),
         notes=tuple(notes),

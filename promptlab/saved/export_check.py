@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from promptlab.class_text.given_names import places_of
-from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.pictures.picture import open_picture
 from promptlab.data.pictures.reading import PictureError, Reading
+from promptlab.data.readers.folder_tree import read_tree
 from promptlab.demo.datasets import demo_dataset
 from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
@@ -92,11 +92,13 @@ class Pictures:
     def in_folder(cls, learner: PromptLearner, folder: str | Path) -> Pictures:
         """Those in a folder and in the folders inside it, whose names are the classes where they are the learner's.
 
+        Which files count is said by :func:`promptlab.data.readers.folder_tree.read_tree`.
+
         Raises:
             ExportError: if there are none.
         """
         base = Path(folder).expanduser()
-        paths = sorted(path for path in base.rglob("*") if path.is_file() and is_image_name(path.name))
+        paths = [base / name for name in read_tree(base)[0].all_images()] if base.is_dir() else []
         if not paths:
             raise ExportError(f"{base} holds no pictures to try the export on: a folder of some is needed")
         labels = places_of([path.parent.name for path in paths], learner.class_names)

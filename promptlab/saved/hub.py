@@ -7,12 +7,11 @@ import logging
 import re
 from pathlib import Path
 
-import huggingface_hub
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, read_card
-from promptlab.saved.load import read_learned
+from promptlab.saved.load import fetched, read_learned
 from promptlab.saved.model_card import model_card
 from promptlab.support.errors import PromptlabError, UsageError
 from promptlab.support.files import write_bytes_atomic
@@ -92,7 +91,7 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
     _require_repo(repo)
     _require_free(Path(folder))
     try:
-        found = Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(_FILES)))
+        found = fetched(repo, _FILES, revision)
     except Exception as error:  # the hub's client has dozens
         at = "" if revision is None else f" at {revision}"
         why = f"{repo}{at} could not be fetched ({first_line(error)})"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import huggingface_hub
 import torch
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -164,7 +165,7 @@ def _folder(source: str | Path) -> Path:
             raise FileNotFoundError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")
         try:
             files = [CARD_NAME, LEARNED_NAME, RESULT_NAME]
-            folder = Path(huggingface_hub.snapshot_download(source, allow_patterns=files))
+            folder = fetched(source, files)
         except Exception as error:  # the hub's client has dozens
             raise FileNotFoundError(
                 f"there is no folder {folder.absolute()}, and {source} could not be fetched from the Hugging Face hub "
@@ -174,6 +175,23 @@ def _folder(source: str | Path) -> Path:
         if not (folder / name).is_file():
             raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
     return folder
+
+
+def fetched(repo: str, files: Sequence[str], revision: str | None = None) -> Path:
+    """Where the hub's files are kept on this machine; its client's bars are left out, as learners are small.
+
+    Args:
+        repo: ``organisation/name``.
+        files: those that are wanted.
+        revision: branch, tag or commit; the main branch if None.
+    """
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        return Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files)))
+    finally:
+        if shown:
+            enable_progress_bars()
 
 
 def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner]:

@@ -84,6 +84,9 @@ def workers_for(workers: Workers, batches: int) -> int:
     if batches < 2:
         return 0
     if workers == "auto":
+        # Forked, as torch's DataLoader does by itself, though torch has threads by then: a forked process has none of
+        # them, and torch lets it compute with one, so none is waited for; it opens pictures and takes no lock that
+        # another thread could have held. Spawned or from a fork server it would import torch anew, seconds each time.
         start = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
         alone = multiprocessing.current_process().daemon or start != "fork"
         return 0 if alone else min(MOST, usable_cpus() - 1, torch.get_num_threads() - 1, batches)

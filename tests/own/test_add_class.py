@@ -8,6 +8,7 @@ import torch
 import promptlab
 from promptlab.own.add_class import add_class
 from promptlab.own.added import AddedError, read_added
+from promptlab.own.picture_files import picture_files
 from promptlab.support.errors import UsageError
 from tests.helpers.own_pictures import write_adapted_folder, write_pictures
 
@@ -185,3 +186,22 @@ def test_a_second_class_is_made_beside_the_pictures_of_the_first(adapted, pictur
     add_class(adapted, name, [folder / name], clip=clip, bank=bank)
     add_class(adapted, "green moon", [], clip=clip, bank=bank)
     assert (seen[0], seen[-1]) == (len(files), len(files) + 6)
+
+
+def test_pictures_of_a_folder_are_those_of_the_data_room(tmp_path, pictures):
+    folder, _, name = pictures
+    for inside in (".hidden", "__MACOSX", "more"):
+        (tmp_path / inside).mkdir()
+        (tmp_path / inside / "b.png").write_bytes((folder / name / "0.png").read_bytes())
+    (tmp_path / "a.png").symlink_to(folder / name / "1.png")
+    (tmp_path / "notes.txt").touch()
+    assert picture_files([tmp_path, tmp_path / "a.png"]) == [tmp_path / "a.png", tmp_path / "more/b.png"]
+
+
+def test_words_that_the_backbone_doesn_t_know_are_said_once(tmp_path, caplog):
+    promptlab.ZeroShot(promptlab.load_clip("demo"), ["dog", "blue star"]).save_pretrained(tmp_path / "zero")
+    caplog.clear()
+    add_class(tmp_path / "zero", "crab")
+    assert [line for line in caplog.messages if "never seen" in line] == [
+        "the demo backbone has never seen these words: crab, dog"
+    ]

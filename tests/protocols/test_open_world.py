@@ -54,3 +54,13 @@ def test_unknown_images_are_tested_images():
         ("demo_shapes", 720),
         ("demo_textures", 720),
     ]
+
+
+def test_what_its_halves_lack_is_said_under_its_own_name():
+    data = demo_dataset("demo_shapes")
+    few = replace(data, class_names=data.class_names[:2], class_origins=(), train=data.train.only([0, 1]),
+                  val=data.val.only([0, 1]), test=data.test.only([0, 1]))  # fmt: skip
+    with pytest.raises(DatasetError, match=r"^open_world needs at least two classes in each half"):
+        open_world(few, shots=1, seed=1)
+    with pytest.raises(DatasetError, match=r"^base_to_new needs at least two classes in each half"):
+        base_to_new(few, shots=1, seed=1)

@@ -176,6 +176,10 @@ def test_pictures_of_ones_own_count_what_is_right(coop, tmp_path):
         test.source.open(place).save(tmp_path / "pictures" / name / f"{place}.png")
     found = export_learner(coop, tmp_path / "classes.npz", "numpy", check=tmp_path / "pictures").agreement
     assert (found.pictures, found.labelled, found.right) == (3, 2, found.right_exported)
+    for hidden in ("pictures/.1.png", "pictures/__MACOSX/1.png"):  # files of systems, which are no pictures
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(next((tmp_path / "pictures").glob("*/*.png")).read_bytes())
+    assert export_learner(coop, tmp_path / "2.npz", "numpy", check=tmp_path / "pictures").agreement.pictures == 3
     (tmp_path / "empty").mkdir()
     with pytest.raises(ExportError, match="holds no pictures"):
         export_learner(coop, tmp_path / "classes.npz", "numpy", check=tmp_path / "empty")
