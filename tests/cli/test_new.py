@@ -28,7 +28,7 @@ def run(folder, tmp_path, *arguments):
     return done.stdout
 
 
-def test_a_new_learner_passes_as_it_stands(folder, capsys, monkeypatch):
+def test_a_new_learner_passes_as_it_stands(folder, one_process, capsys, monkeypatch):
     assert main(["new", "learner", "tilted_prompts"]) == 0
     shown = capsys.readouterr().out
     home = folder / "tilted_prompts"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from promptlab.cli.main import main
-from promptlab.learners.base import contract
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -43,23 +42,17 @@ def test_its_own_tests_pass(site, tmp_path):
     assert "passed" in done.stdout
 
 
-def test_the_command_line_runs_lists_and_checks_it(site, tmp_path, monkeypatch, capsys):
+def test_the_command_line_runs_lists_and_checks_it(site, one_process, tmp_path, monkeypatch, capsys):
     conf = str(site / "biased_zero_shot" / "conf")
-    done = run(site, tmp_path, "-m", "promptlab", "learner=biased", "--config-dir", conf, "views=0", "shots=1")
-    assert done.returncode == 0, done.stderr
-    assert "biased" in done.stdout
-    assert (tmp_path / "results" / "demo_shapes" / "base_to_new" / "biased").is_dir()
     monkeypatch.syspath_prepend(site)
+    monkeypatch.chdir(tmp_path)
+    assert main(["learner=biased", "--config-dir", conf, "views=0", "shots=1"]) == 0
+    assert "biased" in capsys.readouterr().out
+    assert (tmp_path / "results" / "demo_shapes" / "base_to_new" / "biased").is_dir()
     assert main(["list", "learners", "--config-dir", conf]) == 0
     assert "one learned bias per class" in capsys.readouterr().out
     assert main(["check", "biased_zero_shot:BiasedZeroShot"]) == 0
     assert "14 of 14 passed" in capsys.readouterr().out
-
-
-@pytest.fixture
-def one_process(monkeypatch):
-    """Without the contract's new process, which takes seconds."""
-    monkeypatch.setattr(contract, "scores_in_new_process", lambda saved: [asked.logits for asked in saved])
 
 
 def test_check_says_what_failed_and_why_it_matters(one_process, tmp_path, monkeypatch, capsys):

@@ -39,6 +39,14 @@ def shared_data():
 
 
 @pytest.fixture
+def one_process(monkeypatch):
+    """The contract without its new process, which takes seconds; what it finds, others test."""
+    from promptlab.learners.base import contract
+
+    monkeypatch.setattr(contract, "scores_in_new_process", lambda saved: [asked.logits for asked in saved])
+
+
+@pytest.fixture
 def server(monkeypatch):
     """A server of downloads on this machine."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -1,5 +1,6 @@
 """Settings from overrides, as a command line would give them."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from promptlab.clip import load_clip
@@ -13,7 +14,13 @@ from promptlab.protocols import few_shot
 
 
 def settings_of(overrides):
-    return check(composed([opened(override) for override in overrides]))
+    return check(_composed(tuple(opened(override) for override in overrides)).copy())
+
+
+@lru_cache(maxsize=256)
+def _composed(overrides):
+    """What Hydra makes of words is the same each time, and takes longer than most of what tests do with it."""
+    return composed(overrides)
 
 
 FEATURES = Path(__file__).resolve().parents[1] / "earlier" / "written" / "features"

@@ -3,16 +3,16 @@
 import json
 import logging
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 from safetensors.torch import load_file
 
+from promptlab.cli.main import main
 from promptlab.config.choice import Choice
 from promptlab.config.settings import ConfigError
 from promptlab.data import read_json
@@ -91,7 +91,7 @@ def test_same_configuration_same_bits(tmp_path, monkeypatch):
     folders = []
     for i in (1, 2):
         monkeypatch.setenv("PROMPTLAB_CACHE", str(tmp_path / f"cache{i}"))
-        folders.append(run(config(f"results=r{i}")).folder)
+        folders.append(run(config(f"results=r{i}", "dataset=demo_textures")).folder)
     contexts = [load_file(folder / "learned.safetensors")["ctx"] for folder in folders]
     assert torch.equal(*contexts)
     for name in ("predictions-base.safetensors", "predictions-new.safetensors"):
@@ -408,30 +408,24 @@ def test_few_shot_draw_is_coops():
 
 
 @pytest.mark.parametrize("launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
-def test_a_sweep_ends_with_a_table(launcher, tmp_path):
-    command = [sys.executable, "-m", "promptlab", "seed=1,2", *QUICK, "-m", *launcher]
-    command = [word.replace("++learner", "learner") for word in command]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_a_sweep_ends_with_a_table(launcher, tmp_path, capfd):
+    words = [word.replace("++learner", "learner") for word in QUICK]
+    try:
+        assert main(["seed=1,2", *words, "-m", *launcher]) == 0
+    finally:
+        get_reusable_executor().shutdown()  # joblib would keep its workers, and their cache, for the next test
+    out = capfd.readouterr().out
     assert len(list(tmp_path.glob("results/demo_shapes/base_to_new/coop/*/result.json"))) == 2
-    table = done.stdout[done.stdout.index("base_to_new") :]
+    table = out[out.index("base_to_new") :]
     assert re.search(r"zero-shot +\d", table)
     assert re.search(r"coop .*\d ± ?\d", table)
     assert re.search(r"seeds 1\D+2", table)
 
 
-def test_a_failing_run_does_not_take_the_table_along(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "promptlab",
-        "-m",
-        "learner.optim.lr=0.002,1000",
-        "learner.optim.warmup_epochs=0",
-        "learner.optim.weight_decay=1000",
-    ]
-    done = subprocess.run([*command, *QUICK[:2], *QUICK[3:]], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "2/2  learner.optim.lr=1000  failed: context: the loss is" in done.stdout
-    assert re.search(r"coop +\d", done.stdout)
-    assert "1 of 2 runs failed" in done.stderr
+def test_a_failing_run_does_not_take_the_table_along(capfd):
+    words = ["-m", "learner.optim.lr=0.002,1000", "learner.optim.warmup_epochs=0", "learner.optim.weight_decay=1000"]
+    assert main([*words, *QUICK[:2], "learner.optim.epochs=20", *QUICK[3:]]) == 1
+    said = capfd.readouterr()
+    assert "2/2  learner.optim.lr=1000  failed: context: the loss is" in said.out
+    assert re.search(r"coop +\d", said.out)
+    assert "1 of 2 runs failed" in said.err

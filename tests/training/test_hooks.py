@@ -1,6 +1,7 @@
 """What a stage can ask for: each against its formula written out, and each killed and resumed to equal bits."""
 
 import itertools
+from functools import cache
 
 import pytest
 import torch
@@ -31,14 +32,19 @@ from tests.helpers.toys import (
 )
 
 
-@pytest.fixture
-def bank(tmp_path):
-    return FeatureBank(tmp_path / "features.sqlite")
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    return FeatureBank(tmp_path_factory.mktemp("bank") / "features.sqlite")
+
+
+@cache
+def backbone():
+    return tiny_clip()
 
 
 @pytest.fixture(scope="module")
 def clip():
-    return tiny_clip()
+    return backbone()
 
 
 class KilledError(Exception):
@@ -92,7 +98,7 @@ FIVE_STEPS = Optim(epochs=4, batch_size=4, lr=0.1)
 
 def strong(image, generator):
     """A stage's own view: the picture, dimmed by a draw, under the usual normalisation."""
-    picture = training_transform(tiny_clip(), (0.5, 1.0))(image, generator)
+    picture = training_transform(backbone(), (0.5, 1.0))(image, generator)
     return picture * torch.rand((), generator=generator)
 
 
@@ -115,11 +121,23 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def unbroken(clip, bank):
+    """By case: the learner and the report of a fit that nothing killed, fitted once."""
+
+    @cache
+    def of(case):
+        kind, arguments, options = CASES[case]
+        return fitted(kind(clip, NAMES, **arguments), bank, **options)
+
+    return of
+
+
 @pytest.mark.parametrize("kill_at", [3, 5, 12, 16])
 @pytest.mark.parametrize("case", CASES)
-def test_killed_and_resumed_to_equal_bits(clip, bank, tmp_path, case, kill_at):
+def test_killed_and_resumed_to_equal_bits(clip, bank, unbroken, tmp_path, case, kill_at):
     kind, arguments, options = CASES[case]
-    whole, expected = fitted(kind(clip, NAMES, **arguments), bank, **options)
+    whole, expected = unbroken(case)
     assert fitted(kind(clip, NAMES, **arguments), bank, kill_at=kill_at, folder=tmp_path, **options)[1] is None
     again, report = fitted(kind(clip, NAMES, **arguments), bank, folder=tmp_path, **options)
     assert (tmp_path / "resume.ckpt").exists() is False

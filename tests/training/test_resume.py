@@ -2,6 +2,9 @@
 
 import logging
 import random
+import shutil
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +19,9 @@ from tests.helpers.fits import NAMES, QUIET, items
 from tests.helpers.models import tiny_clip
 
 
-@pytest.fixture
-def bank(tmp_path):
-    return FeatureBank(tmp_path / "features.sqlite")
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    return FeatureBank(tmp_path_factory.mktemp("bank") / "features.sqlite")
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +81,29 @@ def fitted(clip, bank, folder, *, kill_at=None, select="last", chosen_by="accura
     return learner, report
 
 
+@pytest.fixture(scope="module")
+def unbroken(clip, bank, tmp_path_factory):
+    """By how an epoch is chosen: the learner and the report of a fit that nothing killed, fitted once."""
+
+    @cache
+    def of(select="last", chosen_by="accuracy"):
+        return fitted(clip, bank, tmp_path_factory.mktemp("whole"), select=select, chosen_by=chosen_by)
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def killed_late(clip, bank, tmp_path_factory):
+    """The file that a fit killed in its second stage left."""
+    folder = tmp_path_factory.mktemp("killed")
+    fitted(clip, bank, folder, kill_at=24)
+    return folder / "resume.ckpt"
+
+
 @pytest.mark.parametrize("kill_at", [2, 3, 8, 9, 10, 20, STEPS - 1])
 @pytest.mark.parametrize(("select", "chosen_by"), [("last", "accuracy"), ("val", "accuracy"), ("val", "loss")])
-def test_killed_at_any_step_it_ends_with_the_same_bits(clip, bank, tmp_path, kill_at, select, chosen_by):
-    whole, expected = fitted(clip, bank, tmp_path / "whole", select=select, chosen_by=chosen_by)
+def test_killed_at_any_step_it_ends_with_the_same_bits(clip, bank, unbroken, tmp_path, kill_at, select, chosen_by):
+    whole, expected = unbroken(select, chosen_by)
     choices = {"select": select, "chosen_by": chosen_by}
     assert fitted(clip, bank, tmp_path, kill_at=kill_at, **choices)[1] is None
     again, report = fitted(clip, bank, tmp_path, **choices)
@@ -112,8 +134,8 @@ def test_it_goes_on_and_does_not_start_again(clip, bank, tmp_path):
     assert len(seen) == STEPS - 9  # the first stage was done; the second had not ended an epoch
 
 
-def test_killed_twice(clip, bank, tmp_path):
-    whole, expected = fitted(clip, bank, tmp_path / "whole")
+def test_killed_twice(clip, bank, unbroken, tmp_path):
+    whole, expected = unbroken()
     for kill_at in (5, 9):  # of the steps left
         fitted(clip, bank, tmp_path, kill_at=kill_at)
     again, report = fitted(clip, bank, tmp_path)
@@ -168,8 +190,8 @@ def test_the_checkpoint_can_be_left_to_the_caller(clip, bank, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["other fit", "torn"])
-def test_a_state_that_does_not_fit_is_not_used(clip, bank, tmp_path, caplog, damage):
-    whole, expected = fitted(clip, bank, tmp_path / "whole")
+def test_a_state_that_does_not_fit_is_not_used(clip, bank, unbroken, tmp_path, caplog, damage):
+    whole, expected = unbroken()
     fitted(clip, bank, tmp_path, kill_at=20, **({"seed": 4} if damage == "other fit" else {}))
     path = tmp_path / "resume.ckpt"
     if damage == "torn":
@@ -215,10 +237,9 @@ def test_a_last_step_that_diverges_is_named_and_never_kept(clip, bank, tmp_path,
     assert len(state["promptlab"]["progress"]["curve"]) == 3 + int(last)
 
 
-def state_of(clip, bank, folder):
-    """The file that a fit killed in its second stage left."""
-    fitted(clip, bank, folder, kill_at=24)
-    return folder / "resume.ckpt"
+def copy_of(state, folder):
+    """A state file as it was left, in a folder of a test's own."""
+    return Path(shutil.copy(state, folder / "resume.ckpt"))
 
 
 def taken_up(clip, path):
@@ -231,8 +252,8 @@ def taken_up(clip, path):
 
 
 @pytest.mark.parametrize("sealed", [True, False], ids=["ours", "of an earlier version"])
-def test_a_flipped_bit_never_gives_other_numbers(clip, bank, tmp_path, sealed):
-    path = state_of(clip, bank, tmp_path)
+def test_a_flipped_bit_never_gives_other_numbers(clip, killed_late, tmp_path, sealed):
+    path = copy_of(killed_late, tmp_path)
     path.with_name("whole.ckpt").write_bytes(path.read_bytes())
     if not sealed:
         state = torch.load(path, weights_only=True)
@@ -275,8 +296,8 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("problem", MISFITS)
-def test_a_state_that_loads_but_does_not_fit_is_put_aside(clip, bank, tmp_path, caplog, problem):
-    path = state_of(clip, bank, tmp_path)
+def test_a_state_that_loads_but_does_not_fit_is_put_aside(clip, killed_late, tmp_path, caplog, problem):
+    path = copy_of(killed_late, tmp_path)
     path.with_name("whole.ckpt").write_bytes(path.read_bytes())
     state = torch.load(path, weights_only=True)
     del state["promptlab"]["sealed"]
@@ -290,9 +311,11 @@ def test_a_state_that_loads_but_does_not_fit_is_put_aside(clip, bank, tmp_path, 
     assert len(list(tmp_path.glob("resume.ckpt.damaged-*"))) == 1
 
 
-def test_a_state_that_was_changed_is_put_aside_and_the_fit_gives_what_it_gives(clip, bank, tmp_path, caplog):
-    whole, expected = fitted(clip, bank, tmp_path / "whole")
-    path = state_of(clip, bank, tmp_path)
+def test_a_state_that_was_changed_is_put_aside_and_the_fit_gives_what_it_gives(
+    clip, bank, unbroken, killed_late, tmp_path, caplog
+):
+    whole, expected = unbroken()
+    path = copy_of(killed_late, tmp_path)
     state = torch.load(path, weights_only=True)
     state["state_dict"]["learner.ctx"] += 1e-3
     torch.save(state, path)
