@@ -20,7 +20,8 @@ SHOTS = (1, 4, 16)
 DATASET = "demo_shapes"
 FAMILIES = ("prompt", "adapter", "fine-tune")
 SEE_TEST_IMAGES = ("test-time", "transductive")
-OF_PAPERS = ("ape_published", "ape_t_published", "mmrl_pp_published", "ship_paper_code", "ship_paper_code_imagenet")
+OF_PAPERS = ("ape_published", "ape_t_published", "mmrl_pp_published", "prograd_targets", "ship_paper_code",
+             "ship_paper_code_imagenet", "tcp_targets")  # fmt: skip
 """Their numbers belong to the benchmarks."""
 HEADER = ("learner", "base", "new", "H", *(f"{shots} shots" if shots > 1 else "1 shot" for shots in SHOTS),
           "parameters", "training s", "images/s", "seeds")  # fmt: skip
