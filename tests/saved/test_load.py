@@ -476,7 +476,7 @@ def test_the_hub(clip, tmp_path, monkeypatch):
     learner.save_pretrained(tmp_path / "snapshot")
     asked = {}
 
-    def snapshot_download(repo, allow_patterns):
+    def snapshot_download(repo, allow_patterns, revision=None):
         asked.update(repo=repo, allow_patterns=allow_patterns)
         return str(tmp_path / "snapshot")
 
