@@ -484,7 +484,7 @@ def test_the_hub(clip, tmp_path, monkeypatch):
     assert torch.equal(load_learner("somebody/coop-demo", clip).ctx, learner.ctx)
     assert asked == {"repo": "somebody/coop-demo", "allow_patterns": [*FILES, "result.json"]}
 
-    def offline(repo, allow_patterns):
+    def offline(repo, allow_patterns, revision=None):
         raise ConnectionError("no route\npages of details")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
