@@ -102,7 +102,7 @@ def _loaded(folder: Path, name: str, clip: FrozenCLIP | None) -> PromptLearner:
     if (folder / CARD_NAME).is_file():
         card = read_card(folder / CARD_NAME)
         clip = clip or backbone_of(card)
-        clip.warn_of_unknown_words([*card.class_names, name])
+        clip.warn_of_unknown_words([one.replace("_", " ") for one in (*card.class_names, name)])
     return load_learner(folder, clip)
 
 

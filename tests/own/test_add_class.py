@@ -199,9 +199,9 @@ def test_pictures_of_a_folder_are_those_of_the_data_room(tmp_path, pictures):
 
 
 def test_words_that_the_backbone_doesn_t_know_are_said_once(tmp_path, caplog):
-    promptlab.ZeroShot(promptlab.load_clip("demo"), ["dog", "blue star"]).save_pretrained(tmp_path / "zero")
+    promptlab.ZeroShot(promptlab.load_clip("demo"), ["dog_house", "blue star"]).save_pretrained(tmp_path / "zero")
     caplog.clear()
     add_class(tmp_path / "zero", "crab")
     assert [line for line in caplog.messages if "never seen" in line] == [
-        "the demo backbone has never seen these words: crab, dog"
+        "the demo backbone has never seen these words: crab, dog, house"
     ]

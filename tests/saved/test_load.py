@@ -476,7 +476,7 @@ def test_the_hub(clip, tmp_path, monkeypatch):
     learner.save_pretrained(tmp_path / "snapshot")
     asked = {}
 
-    def snapshot_download(repo, allow_patterns):
+    def snapshot_download(repo, allow_patterns, revision=None):
         asked.update(repo=repo, allow_patterns=allow_patterns)
         return str(tmp_path / "snapshot")
 
@@ -484,7 +484,7 @@ def test_the_hub(clip, tmp_path, monkeypatch):
     assert torch.equal(load_learner("somebody/coop-demo", clip).ctx, learner.ctx)
     assert asked == {"repo": "somebody/coop-demo", "allow_patterns": [*FILES, "result.json"]}
 
-    def offline(repo, allow_patterns):
+    def offline(repo, allow_patterns, revision=None):
         raise ConnectionError("no route\npages of details")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
