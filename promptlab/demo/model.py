@@ -89,7 +89,8 @@ def load_demo_clip(path: Path = WEIGHTS) -> tuple[CLIP, DemoTokenizer, Any]:
     table[ids] = rows
     with torch.random.fork_rng(devices=[]):
         model = build(_without_tokens(facts["architecture"]))
-    model.token_embedding, model.vocab_size = nn.Embedding(*table.shape, _weight=table), len(table)
+    model.token_embedding = nn.Embedding(len(table), table.shape[1], _weight=table)
+    model.vocab_size = len(table)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()} | {TOKEN_TABLE: table})
     size = model.visual.image_size[0]
     preprocess = image_transform(size, is_train=False, mean=MEAN, std=STD, interpolation="bicubic")

@@ -279,7 +279,7 @@ class LearnerContract:
         A learner that ``uses_new_names`` gets items of the first three classes alone, as its ``has_images`` says.
         """
         clip, generator = backbone(), torch.Generator().manual_seed(0)
-        needs, reads, normalised = _inputs_of(type(self))
+        needs, reads, normalised = _inputs_of(type(self))  # type: ignore[arg-type]  # mypy: a class's __hash__ is its objects'
         labels = torch.tensor([0, 1, 2, 0, 1, 2] if self.learner.uses_new_names else [0, 1, 2, 3, 4, 0])
         losses = torch.Generator().manual_seed(0)
         if needs == "images":
