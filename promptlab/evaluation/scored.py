@@ -13,7 +13,7 @@ from torch import Tensor
 from promptlab.data.pictures.picture import REMARKS
 from promptlab.data.pictures.reading import PictureError, Reading
 from promptlab.evaluation.given import Given, read_given
-from promptlab.evaluation.test_time import encoded, views_of_picture
+from promptlab.evaluation.test_time import encoded, seen_by_readers
 from promptlab.learners.base.adapting import adapting_scorer
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.ahead import batches_in_threads
@@ -95,6 +95,7 @@ def scored(learner: PromptLearner, asked: Iterable[Asked], reading: Reading, bat
     learner.eval()
     with torch.no_grad():
         scorer = adapting_scorer(learner) if learner.test_time else learner.scorer()
+    seen = seen_by_readers(learner)
     remarks: dict[str, list[str]] = defaultdict(list)
 
     def opened(one: Asked) -> _Opened:
@@ -104,7 +105,7 @@ def scored(learner: PromptLearner, asked: Iterable[Asked], reading: Reading, bat
             image = read_given(one.picture, reading, name=one.name)
         except PictureError as error:
             return _Opened(one, error=error)
-        return _Opened(one, views_of_picture(learner, image), image.info.get(REMARKS, ()))
+        return _Opened(one, seen(image), image.info.get(REMARKS, ()))
 
     device = learner.clip.device
     ahead = int(device.type != "cpu")

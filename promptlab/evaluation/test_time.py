@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from PIL import Image
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
+from promptlab.features.in_readers import in_readers
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.random_streams import view_stream
@@ -33,9 +34,15 @@ def inputs_of(learner: PromptLearner, items: Items, bank: FeatureBank, batch_siz
         yield torch.stack(images).to(learner.clip.device)
 
 
-def views_of_picture(learner: PromptLearner, image: Image.Image) -> Tensor:
-    """As :func:`inputs_of` shows an image of a list: (3, H, W), or (K, 3, H, W) by a stream of its pixels."""
-    return _views(learner, image, hashlib.sha256(image.convert("RGB").tobytes()).hexdigest())
+def seen_by_readers(learner: PromptLearner) -> Callable[[Image.Image], Tensor]:
+    """As :func:`inputs_of` shows an image of a list, for threads that read files.
+
+    Returns:
+        Picture to (3, H, W), or to (K, 3, H, W) by a stream of its pixels.
+    """
+    if not learner.test_views:
+        return in_readers(require_preprocess(learner.clip))
+    return lambda image: _views(learner, image, hashlib.sha256(image.convert("RGB").tobytes()).hexdigest())
 
 
 def encoded(learner: PromptLearner, images: Tensor) -> Tensor:
