@@ -1,6 +1,6 @@
 """How long a trainer waits for pictures, of each epoch of MaPLe with the demo's towers.
 
-python experiments/performance/waiting.py            # waiting.csv; --epochs, --rounds, --shots
+python experiments/performance/waiting.py            # waiting.csv, waiting.md; --epochs, --rounds, --shots
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    table = ["| " + " | ".join(rows[0]) + " |", "| --: " * len(rows[0]) + "|"]
+    table += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
+    (HERE / "waiting.md").write_text("\n".join(table) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A backbone's evaluation transform for threads that read files.
 
-torch shares each operation among threads of the caller's own. Those of several readers are more than there are
-processors, and then OpenMP puts all that wait to sleep, also those that encode: two threads of a ViT-B/16 are woken
-thousands of times a batch. NumPy does the same divisions in the reader itself.
+torch shares each operation among a team of threads of the caller's own. With those of several readers there are more
+threads than processors, and then OpenMP no longer lets any spin between operations, also not those that encode. NumPy
+does the same divisions in the reader itself.
 """
 
 from __future__ import annotations
