@@ -10,11 +10,8 @@ from pathlib import Path
 from promptlab.report.undone import UndoneSweep
 from promptlab.results.document import Result, ResultError
 from promptlab.results.store import ERROR_NAME, UNFINISHED_NAME, find_results, read_result
-from promptlab.support.processes import in_processes
 
 _logger = logging.getLogger(__name__)
-_MANY = 200
-"""Results that several processes read sooner than one: a second's work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +53,12 @@ def collect(roots: Iterable[str | Path]) -> Collection:
         failed |= _folders(root, ERROR_NAME)
     found: list[tuple[Result, Path]] = []
     damaged = {}
-    for path, result in zip(paths.values(), _read([*paths.values()]), strict=True):
-        if isinstance(result, Result):
-            found.append((result, path.parent))
-        else:
-            damaged[path] = result.removeprefix(f"{path}: ")
-            _logger.warning("skipped a result that can't be read: %s", result)
+    for path in paths.values():
+        try:
+            found.append((read_result(path), path.parent))
+        except ResultError as error:
+            damaged[path] = str(error).removeprefix(f"{path}: ")
+            _logger.warning("skipped a result that can't be read: %s", error)
     newest = sorted(found, key=lambda pair: pair[0].created)
     return Collection(
         results=[result for result, _ in found],
@@ -70,18 +67,6 @@ def collect(roots: Iterable[str | Path]) -> Collection:
         unfinished=list(unfinished.values()),
         failed={folder: _last_line(folder / ERROR_NAME) for folder in failed.values()},
     )
-
-
-def _read(paths: Sequence[Path]) -> list[Result | str]:
-    """What each file holds, or what is wrong with it."""
-    return in_processes(_result_or_fault, paths) if len(paths) >= _MANY else [*map(_result_or_fault, paths)]
-
-
-def _result_or_fault(path: Path) -> Result | str:
-    try:
-        return read_result(path)
-    except ResultError as error:
-        return str(error)
 
 
 def _folders(root: str | Path, name: str) -> dict[Path, Path]:

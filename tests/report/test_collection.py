@@ -2,10 +2,8 @@ import logging
 
 import pytest
 
-from promptlab.report import collection
 from promptlab.report.collection import collect
 from promptlab.results.store import failure_kept, run_dir, write_result
-from promptlab.support.processes import in_processes
 from tests.helpers.results import make_result
 
 
@@ -33,19 +31,6 @@ def test_a_damaged_result_is_named_and_skipped(tmp_path, caplog):
     assert list(found.damaged) == [path]
     assert "not valid JSON" in found.damaged[path]
     assert str(path) in caplog.text
-
-
-def test_many_are_read_by_several_processes_as_by_one(tmp_path, monkeypatch):
-    paths = [write(tmp_path, make_result(seed=seed)) for seed in range(1, 10)]
-    paths[3].write_text(paths[3].read_text()[:100])
-    by_one = collect([tmp_path])
-    asked = []
-    monkeypatch.setattr(collection, "_MANY", len(paths))
-    monkeypatch.setattr(collection, "in_processes", lambda *of: asked.append(of) or in_processes(*of))
-    by_several = collect([tmp_path])
-    assert len(asked) == 1
-    assert by_several == by_one
-    assert [result.folder for result in by_several.results] == [result.folder for result in by_one.results]
 
 
 def test_what_is_not_scored_to_the_end(tmp_path):
