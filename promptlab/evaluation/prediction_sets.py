@@ -6,8 +6,9 @@ it is Vovk's, "Conditional Validity of Inductive Conformal Predictors", 2012 (ht
 
 The promise, that the set holds the right class with at least the chosen probability, needs held-out pictures and new
 ones that come from the same source, and a learner that saw neither. Of folds, each scored by a learner of the others,
-it holds only nearly for the learner that was then fitted to all. MAPIE has the same sets, but takes scikit-learn
-estimators and not probabilities; the tests hold ours against the definition.
+it holds only nearly for the learner that was then fitted to all. MAPIE takes scikit-learn
+estimators and not probabilities, and has no sets class by class; wrapped in an estimator that hands rows through, its
+``SplitConformalClassifier`` (1.6, "lac") gave the same sets in all of 60 draws. The tests hold ours against the definition.
 """
 
 from __future__ import annotations
