@@ -8,7 +8,8 @@ The promise, that the set holds the right class with at least the chosen probabi
 ones that come from the same source, and a learner that saw neither. Of folds, each scored by a learner of the others,
 it holds only nearly for the learner that was then fitted to all. MAPIE takes scikit-learn
 estimators and not probabilities, and has no sets class by class; wrapped in an estimator that hands rows through, its
-``SplitConformalClassifier`` (1.6, "lac") gave the same sets in all of 60 draws. The tests hold ours against the definition.
+``SplitConformalClassifier`` (1.6, "lac") gave the same sets in all of 60 draws. The tests hold ours against the
+definition.
 """
 
 from __future__ import annotations
