@@ -135,7 +135,7 @@ def replaced(learner: PromptLearner, threshold: float) -> PromptLearner:
         >>> replaced(learner, 0.9).decision.threshold, learner.decision.threshold
         (0.9, None)
     """
-    copied = learner.select(range(len(learner.class_names)))
+    copied = learner.copied()
     copied.decision = replace(learner.decision, threshold=threshold or None)
     return copied
 

@@ -138,7 +138,7 @@ class ATPrompt(Wrapper):
         words = self.target_attributes.get(dataset, self.target_attributes.get("else"))
         if dataset == source or words is None or tuple(words) == self.prompts.words:
             return other
-        other = other.select(range(len(other.class_names)))  # a copy, whose inner learner is one too
+        other = other.copied()  # and the inner learner with it
         other.inner.prompts = other.prompts.with_words(words)
         return other
 

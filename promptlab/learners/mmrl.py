@@ -109,7 +109,7 @@ class RepresentationLearner(PromptLearner):
         """On another dataset's images all classes are scored as new ones, whatever they are called."""
         if dataset == source:
             return self
-        other = self.select(range(len(self.class_names)))
+        other = self.copied()
         other.trained_on = torch.zeros_like(self.trained_on)
         return other
 

@@ -121,7 +121,7 @@ class ProGrad(TextSideLearner):
         fixed = self._fixed.get(dataset, self._fixed.get("else"))
         if dataset == source or fixed is None or fixed == self.prompts.words:
             return self
-        other = self.select(range(len(self.class_names)))  # a copy
+        other = self.copied()
         other.prompts = ClassPrompts(self.clip, self.class_names, n_ctx=len(self.ctx), words=fixed)
         return other
 

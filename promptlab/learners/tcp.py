@@ -107,7 +107,7 @@ class TCP(TextSideLearner):
         teachers, tails = self.target_templates
         if dataset == source or not (teachers or tails):
             return self
-        other = self.select(range(len(self.class_names)))  # a copy
+        other = self.copied()
         other.texts = self.texts.read_in(teachers.get(dataset), tails.get(dataset))
         return other
 

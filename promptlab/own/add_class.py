@@ -21,8 +21,9 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.added import ADDED_NAME, Added, AddedClass, read_added, write_added
 from promptlab.own.derived import EXPORTS, KEPT
 from promptlab.own.known import pictures_of
+from promptlab.own.making import Made
 from promptlab.own.picture_files import items_of_files, picture_files
-from promptlab.own.rescoring import Made, evidence_of, rescored
+from promptlab.own.rescoring import evidence_of, rescored
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, read_card
 from promptlab.saved.load import backbone_of, load_learner

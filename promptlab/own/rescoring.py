@@ -94,34 +94,3 @@ def _of_added(folder: Path, learner: PromptLearner) -> Iterator[ScoredBefore]:
         items, rows = pictures_of_added(one, Reading(**learner.reading), label)
         if len(rows) and {len(row) for row in one.logits} == {label + 1}:
             yield ScoredBefore(items, torch.tensor(one.logits)[torch.from_numpy(rows)], what)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Made:
-    """How a class is made of pictures.
-
-    Args:
-        learner: before it.
-        name: the class's.
-        template: the hand-written prompt.
-        others: (N, D) features of pictures of the learner's classes.
-    """
-
-    learner: PromptLearner
-    name: str
-    template: str
-    others: Tensor
-
-    def of(self, images: Tensor) -> tuple[PromptLearner, str]:
-        """The learner with the class, and what was made of its images (n, D), in words."""
-        return self.learner.with_class(self.name, images, self.others, self.template)
-
-    def own_logits(self, grown: PromptLearner, images: Tensor, own: Items, bank: FeatureBank) -> Tensor:
-        """Logits (n, C + 1) of the class's n pictures: each by what the others make, where pictures count."""
-        if not self.learner.keeps_images or not len(images):
-            return logits_of(grown, own, bank)
-        rows = []
-        for place in range(len(images)):
-            without, _ = self.of(torch.cat([images[:place], images[place + 1 :]]))
-            rows.append(logits_of(without, own.take([place]), bank))
-        return torch.cat(rows)

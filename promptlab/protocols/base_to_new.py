@@ -65,6 +65,16 @@ def halves(
 ) -> Task:
     """The task of a protocol that halves the classes: :func:`base_to_new` under the name that messages give it.
 
+    Args:
+        protocol: the name; all else as for :func:`base_to_new`.
+        dataset: what is halved.
+        shots: training images per base class.
+        seed: of the draw.
+        val: validation images of base classes.
+        joint: whether both halves are scored over all classes too.
+        rule: whose draw.
+        lists: a folder with a published draw.
+
     Raises:
         DatasetError: as :func:`base_to_new`.
     """

@@ -38,8 +38,8 @@ def few_shot(
         rule: whose draw.
         draw: ``balanced``; ``natural``, by the dataset's proportions; or ``long_tail``, exponentially fewer from class
             to class in an order by the seed. Reports then show the balanced accuracy too.
-        lists: a folder with published lists of a draw's images, in place of ``rule``.
         imbalance: how many times as many images the first class of a long tail has as the last.
+        lists: a folder with published lists of a draw's images, in place of ``rule``.
 
     Example:
         >>> from promptlab.demo import demo_dataset

@@ -24,7 +24,12 @@ _CALLED = {"train": "training", "val": "validation"}
 
 @dataclass(frozen=True)
 class DrawnList:
-    """A list's images, as positions in a dataset's training or validation list, and a digest of the file."""
+    """A list's images.
+
+    Args:
+        positions: of each in the dataset's training or validation list, in the order of lines.
+        digest: of the file, 12 hexadecimal digits.
+    """
 
     positions: list[int]
     digest: str

@@ -22,8 +22,8 @@ class HasClasses:
         >>> learner = promptlab.CoOp(promptlab.load_clip("demo"), ["red star", "blue circle"], n_ctx=2)
         >>> learner.select(["blue circle"]).class_names, learner.rebind(["green moon"]).class_names
         (('blue circle',), ('green moon',))
-        >>> learner.select([1]).ctx is learner.ctx
-        True
+        >>> learner.select([1]).ctx is learner.ctx, learner.copied() is learner
+        (True, False)
     """
 
     class_names: tuple[str, ...]
@@ -52,6 +52,10 @@ class HasClasses:
         if not indices:
             raise ValueError("no classes are chosen: give at least one")
         return self._moved(ClassSet(tuple(self.class_names[i] for i in indices), indices=indices))
+
+    def copied(self) -> Self:
+        """The same over the same classes: attributes that are set on it stay its own; learned tensors are shared."""
+        return self.select(range(len(self.class_names)))
 
     def rebind(self, class_names: Sequence[str], template: str = DEFAULT_TEMPLATE) -> Self:
         """A learner that scores other classes by name; learned tensors are shared.
