@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.support.errors import UsageError
+from promptlab.support.garbage import no_garbage_sought
 
 if TYPE_CHECKING:
     from promptlab.report.collection import Collection
@@ -35,6 +36,7 @@ FILES = {
 }
 
 
+@no_garbage_sought()
 def main(arguments: Sequence[str]) -> int:
     """Print a table, or write files; returns the exit status."""
     parser = _parser()

@@ -14,6 +14,7 @@ from promptlab.results.document import Result, ResultError
 from promptlab.results.rows import rows_of
 from promptlab.support.at_work import at_work, wait_for_others
 from promptlab.support.files import write_text_atomic
+from promptlab.support.garbage import no_garbage_sought
 from promptlab.support.locks import lock_file
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.version import __version__
@@ -166,9 +167,10 @@ def load_results(root: str | Path) -> Results:
     if not paths:
         there = f"are no results in {root}" if Path(root).is_dir() else f"is no folder {root}"
         _logger.warning("there %s", there)
-    for path in paths:
-        try:
-            results.append(read_result(path))
-        except ResultError as error:
-            _logger.warning("left out: %s", error)
+    with no_garbage_sought():
+        for path in paths:
+            try:
+                results.append(read_result(path))
+            except ResultError as error:
+                _logger.warning("left out: %s", error)
     return results
