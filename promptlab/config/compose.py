@@ -79,7 +79,9 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def composed_all(runs: Iterable[Sequence[str]], folders: Sequence[Path] = ()) -> Iterator[DictConfig]:
+def composed_all(
+    runs: Iterable[Sequence[str]], folders: Sequence[Path] = (), made: dict[tuple[str, ...], DictConfig] | None = None
+) -> Iterator[DictConfig]:
     """The configurations of many runs, as :func:`composed` gives each.
 
     Files are read and put together once for each set of chosen ones: what Hydra does with plain values, which it sets
@@ -88,11 +90,12 @@ def composed_all(runs: Iterable[Sequence[str]], folders: Sequence[Path] = ()) ->
     Args:
         runs: the overrides of each.
         folders: configuration folders besides promptlab's own.
+        made: what an earlier call with the same folders has put together, which this one adds to.
 
     Raises:
         ConfigError: if one can't be composed.
     """
-    made: dict[tuple[str, ...], DictConfig] = {}
+    made = {} if made is None else made
     for words in runs:
         parsed = parsed_overrides(words)
         values = {one.key_or_group: one.value() for one in parsed if _is_plain(one, folders)}

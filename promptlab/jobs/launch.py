@@ -77,12 +77,13 @@ def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None
     if not sweeps:
         _run(overrides, folders, arguments, as_json=as_json)
         return 0
-    every = composed_all(lists_of(overrides, sweeps=True), folders)
+    made: dict[tuple[str, ...], DictConfig] = {}
+    every = composed_all(lists_of(overrides, sweeps=True), folders, made)
     results = str(_check_all([without_untaken(cfg, optional) for cfg in every], folders)[0].results)
     with naming_folders(results), taken_back(results):  # Hydra makes them
         from promptlab.jobs.plan import begin
 
-        folder = into or begin(arguments, flags, overrides, optional, folders, results)
+        folder = into or begin(arguments, flags, overrides, optional, folders, results, made)
         status = _sweep(folder, folders, overrides, as_json=as_json)
     if named_study(arguments) and not as_json:
         say(f"next: {shlex.join(['promptlab', 'report', results, '--html', 'report.html'])}")
