@@ -331,7 +331,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize(("number", "module"), [(signal.SIGINT, "torch"), (signal.SIGTERM, "lightning.pytorch")])
+@pytest.mark.parametrize(("number", "module"), [(signal.SIGINT, "hydra.core.utils"), (signal.SIGTERM, "torch")])
 def test_an_interrupt_while_it_starts_is_one_line(number, module, tmp_path):
     """From the moment that the command is imported: before that Python itself answers."""
     script = INTERRUPTED.format(module=module, number=int(number))
