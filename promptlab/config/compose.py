@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from promptlab.config import launchers, resolvers, schema
@@ -19,12 +20,34 @@ from promptlab.config.quoting import quoted
 from promptlab.config.settings import ConfigError
 from promptlab.support.paths import conf_dir
 
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra  # its public face is the instance of GlobalHydra
+
+ROOT = "config"
+"""The configuration that everything begins with."""
+
 
 def register() -> None:
     """Make the schema, the launchers and the resolvers known to Hydra; safe to repeat."""
     schema.register()
     launchers.register()
     resolvers.register()
+
+
+@contextmanager
+def configurations() -> Iterator[Hydra]:
+    """Hydra, with promptlab's folder of configurations."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), job_name="promptlab", version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        yield hydra
+
+
+def searching(folders: Sequence[Path]) -> list[str]:
+    """The override by which Hydra looks into other folders as well; none without any."""
+    search = ",".join(quoted(f"file://{folder.absolute()}") for folder in folders)
+    return [f"hydra.searchpath=[{search}]"] if folders else []
 
 
 def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConfig:
@@ -37,16 +60,28 @@ def composed(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConf
     Raises:
         ConfigError: if it can't be composed.
     """
-    GlobalHydra.instance().clear()
-    search = ",".join(quoted(f"file://{folder.absolute()}") for folder in folders)
+    return without_hydra(composed_to_run(overrides, folders))
+
+
+def composed_to_run(overrides: Sequence[str], folders: Sequence[Path] = ()) -> DictConfig:
+    """As :func:`composed`, with the node ``hydra``, from which Hydra takes what it does around a run."""
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("config", [*overrides, *([f"hydra.searchpath=[{search}]"] if folders else [])])
+        with configurations():
+            return compose(ROOT, [*overrides, *searching(folders)], return_hydra_config=True)
     except Exception as error:  # besides their own, Hydra and OmegaConf let through what YAML and Python raise
         raise ConfigError(explain(error)) from error
 
 
-def composed_all(runs: Iterable[Sequence[str]], folders: Sequence[Path] = ()) -> Iterator[DictConfig]:
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """The same configuration, from which Hydra's node is taken."""
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+def composed_all(
+    runs: Iterable[Sequence[str]], folders: Sequence[Path] = (), made: dict[tuple[str, ...], DictConfig] | None = None
+) -> Iterator[DictConfig]:
     """The configurations of many runs, as :func:`composed` gives each.
 
     Files are read and put together once for each set of chosen ones: what Hydra does with plain values, which it sets
@@ -55,11 +90,12 @@ def composed_all(runs: Iterable[Sequence[str]], folders: Sequence[Path] = ()) ->
     Args:
         runs: the overrides of each.
         folders: configuration folders besides promptlab's own.
+        made: what an earlier call with the same folders has put together, which this one adds to.
 
     Raises:
         ConfigError: if one can't be composed.
     """
-    made: dict[tuple[str, ...], DictConfig] = {}
+    made = {} if made is None else made
     for words in runs:
         parsed = parsed_overrides(words)
         values = {one.key_or_group: one.value() for one in parsed if _is_plain(one, folders)}

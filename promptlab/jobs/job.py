@@ -36,18 +36,18 @@ log = logging.getLogger(__name__)
 LATER = "is at work elsewhere: left for later"
 
 
-def run_alone(cfg: DictConfig, command: Sequence[str], *, as_json: bool) -> None:
+def run_alone(settings: Settings, command: Sequence[str], *, as_json: bool) -> None:
     """Run, and print its table or its document.
 
     Args:
-        cfg: the composed configuration.
+        settings: of the run.
         command: the words of the command line, for the one that might follow.
         as_json: one JSON document in place of the table.
 
     Raises:
         PromptlabError: what the run raises; besides, built-in errors with a message for the user.
     """
-    outcome = _run(check(cfg), None)
+    outcome = _run(settings, None)
     if as_json:
         say(json.dumps(described(outcome), indent=1))
         return

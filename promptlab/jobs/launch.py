@@ -5,23 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.logging import RichHandler
 
-from promptlab.config.compose import composed, composed_all, resolved
-from promptlab.config.explain import explain
+from promptlab.config.compose import composed, composed_all, composed_to_run, resolved, without_hydra
 from promptlab.config.groups import taken_by
 from promptlab.config.keys import check_keys, optional_keys, require_known, without_untaken
 from promptlab.config.launchers import batches, require_launcher
@@ -36,11 +28,10 @@ from promptlab.config.overrides import (
 )
 from promptlab.config.quoting import quoted, readable
 from promptlab.config.schema import OPEN_GROUPS
-from promptlab.config.settings import ConfigError, refuse_values
+from promptlab.config.settings import ConfigError, Settings, refuse_values
 from promptlab.config.studies import expanded, named_study
+from promptlab.jobs import under_hydra
 from promptlab.jobs.disk import naming_folders, taken_back
-from promptlab.jobs.grid_sweeper import register as register_grid_sweeper
-from promptlab.jobs.workers import LauncherError, LostWorkerError, is_of_launcher
 from promptlab.support.console import console, say
 from promptlab.support.paths import conf_dir
 
@@ -75,24 +66,28 @@ def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None
         say(OmegaConf.to_yaml(OmegaConf.create(plain)), end="")
         return 0
     if any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
-        _under_hydra([*flags, *overrides], arguments, as_json=as_json)
+        under_hydra.show([*flags, *overrides])
         return 0
     optional = _optional(overrides, folders) if sweeps else []
     if SKIP_MISSING in flags:
         flags.remove(SKIP_MISSING)
         overrides = _without_missing(overrides, folders, sweeps=sweeps)
-    results = _check_all(overrides, folders, optional, sweeps=sweeps)
+    _require_known_keys(overrides, folders)
+    require_launcher(overrides, folders)
+    if not sweeps:
+        _run(overrides, folders, arguments, as_json=as_json)
+        return 0
+    made: dict[tuple[str, ...], DictConfig] = {}
+    every = composed_all(lists_of(overrides, sweeps=True), folders, made)
+    results = str(_check_all([without_untaken(cfg, optional) for cfg in every], folders)[0].results)
     with naming_folders(results), taken_back(results):  # Hydra makes them
-        if sweeps:
-            from promptlab.jobs.plan import begin
+        from promptlab.jobs.plan import begin
 
-            folder = into or begin(arguments, flags, overrides, optional, folders, results)
-            status = _sweep(folder, flags, overrides, as_json=as_json)
-            if named_study(arguments) and not as_json:
-                say(f"next: {shlex.join(['promptlab', 'report', results, '--html', 'report.html'])}")
-            return status
-        _under_hydra([*flags, *overrides], arguments, as_json=as_json)
-    return 0
+        folder = into or begin(arguments, flags, overrides, optional, folders, results, made)
+        status = _sweep(folder, folders, overrides, as_json=as_json)
+    if named_study(arguments) and not as_json:
+        say(f"next: {shlex.join(['promptlab', 'report', results, '--html', 'report.html'])}")
+    return status
 
 
 def _optional(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
@@ -121,19 +116,23 @@ def _without_missing(overrides: Sequence[str], folders: Sequence[Path], *, sweep
     return without_missing(overrides, folders)
 
 
-def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequence[str], *, sweeps: bool) -> str:
-    """Compose and check every choice before anything is loaded: first what needs no import of torch.
+def _run(overrides: Sequence[str], folders: Sequence[Path], command: Sequence[str], *, as_json: bool) -> None:
+    """Check one configuration, and run it."""
+    (words,) = lists_of(overrides, sweeps=False)
+    to_run = composed_to_run([*words, "hydra.mode=RUN"], folders)
+    (settings,) = _check_all([without_hydra(to_run.copy())], folders)
+    with naming_folders(settings.results), taken_back(settings.results):  # Hydra makes them
+        from promptlab.jobs.job import run_alone
 
-    Returns:
-        The folder that results go to.
+        under_hydra.run_once(to_run, partial(run_alone, settings, command, as_json=as_json))
+
+
+def _check_all(configurations: Sequence[DictConfig], folders: Sequence[Path]) -> list[Settings]:
+    """Check every choice before anything is loaded: first what needs no import of torch.
 
     Raises:
         ConfigError: naming the key, what is wrong, and what is allowed.
     """
-    _require_known_keys(overrides, folders)
-    require_launcher(overrides, folders)
-    every = composed_all(lists_of(overrides, sweeps=sweeps), folders)
-    configurations = [without_untaken(cfg, optional) for cfg in every]
     for cfg in configurations:
         check_keys(_plain(cfg), folders)
         refuse_values({key: value for key, value in resolved(cfg).items() if key not in OPEN_GROUPS})
@@ -143,7 +142,7 @@ def _check_all(overrides: Sequence[str], folders: Sequence[Path], optional: Sequ
     from promptlab.jobs.missing import require_datasets
 
     require_datasets(settings)
-    return str(settings[0].results)
+    return settings
 
 
 def _require_known_keys(overrides: Sequence[str], folders: Sequence[Path]) -> None:
@@ -168,8 +167,9 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     return dict(plain)
 
 
-def _sweep(folder: Path, flags: Sequence[str], overrides: Sequence[str], *, as_json: bool) -> int:
+def _sweep(folder: Path, folders: Sequence[Path], overrides: Sequence[str], *, as_json: bool) -> int:
     """Run what is left of a sweep, and show what of it is done, however it ends."""
+    from promptlab.jobs.job import run_in_sweep
     from promptlab.jobs.sweep import show_sweep
 
     own = [
@@ -177,50 +177,11 @@ def _sweep(folder: Path, flags: Sequence[str], overrides: Sequence[str], *, as_j
         f"hydra.callbacks.workers.as_json={str(as_json).lower()}",
     ]
     try:
-        _under_hydra([*flags, *overrides, *batches(overrides), *own], (), as_json=as_json)
+        under_hydra.sweep([*overrides, *batches(overrides), *own], folders, run_in_sweep)
     except BaseException:
         show_sweep(folder, as_json=as_json)
         raise
     return 1 if show_sweep(folder, as_json=as_json) else 0
-
-
-def _under_hydra(arguments: Sequence[str], command: Sequence[str], *, as_json: bool) -> None:
-    """Hand over to Hydra, whose errors come here whole instead of being printed, and a run's own around it."""
-    raised: list[Exception] = []
-
-    def job(cfg: DictConfig) -> None:
-        from promptlab.jobs.job import run_alone, run_in_sweep
-
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            run_in_sweep(cfg)
-            return
-        try:
-            run_alone(cfg, command, as_json=as_json)
-        except Exception as error:  # Hydra would print its overrides first
-            raised.append(error)
-
-    register_grid_sweeper()
-    GlobalHydra.instance().clear()
-    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["promptlab", *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error)) from error
-    except BrokenProcessPool as error:
-        raise LostWorkerError from error
-    except Exception as error:
-        if is_of_launcher(error):
-            raise LauncherError(error) from error
-        raise
-    finally:
-        sys.argv = before[0]
-        os.environ.pop("HYDRA_FULL_ERROR", None)
-        if before[1] is not None:
-            os.environ["HYDRA_FULL_ERROR"] = before[1]
-    if raised:
-        raise raised[0]
 
 
 def _log_to_console() -> None:

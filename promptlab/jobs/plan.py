@@ -35,6 +35,7 @@ def begin(
     optional: Sequence[str],
     folders: Sequence[Path],
     results: str,
+    made: dict[tuple[str, ...], DictConfig],
 ) -> Path:
     """Write the grid of a new sweep down, in a folder that is named by the time unless ``hydra.sweep.dir`` is given.
 
@@ -45,6 +46,7 @@ def begin(
         optional: keys that a run leaves out where its choices don't take them.
         folders: configuration folders besides promptlab's own.
         results: where Results go.
+        made: what :func:`composed_all` has put together for the folders.
 
     Returns:
         The sweep's folder.
@@ -65,7 +67,7 @@ def begin(
         optional=tuple(optional),
         results=str(Path(results).absolute()),
         force=_given("force", own) is True,
-        runs=None if made_up else tuple(_planned(own, optional, folders)),
+        runs=None if made_up else tuple(_planned(own, optional, folders, made)),
     )
     own_place = Path(results, "sweeps", f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
     folder = Path(str(_given("hydra.sweep.dir", overrides) or own_place))
@@ -73,10 +75,12 @@ def begin(
     return folder
 
 
-def _planned(own: Sequence[str], optional: Sequence[str], folders: Sequence[Path]) -> Iterator[Planned]:
+def _planned(
+    own: Sequence[str], optional: Sequence[str], folders: Sequence[Path], made: dict[tuple[str, ...], DictConfig]
+) -> Iterator[Planned]:
     """Every run that the values make together."""
     runs = [list(words) for words in itertools.product(*choices_of(own))]
-    for words, cfg in zip(runs, composed_all(runs, folders), strict=True):
+    for words, cfg in zip(runs, composed_all(runs, folders, made), strict=True):
         shown = tuple(shown_of(words, cfg, optional, folders))
         try:
             document = check(without_untaken(cfg, optional), folders).as_document()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,13 +34,26 @@ _GIT_SECONDS = 10
 
 def versions() -> dict[str, str]:
     """Package name to its version, promptlab first; packages that aren't installed are left out."""
-    found = {"promptlab": __version__}
+    return {"promptlab": __version__, **_installed()}
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """What is installed besides, read once a process: each package's whole description is parsed for its version."""
+    found = {}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
+
+
+@cache
+def own_commit() -> GitCommit | None:
+    """The commit of the checkout that this process runs from, as it stands when it is first asked for.
+
+    What is committed or edited afterwards isn't what the process has imported.
+    """
+    return git_commit()
 
 
 def git_commit(checkout: str | Path | None = None) -> GitCommit | None:

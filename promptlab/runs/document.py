@@ -78,7 +78,7 @@ def new_document(
         peak_memory_bytes_of_gpu=peak_gpu_bytes(parts.clip.device),
         learned_bytes=(folder / LEARNED_NAME).stat().st_size,
         versions=provenance.versions(),
-        git=provenance.git_commit(),
+        git=provenance.own_commit(),
         host=provenance.host(str(parts.clip.device)),
         notes=(*task.notes, *report.cut_short, *report.notes),
         marks=marks_of(learner),

@@ -6,9 +6,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from open_clip import factory
 
 from promptlab.cli.main import main
-from tests.helpers.bad_files import KINDS
+from tests.helpers.bad_files import KINDS, TINY
 
 FEW = settings(
     max_examples=4,
@@ -24,6 +25,7 @@ FEW = settings(
 def test_a_bad_file_is_a_message(kind, capsys, tmp_path, monkeypatch):
     name, contents, command = KINDS[kind]
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny-quickgelu", TINY)
 
     @FEW
     @given(st.data())

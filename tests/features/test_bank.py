@@ -223,7 +223,7 @@ def test_processes_that_find_the_same_damage_move_it_aside_once(tmp_path):
     for number in range(3):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"this is no database" * 100)
-        running = [start(items, 0.002) for _ in range(4)]
+        running = start(4, items, 0.002)
         for process, _ in running:
             process.join(60)
             assert process.exitcode == 0
@@ -245,24 +245,28 @@ def test_a_newer_database_and_an_impossible_place_are_refused(tmp_path):
         FeatureBank(tmp_path / "file" / "features.sqlite").features(FakeClip(), items, progress=False)
 
 
-def encode(items, seconds, encoded):
+def encode(items, seconds, encoded, together):
     torch.set_num_threads(1)  # OpenMP's threads don't survive a fork
     clip = FakeClip(seconds_per_batch=seconds)
+    together.wait(60)
     FeatureBank().features(clip, items, batch_size=4, progress=False)
     encoded.value = clip.encoded
 
 
-def start(items, seconds):
+def start(count, items, seconds):
+    """Processes that begin to encode at the same moment, with what each has encoded in the end."""
     fork = multiprocessing.get_context("fork")
-    encoded = fork.Value("i", -1)
-    process = fork.Process(target=encode, args=(items, seconds, encoded))
-    process.start()
-    return process, encoded
+    together, running = fork.Barrier(count), []
+    for _ in range(count):
+        encoded = fork.Value("i", -1)
+        running.append((fork.Process(target=encode, args=(items, seconds, encoded, together)), encoded))
+        running[-1][0].start()
+    return running
 
 
 def test_a_killed_run_resumes_where_it_stood(tmp_path):
     items = picture_items(tmp_path, 200)
-    process, _ = start(items, 0.05)  # 2.5 s for 50 batches
+    ((process, _),) = start(1, items, 0.3)  # 15 s for 50 batches
     deadline = time.monotonic() + 30
     while sum(info.count for info in list_collections()) < 20:
         assert time.monotonic() < deadline
@@ -280,7 +284,7 @@ def test_a_killed_run_resumes_where_it_stood(tmp_path):
 
 def test_two_processes_share_the_work(tmp_path):
     items = picture_items(tmp_path, 320)
-    running = [start(items, 0.04) for _ in range(2)]
+    running = start(2, items, 0.04)
     for process, _ in running:
         process.join(60)
         assert process.exitcode == 0

@@ -21,7 +21,7 @@ def answer(line: Sequence[str]) -> tuple[str, str]:
     """How a line is answered, and with which words."""
     said, status = io.StringIO(), None
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(said), redirect_stderr(said):
-        started = patch("promptlab.jobs.launch._under_hydra", side_effect=lambda *_, **__: None)
+        started = patch("promptlab.jobs.launch.under_hydra")
         with started as begun, patch.dict(os.environ, {"PROMPTLAB_CACHE": str(Path(folder).parent / "no-cache")}):
             try:
                 status = promptlab(list(line))
@@ -36,7 +36,7 @@ def answer(line: Sequence[str]) -> tuple[str, str]:
     if left:
         return "files", f"{left[:3]} {words[:200]}"
     if status == 0:
-        return "accepted", "" if begun.called else words[:80]
+        return "accepted", "" if begun.mock_calls else words[:80]
     if status not in (1, 2) or not words:
         return "status", f"{status} {words[:300]}"
     return "message", f"{status} {words[:300]}"

@@ -27,6 +27,7 @@ PLUGINS = {
 FEATURES = [f"dataset.{split}={SOURCE}_{split}.npz" for split in ("train", "val", "test")]
 SWEEP = ("protocol=few_shot", "dataset=features", "dataset.name=source", *FEATURES, f"dataset.class_names={SOURCE}.txt",
          "learner=tip_adapter", "learner.search=false", "shots=1", "seed=1,2")  # fmt: skip
+SMALL_CLUSTER = ["hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.init.include_dashboard=false"]
 
 
 def file_of(name):
@@ -111,7 +112,7 @@ def test_a_sweep_gives_the_same_numbers(name, workplace, monkeypatch, capfd):
     pytest.importorskip(f"hydra_plugins.hydra_{name.split('_')[0]}_launcher", reason=f"{name} needs an extra")
     monkeypatch.setattr(sys, "argv", ["promptlab"])
     assert main(["-m", *SWEEP, "results=alone"]) == 0
-    own = [f"hydra/launcher={name}", *(["hydra.launcher.ray.init.num_cpus=2"] if name == "ray" else [])]
+    own = [f"hydra/launcher={name}", *(SMALL_CLUSTER if name == "ray" else [])]
     assert main(["-m", *SWEEP, *own, "results=beside"]) == 0
     if name == "ray":
         importlib.import_module("ray").shutdown()

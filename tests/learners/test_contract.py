@@ -2,12 +2,12 @@
 
 import copy
 import inspect
-from functools import lru_cache
+from functools import cache, partial
 
 import pytest
 
 import promptlab.learners
-from promptlab.learners import Optim, PromptLearner
+from promptlab.learners import Optim, PromptLearner, TipAdapter
 from promptlab.learners.base.contract import backbone, require_same
 from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.contract import LearnerContract
@@ -18,7 +18,12 @@ from tests.helpers.learners import LEARNERS
 IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
 TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
 
-CASES = LEARNERS | {"averages": (toys.Averages, {"optim": Optim(epochs=4)}), "mean of views": (toys.MeanOfViews, {})}
+CASES = LEARNERS | {
+    "averages": (toys.Averages, {"optim": Optim(epochs=4)}),
+    "mean of views": (toys.MeanOfViews, {}),
+    "around a closed form": (toys.Corrected, {"inner": partial(TipAdapter, search=False)}),
+}
+"""Of those that aren't promptlab's own, the other tests are passed where they are about that kind of learner."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,12 +41,12 @@ class TrainsOnce(LearnerContract):
         return copy.deepcopy(_trained(type(self)), {id(part): part for part in frozen})
 
 
-@lru_cache(maxsize=2)
+@cache
 def _trained(contract):
     return LearnerContract.trained(contract())
 
 
-@lru_cache
+@cache
 def contract_of(case):
     learner, arguments = CASES[case]
     return type("Contract", (TrainsOnce,), {"learner": learner, "arguments": arguments})()

@@ -4,7 +4,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import promptlab
-from promptlab.results.provenance import git_commit, host, utc_now, versions
+from promptlab.results import provenance
+from promptlab.results.provenance import git_commit, host, own_commit, utc_now, versions
 
 
 def git(folder, *arguments):
@@ -45,6 +46,15 @@ def test_without_git(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_commit(tmp_path) is None
+
+
+def test_git_is_asked_once_a_process(monkeypatch):
+    asked = []
+    monkeypatch.setattr(provenance, "git_commit", lambda: asked.append(1))
+    own_commit.cache_clear()
+    assert (own_commit(), own_commit()) == (None, None)
+    assert len(asked) == 1
+    own_commit.cache_clear()
 
 
 def test_host():

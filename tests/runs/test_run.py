@@ -424,7 +424,7 @@ def test_a_sweep_ends_with_a_table(launcher, tmp_path, capfd):
 
 def test_a_failing_run_does_not_take_the_table_along(capfd):
     words = ["-m", "learner.optim.lr=0.002,1000", "learner.optim.warmup_epochs=0", "learner.optim.weight_decay=1000"]
-    assert main([*words, *QUICK[:2], "learner.optim.epochs=20", *QUICK[3:]]) == 1
+    assert main([*words, *QUICK[:2], "learner.optim.epochs=10", *QUICK[3:]]) == 1
     said = capfd.readouterr()
     assert "2/2  learner.optim.lr=1000  failed: context: the loss is" in said.out
     assert re.search(r"coop +\d", said.out)

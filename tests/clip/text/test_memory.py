@@ -9,7 +9,7 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from promptlab.clip import ClassPrompts, FrozenCLIP
 from tests.helpers.models import class_names
 import open_clip
-vision = CLIPVisionCfg(layers=12, width=768, head_width=64, patch_size=16, image_size=224)
+vision = CLIPVisionCfg(layers=1, width=64, head_width=64, patch_size=16, image_size=224)  # no image is looked at
 model = CLIP(512, vision, CLIPTextCfg(width=512, heads=8, layers=12), quick_gelu=True)
 clip = FrozenCLIP(model, open_clip.SimpleTokenizer(), None, "ViT-B-16")
 prompts = ClassPrompts(clip, class_names(1000, longest=4), n_ctx=16)
@@ -27,4 +27,4 @@ def test_a_thousand_classes_fit_without_recomputing():
     chunks, tokens, peak = (int(word) for word in done.stdout.split())
     assert chunks == 1
     assert tokens > 4000
-    assert peak < 4 * 2**30
+    assert peak < 3.7 * 2**30

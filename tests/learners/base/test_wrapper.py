@@ -25,7 +25,7 @@ MAPLE = partial(MaPLe, depth=2, optim=SHORT)
 
 class TestAroundCoOp(LearnerContract):
     learner, arguments = Corrected, {"inner": CoOp}
-    test_a_new_process_scores_the_same = None  # which takes seconds; below it is asked about another
+    test_a_new_process_scores_the_same = None  # which takes seconds; tests/learners/test_contract.py asks it of all
 
 
 class TestAroundMaPLe(LearnerContract):
@@ -38,6 +38,7 @@ class TestAroundMaPLe(LearnerContract):
 
 class TestAroundAClosedForm(LearnerContract):
     learner, arguments = Corrected, {"inner": partial(TipAdapter, search=False)}
+    test_a_new_process_scores_the_same = None
 
 
 @pytest.fixture
@@ -100,10 +101,16 @@ def test_the_inner_learner_first_then_the_wrapper(clip, bank, inner):
     assert learner.bias.abs().min() > 0
 
 
+@pytest.fixture(scope="module", params=[COOP, MAPLE], ids=["coop", "maple"])
+def unbroken(request, clip, tmp_path_factory):
+    """An inner learner, and what an unbroken fit around it leaves."""
+    bank = FeatureBank(tmp_path_factory.mktemp("bank") / "features.sqlite")
+    return request.param, *fitted(clip, bank, request.param)
+
+
 @pytest.mark.parametrize("kill_at", [1, 3, 5, 8, 12])
-@pytest.mark.parametrize("inner", [COOP, MAPLE], ids=["coop", "maple"])
-def test_killed_and_resumed_to_equal_bits(clip, bank, tmp_path, inner, kill_at):
-    whole, expected = fitted(clip, bank, inner)
+def test_killed_and_resumed_to_equal_bits(clip, bank, tmp_path, unbroken, kill_at):
+    inner, whole, expected = unbroken
     assert fitted(clip, bank, inner, kill_at=kill_at, folder=tmp_path)[1] is None
     again, report = fitted(clip, bank, inner, folder=tmp_path)
     assert report.curve == expected.curve
