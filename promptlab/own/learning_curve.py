@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from promptlab.own.folds import ALWAYS_TRAINED, folds_of
+from promptlab.own.one_standard_error import standard_error
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 
 FOLDS, DRAWS = 4, 3
@@ -86,12 +87,14 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
     sizes = [*(2**power for power in range(16) if 2**power < largest), largest]
     rights, means = zip(*(_at(size, features, labels, splits, rng) for size in sizes), strict=True)
     points = tuple(
-        CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=_error(right[tested]))
+        CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=standard_error(right[tested]))
         for size, right, mean in zip(sizes, rights, means, strict=True)
     )
     half = max(place for place, size in enumerate(sizes) if size <= _ABOUT_HALF * largest or not place)
     last = (rights[-1] - rights[half])[tested]
-    return LearningCurve(points=points, half=half, gain=float(last.mean()), gain_error=_error(last), tested=len(tested))
+    return LearningCurve(
+        points=points, half=half, gain=float(last.mean()), gain_error=standard_error(last), tested=len(tested)
+    )
 
 
 def _at(
@@ -123,8 +126,3 @@ def _ridge(train: FloatArray, labels: IntArray, tested: FloatArray) -> IntArray:
         return np.full(len(tested), labels[0])
     said: IntArray = RidgeClassifier(class_weight="balanced").fit(train, labels).predict(tested)
     return said
-
-
-def _error(values: FloatArray) -> float:
-    """Standard error of the mean."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
