@@ -16,6 +16,7 @@ from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 
 FOLDS, DRAWS = 4, 3
 """Folds of each draw, and draws of which pictures train."""
+SEED = 1
 _ABOUT_HALF = 0.6
 
 
@@ -60,14 +61,13 @@ class LearningCurve:
         return self.gain > 0.01 and self.gain > 2 * self.gain_error
 
 
-def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, seed: int = 1) -> LearningCurve | None:
+def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray) -> LearningCurve | None:
     """The curve of N pictures; None where too few classes have pictures to be held out.
 
     Args:
         features: (N, D), L2-normalised.
         labels: (N,) class indices.
         groups: (N,) equal for pictures that must stay together.
-        seed: of folds and draws.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -77,8 +77,8 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
         >>> [point.most for point in curve.points]
         [1, 2, 4, 8, 15]
     """
-    rng = np.random.default_rng(seed)
-    splits = [folds_of(labels, groups, seed + draw, FOLDS) for draw in range(DRAWS)]
+    rng = np.random.default_rng(SEED)
+    splits = [folds_of(labels, groups, SEED + draw, FOLDS) for draw in range(DRAWS)]
     tested = np.flatnonzero(np.all([fold != ALWAYS_TRAINED for fold in splits], axis=0))
     if len(np.unique(labels[tested])) < 2:
         return None
