@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -111,7 +110,7 @@ def _run(contract: object, *, as_json: bool) -> int:
     from rich.padding import Padding
     from rich.text import Text
 
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say, say_json
 
     failed = 0
     tests = [name for kind in type(contract).__mro__ for name in vars(kind) if name.startswith("test_")]
@@ -130,8 +129,10 @@ def _run(contract: object, *, as_json: bool) -> int:
             failed += 1
             console().print(Padding(Text(problem), (0, 0, 0, 7)))
             console().print(Padding(Text(inspect.getdoc(test) or "", style="dim"), (0, 0, 0, 7)))
-    passed = f"{len(tests) - failed} of {len(tests)} passed"
-    say(json.dumps({"passed": not failed, "tests": results}, indent=1) if as_json else passed)
+    if as_json:
+        say_json({"passed": not failed, "tests": results})
+    else:
+        say(f"{len(tests) - failed} of {len(tests)} passed")
     return 1 if failed else 0
 
 

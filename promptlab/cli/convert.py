@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from promptlab.cli._plugins import find_plugins
-from promptlab.support.console import say
+from promptlab.support.console import say, say_json
 from promptlab.support.errors import UsageError
 
 if TYPE_CHECKING:  # --help imports no torch
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     scores = {} if options.no_score else _scores(learner, parts, tell=not options.json)
     if options.json:
         told = {"learner": type(learner).__name__, "backbone": parts.clip.name, "folder": options.folder}
-        say(json.dumps({**told, "evaluations": scores}, indent=1))
+        say_json({**told, "evaluations": scores})
     return 0
 
 

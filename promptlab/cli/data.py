@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.cli._plugins import find_plugins
-from promptlab.support.console import say
+from promptlab.support.console import say, say_json
 from promptlab.support.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:  # --help imports neither Hydra nor torch
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     findings = _show(node, sources, options)
     if options.json:
         found = [asdict(finding) for finding in findings]
-        say(json.dumps({"dataset": options.name, "complete": not _is_bad(findings), "findings": found}, indent=1))
+        say_json({"dataset": options.name, "complete": not _is_bad(findings), "findings": found})
         return int(_is_bad(findings))
     if _is_bad(findings) and (sources.download or sources.by_hand):
         say(f"next: {_command('prepare', options)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,14 +140,13 @@ def _table(lacking: Sequence[Lacking]) -> Table:
 
 
 def _end(lacking: Sequence[Lacking], encoded: int, folder: Path, options: argparse.Namespace) -> None:
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     rows = sum(lack.missing.size for lack in lacking)
     size = sum(lack.missing.size * 4 * lack.want.collections()[0].dim for lack in lacking)
     if options.json:
         lists = [_as_json(lack) for lack in lacking]
-        say(json.dumps({"folder": str(folder), "features": rows, "bytes": size, "encoded": encoded, "lists": lists},
-                       indent=1))  # fmt: skip
+        say_json({"folder": str(folder), "features": rows, "bytes": size, "encoded": encoded, "lists": lists})
         return
     say(f"{counted(rows, 'feature')}, {size / 2**20:,.1f} MB, of which {encoded:,} were encoded now, in {folder}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.jobs.grid import sweeps_in
     from promptlab.jobs.status import Looker
     from promptlab.jobs.status_table import described, status_view
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say_json
 
     sweeps = [Looker(folder) for folder in sweeps_in(options.folder)]
     if options.watch:
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     found = [sweep.look() for sweep in sweeps]
     if options.json:
-        say(json.dumps(described(found[0]) if len(found) == 1 else [described(one) for one in found], indent=1))
+        say_json(described(found[0]) if len(found) == 1 else [described(one) for one in found])
     else:
         console().print(*map(status_view, found), sep="\n\n", crop=False)
     return 0
