@@ -7,9 +7,9 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from promptlab.cli._plugins import find_plugins
 from promptlab.support.errors import UsageError
 
 SUMMARY = "the tests that every learner, dataset or protocol passes, for yours"
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     as_json = "--json" in arguments
     arguments = [word for word in arguments if word != "--json"]
-    sys.path.insert(0, str(Path.cwd()))  # a console script doesn't look in the folder it is called from
+    find_plugins(arguments)
     found = _named(arguments[0])
     given = dict(_keyword(argument) for argument in arguments[1:])
     return _run(_contract(arguments[0], found, given), as_json=as_json)

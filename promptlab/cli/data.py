@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli._plugins import find_plugins
+from promptlab.cli._plugins import add_config_dir, find_plugins
 from promptlab.support.console import say, say_json
 from promptlab.support.errors import DatasetError, UsageError
 
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="dataset.KEY=VALUE as for a run")
     parser.add_argument("--root", metavar="DATA", help="the folder of datasets, as data.root=DATA for a run")
     parser.add_argument("--decode", action="store_true", help="read every image, not just the folders' listings")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    add_config_dir(parser)
     parser.add_argument("--json", action="store_true", help="check: one JSON document in place of the lines")
     return parser
 
@@ -88,7 +88,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     if not name or "=" in name:
         raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     overrides = [readable(f"dataset={name}", folders)]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
@@ -169,6 +169,6 @@ def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namesp
 
 def _command(verb: str, options: argparse.Namespace) -> str:
     """The other verb's command for the same dataset, to be copied into a shell."""
-    given = {"--root": options.root, "--config-dir": options.config_dir}
-    flags = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    given = [("--root", options.root), *(("--config-dir", folder) for folder in options.config_dir)]
+    flags = [word for flag, value in given if value is not None for word in (flag, value)]
     return shlex.join(["promptlab", "data", verb, options.name, *flags, *options.overrides])

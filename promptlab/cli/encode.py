@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli._plugins import find_plugins
+from promptlab.cli._plugins import add_config_dir, find_plugins
 from promptlab.support.errors import UsageError
 from promptlab.support.words import counted
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.jobs.every import every_settings
     from promptlab.runs.encode import wants_of
 
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     splits = _splits(options.split)
     wants = wants_of(every_settings(options.overrides, folders), splits)
     if not wants:
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for a run")
     parser.add_argument("--split", metavar="NAMES", help="of train,val,test: which images (all)")
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the table")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    add_config_dir(parser)
     parser.add_argument("--ray", action="store_true", help="encode on Ray, into shards")
     parser.add_argument("--actors", type=int, metavar="N", help="how many hold the backbone (as many as have room)")
     parser.add_argument("--address", help="of the cluster: auto, or HOST:PORT (RAY_ADDRESS, else this machine)")

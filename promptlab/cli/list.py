@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptlab.cli._plugins import add_config_dir
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("kind", nargs="?", metavar="LIST", help=", ".join(KINDS))
     parser.add_argument("names", nargs="*", metavar="NAME", help="say all about these")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder, besides promptlab's own")
+    add_config_dir(parser)
     parser.add_argument("--causal", action="store_true", help="of backbones, those that encode shared prefixes once")
     parser.add_argument("--language", metavar="LANG", help="of backbones, those that were trained with it: en, de, ...")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
     from promptlab.config.groups import about_by_comment, choices, existing
 
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
     if options.causal or options.language:
         if options.kind != "backbones":
