@@ -13,6 +13,7 @@ from promptlab.class_text.templates import template_of
 from promptlab.config.choice import Choice
 from promptlab.config.choices import choice_of, rehearse, target_of
 from promptlab.config.compose import resolved
+from promptlab.config.groups import GIVEN
 from promptlab.config.names import usual_name
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError, Settings
@@ -24,7 +25,6 @@ from promptlab.support.signatures import signature_of
 
 _TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "balance", "calibration", "keep", "ckpt_every_s",
           "results", "force")  # fmt: skip
-_GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
 _GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")
 
@@ -91,7 +91,7 @@ def _protocol(node: Mapping[str, Any]) -> Choice:
             f"protocol.name={node.get('name')}: recipes go by this name, which is {usual_name(kind)} here: leave it out"
         )
     takes_targets = "targets" in signature_of(kind)
-    return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())
+    return _named_choice(node, "protocol", given=GIVEN["protocol"], drop=("targets",) if takes_targets else ())
 
 
 def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str], drop: Collection[str] = ()) -> Choice:

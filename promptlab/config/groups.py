@@ -20,6 +20,13 @@ from promptlab.support.words import printable
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """A start reads up to a hundred files: where PyYAML has libyaml, in an eighth of the time."""
 _PAPER = "paper: "
+GIVEN = {
+    "learner": ("clip", "class_names", "template", "has_images", "generator"),
+    "dataset": ("root",),
+    "protocol": ("dataset", "shots", "seed", "val"),
+    "trainer": ("max_epochs", "min_epochs"),
+}
+"""What a run gives by itself, or the learner says: no key to suggest."""
 NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
 
 
@@ -114,6 +121,16 @@ def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> l
         ['gda', 'transclip_fs', 'zlap', 'zlap_inductive']
     """
     return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]
+
+
+def as_word(value: Any) -> str:
+    """A value of YAML as a command line has it.
+
+    Example:
+        >>> as_word(None), as_word(False), as_word(0.5)
+        ('null', 'false', '0.5')
+    """
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def existing(folders: Sequence[str]) -> list[Path]:
