@@ -16,9 +16,10 @@ from promptlab.own.folder_contents import clear
 from promptlab.own.folds import ALWAYS_TRAINED
 from promptlab.own.held_out import Problem
 from promptlab.own.labelled_pictures import LabelledPictures, root_of
+from promptlab.results.content_ids import pack_content_ids
 from promptlab.results.ids import canonical_json
 from promptlab.results.logits import logits_of_arrays, write_logits
-from promptlab.results.predictions import Predictions, pack_content_ids, write_predictions
+from promptlab.results.predictions import Predictions, write_predictions
 from promptlab.results.provenance import utc_now
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import printable
