@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from promptlab.config.groups import GIVEN, NO_ARGUMENTS, as_word, target_of
+from promptlab.config.groups import GIVEN, NO_ARGUMENTS, as_word, written_target
 from promptlab.support.console import console, say
 
 LAUNCHER = "hydra/launcher"
@@ -78,7 +78,7 @@ def print_choice(group: str, name: str, node: Mapping[str, Any]) -> None:
         say(f"  promptlab experiment={name} --cfg job --resolve    all that it comes to", style="dim")
     if group == LAUNCHER:
         _print_values(group.replace("/", "."), node)
-    elif target_of(node) is not None:
+    elif written_target(node) is not None:
         say("  keys:")
         _print_keys(group, node)
     sweep = "-m " if group in (LAUNCHER, "study") else ""
@@ -99,7 +99,7 @@ def _print_values(place: str, node: Mapping[str, Any]) -> None:
 
 def _print_keys(place: str, node: Mapping[str, Any]) -> None:
     """Each key with its value and what it means, those of a part below it."""
-    target = target_of(node)
+    target = written_target(node)
     for key in _BY_HAND.get(target.name, target.parameters) if target else ():
         if key in (*GIVEN.get(place.partition(".")[0], ()), *NO_ARGUMENTS):
             continue

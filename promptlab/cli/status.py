@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptlab.jobs.status import Looker, SweepStatus
+    from promptlab.jobs.status import SweepStatus, SweepWatcher
 
 SUMMARY = "how far a sweep is: what is done, running, failed, missing; time left"
 USAGE = "status [DIR] [--watch]"
@@ -19,11 +19,11 @@ def main(arguments: Sequence[str]) -> int:
     """Show it; returns the exit status."""
     options = _parser().parse_args(arguments)
     from promptlab.jobs.grid import sweeps_in
-    from promptlab.jobs.status import Looker
+    from promptlab.jobs.status import SweepWatcher
     from promptlab.jobs.status_table import described, status_view
     from promptlab.support.console import console, say_json
 
-    sweeps = [Looker(folder) for folder in sweeps_in(options.folder)]
+    sweeps = [SweepWatcher(folder) for folder in sweeps_in(options.folder)]
     if options.watch:
         _watch(sweeps)
         return 0
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _watch(sweeps: Sequence[Looker]) -> None:
+def _watch(sweeps: Sequence[SweepWatcher]) -> None:
     """Show it anew every few seconds until nothing is left to do; Ctrl-C ends it."""
     from rich.console import Group
     from rich.live import Live

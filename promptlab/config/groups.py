@@ -88,12 +88,12 @@ def about_by_comment(group: str, name: str, folders: Sequence[Path] = ()) -> dic
     return {"summary": ""}
 
 
-def target_of(node: Any) -> Written | None:
+def written_target(node: Any) -> Written | None:
     """What the target of a node takes, where its source says it.
 
     Example:
-        >>> found = target_of({"_target_": "promptlab.learners.ZeroShot"})
-        >>> "templates" in found.parameters, target_of({"epochs": 5}) is None
+        >>> found = written_target({"_target_": "promptlab.learners.ZeroShot"})
+        >>> "templates" in found.parameters, written_target({"epochs": 5}) is None
         (True, True)
     """
     path = node.get("_target_") if isinstance(node, Mapping) else None
@@ -107,7 +107,7 @@ def annotation_of(node: Any, path: Sequence[str]) -> str | None:
         >>> annotation_of(choices("learner")["coop"], ["optim", "epochs"])
         'int'
     """
-    target = target_of(node)
+    target = written_target(node)
     if target is None or path[0] not in target.parameters:
         return None
     return target.parameters[path[0]] if len(path) == 1 else annotation_of(node.get(path[0]), path[1:])

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from promptlab.config.groups import GIVEN, NO_ARGUMENTS, annotation_of, taken_by, target_of
+from promptlab.config.groups import GIVEN, NO_ARGUMENTS, annotation_of, taken_by, written_target
 from promptlab.config.schema import OPEN_GROUPS, Config, DataConfig
 from promptlab.config.settings import ConfigError
 from promptlab.support.source import written
@@ -47,7 +47,7 @@ def check_keys(nodes: Mapping[str, Any], folders: Sequence[Path] = ()) -> None:
 
 def _is_no_learner(node: Mapping[str, Any]) -> bool:
     """Whether a node names something else, which the check of what is imported says better than its keys would."""
-    target = target_of(node)
+    target = written_target(node)
     return target is not None and "class_names" not in target.parameters
 
 
@@ -133,7 +133,7 @@ def takes(name: str, parameters: Collection[str], group: str) -> str:
 def _check_node(
     node: Mapping[str, Any], path: tuple[str, ...], nodes: Mapping[str, Any], folders: Sequence[Path]
 ) -> None:
-    target = target_of(node)
+    target = written_target(node)
     if target is None:
         return
     for key, value in node.items():
@@ -208,7 +208,7 @@ def _paths(nodes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _paths_in(node: Any, place: str, group: str) -> Iterator[str]:
-    target = target_of(node)
+    target = written_target(node)
     for key in target.parameters if target is not None else ():
         if key not in GIVEN.get(group, ()):
             yield f"{place}.{key}"
