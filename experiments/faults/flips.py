@@ -31,7 +31,7 @@ from promptlab.results.kept_scores import read_metrics
 from promptlab.results.predictions import read_predictions
 from promptlab.results.store import read_result
 from promptlab.saved.card import read_card
-from promptlab.saved.load import read_learned
+from promptlab.saved.learned import read_learned
 from promptlab.support.archives import check_archive, seal_archive
 
 RUN = ["dataset=demo_textures", "protocol=few_shot", "shots=1", "views=0", "learner.optim.epochs=1",

@@ -61,7 +61,8 @@ def measured_here(name: str, options: argparse.Namespace) -> str:
     )  # fmt: skip
     clip = settings.load()
     wanted = [case for case in learner.cases(name, settings, clip) if case.recorded or not options.text]
-    return Report(name, asdict(settings), [cases.measure(case, settings, clip) for case in wanted]).json()
+    found = Report(name, asdict(settings), [cases.measure(case, settings, clip) for case in wanted])
+    return json.dumps(found.document())
 
 
 def measured(name: str, goal: float | None, arguments: list[str]) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ from promptlab.evaluation.predicted import NONE
 from promptlab.features.bank import FeatureBank
 from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.own.known import Known, known_pictures
+from promptlab.own.known_pictures import Known, known_pictures
 from promptlab.own.nearest import nearest_pictures
 from promptlab.saved.load import load_learner
 from promptlab.support.errors import DatasetError, UsageError

@@ -75,7 +75,7 @@ def per_step(
     ]
 
 
-def bare_loop(learner: CoOp, items: Items, seed: int = 1) -> None:
+def bare_loop(learner: CoOp, items: Items) -> None:
     """The learner's gradient stage without Lightning."""
     (stage,) = learner.fit_plan()
     assert isinstance(stage, GradientStage)
@@ -83,7 +83,7 @@ def bare_loop(learner: CoOp, items: Items, seed: int = 1) -> None:
     optim, optimiser = stage.optim, stage.optim.build(stage.parameters)
     features = items.source.take(items.indices, dim=learner.clip.dim).to(learner.clip.device)
     labels = torch.from_numpy(items.labels).to(learner.clip.device)
-    loader = FeatureLoader(features, labels, batch_size=optim.batch_size, seed=seed, stage=stage.name)
+    loader = FeatureLoader(features, labels, batch_size=optim.batch_size, seed=1, stage=stage.name)
     steps = len(loader)
     for epoch in range(optim.epochs):
         loader.set_epoch(epoch)

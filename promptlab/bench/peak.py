@@ -39,7 +39,7 @@ def peaks(bench: str, case: int, settings: Settings, what: str) -> list[Figure]:
     return [*figures, Figure(f"{what}: times less memory", used[PLAIN] / used[OURS])]
 
 
-def in_own_process(bench: str, case: int | None, side: str, settings: Settings, memory_mb: int | None = None) -> Any:
+def in_own_process(bench: str, case: int | None, side: str, settings: Settings) -> Any:
     """Bytes of one step: ``beyond`` the loaded model, and of the ``process``.
 
     Args:
@@ -47,12 +47,11 @@ def in_own_process(bench: str, case: int | None, side: str, settings: Settings, 
         case: one of its ``cases``, or None for its ``step``.
         side: ``promptlab`` or ``plain``.
         settings: passed on.
-        memory_mb: the text tower's budget; its default if None.
 
     Raises:
         PeakError: a RuntimeError, if the process failed; with the end of what it said.
     """
-    request = {"bench": bench, "case": case, "side": side, "settings": asdict(settings), "memory_mb": memory_mb}
+    request = {"bench": bench, "case": case, "side": side, "settings": asdict(settings)}
     command = [sys.executable, "-m", "promptlab.bench.peak", json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -79,14 +78,10 @@ def peak_of(step: Callable[[], object], device: torch.device) -> dict[str, int]:
 def main(request: str) -> None:
     """Measure what the request says, in this process."""
     from promptlab.bench.every import BENCHES
-    from promptlab.clip.frozen import FrozenCLIP
 
     asked = json.loads(request)
     settings = Settings(**asked["settings"])
     clip = settings.load()
-    if asked["memory_mb"] is not None:
-        clip = FrozenCLIP(clip.model, clip.tokenizer, clip.preprocess, clip.name, text_memory_mb=asked["memory_mb"],
-                          precision=clip.precision)  # fmt: skip
     if asked["case"] is None:
         step = import_module(f"promptlab.bench.{asked['bench']}").step(settings, clip)
     else:

@@ -39,7 +39,7 @@ class PlainTower(CausalTower):
         super().__init__(model, tokens, DEFAULT_MB)
         self._padding = self.embed([0])
 
-    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
+    def prefix_states(self, prefixes: Ragged) -> PrefixStates:
         """Token embeddings: nothing is worked on ahead."""
         return PrefixStates((prefixes.rows,), prefixes.lengths)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
@@ -102,16 +101,15 @@ class Report:
     comparisons: Sequence[Comparison] = ()
     figures: Sequence[Figure] = ()
 
-    def json(self) -> str:
-        """One document, with the machine it was made on."""
-        document = {
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values, with the machine it was made on."""
+        return {
             "bench": self.bench,
             "settings": dict(self.settings),
             "machine": machine(str(self.settings.get("device", "cpu"))),
             "comparisons": [comparison.plain_values() for comparison in self.comparisons],
             "figures": [asdict(figure) for figure in self.figures],
         }
-        return json.dumps(document, indent=1)
 
     def show(self, console: Console) -> None:
         """Print it as tables."""

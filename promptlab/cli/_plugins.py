@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 FLAGS = ("--config-dir", "-cd")
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    """Let a verb be given configuration folders of plug-ins, as a run is.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_config_dir(parser)
+        >>> parser.parse_args(["--config-dir", "a/conf", "--config-dir", "b/conf"]).config_dir
+        ['a/conf', 'b/conf']
+    """
+    parser.add_argument(FLAGS[0], metavar="DIR", action="append", default=[], help="a plug-in's configuration folder")
 
 
 def find_plugins(arguments: Sequence[str]) -> None:

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from promptlab.own.adapt import Options, adapt_pictures
     from promptlab.own.candidates import CANDIDATES, candidate_named
-    from promptlab.own.summary import as_json, summary_view
-    from promptlab.support.console import console, say
+    from promptlab.own.summary import document_of, summary_view
+    from promptlab.support.console import console, say, say_json
 
     how = Options(
         candidates=CANDIDATES if options.learner is None else (candidate_named(options.learner),),
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
             say=lambda line: say(line, stderr=options.json),
         )
     if options.json:
-        say(as_json(adapted, options.out))
+        say_json(document_of(adapted, options.out))
     else:
         console().print(summary_view(adapted, options.out), crop=False)
     return 0

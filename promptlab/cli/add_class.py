@@ -20,15 +20,15 @@ def main(arguments: Sequence[str]) -> int:
     """Add it, and say what that did; returns the exit status."""
     options = _parser().parse_args(arguments)
     from promptlab.own.add_class import add_class
-    from promptlab.support.console import say
-    from promptlab.support.typed_json import render, to_plain
+    from promptlab.support.console import say, say_json
+    from promptlab.support.typed_json import to_plain
 
     grown, old = add_class(options.folder, options.name, options.pictures, to=options.out, template=options.template)
     folder = options.folder if options.out is None else options.out
     if options.json:
         added = to_plain(grown.added)
         classes = list(grown.learner.class_names)
-        say(render({"folder": str(folder), "before": str(old), "classes": classes, "added": added}))
+        say_json({"folder": str(folder), "before": str(old), "classes": classes, "added": added})
         return 0
     for line in _lines(grown.added, len(grown.learner.class_names)):
         say(line)

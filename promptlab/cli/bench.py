@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,13 +43,13 @@ VIT = "ViT-B-16-quickgelu"
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; returns the exit status."""
     options = _parser().parse_args(arguments)
-    from promptlab.support.console import console
+    from promptlab.support.console import console, say_json
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks to stderr
     with console(stderr=True).status(f"measuring {options.verb}"):
         report = _measure(options)
     if options.json:
-        sys.stdout.write(report.json() + "\n")
+        say_json(report.document())
     else:
         report.show(console())
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -82,7 +81,7 @@ def _list(*, as_json: bool) -> None:
     from promptlab.features.shards import shards_dir
     from promptlab.features.upkeep import list_collections
     from promptlab.results.kept_scores import kept_scores
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say, say_json
 
     found, scores, shards = list_datasets(), len(kept_scores()), list_shards()
     if as_json:
@@ -91,7 +90,7 @@ def _list(*, as_json: bool) -> None:
         shown = {"folder": str(cache_dir()), **asdict(found), "rows": rows, "collections": collections}
         shown["zero_shot_scores"] = scores
         shown["shards"] = {"folder": str(shards_dir()), "groups": [asdict(group) for group in shards]}
-        say(json.dumps(shown, indent=1))
+        say_json(shown)
         return
     say(str(cache_dir()) if found.rows else f"nothing is kept in {cache_dir()}")
     if found.rows:

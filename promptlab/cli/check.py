@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from promptlab.cli._plugins import find_plugins
 from promptlab.support.errors import UsageError
 
 SUMMARY = "the tests that every learner, dataset or protocol passes, for yours"
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     as_json = "--json" in arguments
     arguments = [word for word in arguments if word != "--json"]
-    sys.path.insert(0, str(Path.cwd()))  # a console script doesn't look in the folder it is called from
+    find_plugins(arguments)
     found = _named(arguments[0])
     given = dict(_keyword(argument) for argument in arguments[1:])
     return _run(_contract(arguments[0], found, given), as_json=as_json)
@@ -111,7 +110,7 @@ def _run(contract: object, *, as_json: bool) -> int:
     from rich.padding import Padding
     from rich.text import Text
 
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say, say_json
 
     failed = 0
     tests = [name for kind in type(contract).__mro__ for name in vars(kind) if name.startswith("test_")]
@@ -130,8 +129,10 @@ def _run(contract: object, *, as_json: bool) -> int:
             failed += 1
             console().print(Padding(Text(problem), (0, 0, 0, 7)))
             console().print(Padding(Text(inspect.getdoc(test) or "", style="dim"), (0, 0, 0, 7)))
-    passed = f"{len(tests) - failed} of {len(tests)} passed"
-    say(json.dumps({"passed": not failed, "tests": results}, indent=1) if as_json else passed)
+    if as_json:
+        say_json({"passed": not failed, "tests": results})
+    else:
+        say(f"{len(tests) - failed} of {len(tests)} passed")
     return 1 if failed else 0
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from promptlab.cli._plugins import find_plugins
-from promptlab.support.console import say
+from promptlab.cli._plugins import add_config_dir, find_plugins
+from promptlab.support.console import say, say_json
 from promptlab.support.errors import UsageError
 
 if TYPE_CHECKING:  # --help imports no torch
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     scores = {} if options.no_score else _scores(learner, parts, tell=not options.json)
     if options.json:
         told = {"learner": type(learner).__name__, "backbone": parts.clip.name, "folder": options.folder}
-        say(json.dumps({**told, "evaluations": scores}, indent=1))
+        say_json({**told, "evaluations": scores})
     return 0
 
 
@@ -62,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", metavar="DIR", help="where the learner is saved")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for a run")
     parser.add_argument("--no-score", action="store_true", help="leave the test images alone")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    add_config_dir(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the lines")
     return parser
 
@@ -71,7 +70,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     from promptlab.config.groups import existing
     from promptlab.jobs.every import every_settings
 
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     every = list(every_settings(options.overrides, folders))
     if len(every) != 1:
         raise UsageError(f"a checkpoint is of one learner, and these keys name {len(every)}: give each one value")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli._plugins import find_plugins
-from promptlab.support.console import say
+from promptlab.cli._plugins import add_config_dir, find_plugins
+from promptlab.support.console import say, say_json
 from promptlab.support.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:  # --help imports neither Hydra nor torch
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     findings = _show(node, sources, options)
     if options.json:
         found = [asdict(finding) for finding in findings]
-        say(json.dumps({"dataset": options.name, "complete": not _is_bad(findings), "findings": found}, indent=1))
+        say_json({"dataset": options.name, "complete": not _is_bad(findings), "findings": found})
         return int(_is_bad(findings))
     if _is_bad(findings) and (sources.download or sources.by_hand):
         say(f"next: {_command('prepare', options)}")
@@ -68,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="dataset.KEY=VALUE as for a run")
     parser.add_argument("--root", metavar="DATA", help="the folder of datasets, as data.root=DATA for a run")
     parser.add_argument("--decode", action="store_true", help="read every image, not just the folders' listings")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    add_config_dir(parser)
     parser.add_argument("--json", action="store_true", help="check: one JSON document in place of the lines")
     return parser
 
@@ -89,7 +88,7 @@ def _node(options: argparse.Namespace) -> dict[str, Any]:
     if not name or "=" in name:
         raise UsageError(f"{name!r} is no dataset; see promptlab list datasets")
     options.name = name
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     overrides = [readable(f"dataset={name}", folders)]
     for override in options.overrides:
         if not override.startswith(("dataset.", "data.root=")) or "=" not in override:
@@ -170,6 +169,6 @@ def _prepare(node: Mapping[str, Any], sources: Sources, options: argparse.Namesp
 
 def _command(verb: str, options: argparse.Namespace) -> str:
     """The other verb's command for the same dataset, to be copied into a shell."""
-    given = {"--root": options.root, "--config-dir": options.config_dir}
-    flags = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    given = [("--root", options.root), *(("--config-dir", folder) for folder in options.config_dir)]
+    flags = [word for flag, value in given if value is not None for word in (flag, value)]
     return shlex.join(["promptlab", "data", verb, options.name, *flags, *options.overrides])

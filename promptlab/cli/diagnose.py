@@ -18,8 +18,8 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.own.diagnosis import diagnosis_of
     from promptlab.own.diagnosis_tables import diagnosis_view
     from promptlab.own.evidence import read_evidence
-    from promptlab.support.console import console, say
-    from promptlab.support.typed_json import render, to_plain
+    from promptlab.support.console import console, say, say_json
+    from promptlab.support.typed_json import to_plain
 
     evidence = read_evidence(options.folder, options.evaluation, options.pictures)
     found = diagnosis_of(evidence)
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 
         write_page(options.out, found, evidence)
     if options.json:
-        say(render({**cast(dict[str, Any], to_plain(found)), "advice": advice(found)}))
+        say_json({**cast(dict[str, Any], to_plain(found)), "advice": advice(found)})
     else:
         console().print(diagnosis_view(found))
     if options.out is not None:

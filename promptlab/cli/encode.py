@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli._plugins import find_plugins
+from promptlab.cli._plugins import add_config_dir, find_plugins
 from promptlab.support.errors import UsageError
 from promptlab.support.words import counted
 
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.jobs.every import every_settings
     from promptlab.runs.encode import wants_of
 
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     splits = _splits(options.split)
     wants = wants_of(every_settings(options.overrides, folders), splits)
     if not wants:
@@ -66,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for a run")
     parser.add_argument("--split", metavar="NAMES", help="of train,val,test: which images (all)")
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the table")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder")
+    add_config_dir(parser)
     parser.add_argument("--ray", action="store_true", help="encode on Ray, into shards")
     parser.add_argument("--actors", type=int, metavar="N", help="how many hold the backbone (as many as have room)")
     parser.add_argument("--address", help="of the cluster: auto, or HOST:PORT (RAY_ADDRESS, else this machine)")
@@ -141,14 +140,13 @@ def _table(lacking: Sequence[Lacking]) -> Table:
 
 
 def _end(lacking: Sequence[Lacking], encoded: int, folder: Path, options: argparse.Namespace) -> None:
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     rows = sum(lack.missing.size for lack in lacking)
     size = sum(lack.missing.size * 4 * lack.want.collections()[0].dim for lack in lacking)
     if options.json:
         lists = [_as_json(lack) for lack in lacking]
-        say(json.dumps({"folder": str(folder), "features": rows, "bytes": size, "encoded": encoded, "lists": lists},
-                       indent=1))  # fmt: skip
+        say_json({"folder": str(folder), "features": rows, "bytes": size, "encoded": encoded, "lists": lists})
         return
     say(f"{counted(rows, 'feature')}, {size / 2**20:,.1f} MB, of which {encoded:,} were encoded now, in {folder}")
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # --help imports no torch
     from promptlab.saved.export import Exported
@@ -46,10 +45,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _say(exported: Exported, *, as_json: bool) -> None:
     """Say what was written, and how well it answers."""
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     if as_json:
-        say(json.dumps(_described(exported), indent=1))
+        say_json({**asdict(exported), "path": str(exported.path)})
         return
     found, about = exported.agreement, exported.about
     C = len(about["class_names"])
@@ -67,10 +66,6 @@ def _say(exported: Exported, *, as_json: bool) -> None:
     if found.labelled:
         of = f"of {found.labelled} pictures whose class is known"
         say(f"right {of}: promptlab {found.right}, this file {found.right_exported}")
-
-
-def _described(exported: Exported) -> dict[str, Any]:
-    return {**asdict(exported), "path": str(exported.path)}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from promptlab.prompts.nearest import nearest_words
     from promptlab.saved.load import load_learner
+    from promptlab.support.console import say_json
 
     learner = load_learner(options.source)
     contexts = _contexts(learner, options)
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         ],
     }
     if options.json:
-        sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+        say_json(shown)
     else:
         _print(shown)
     return 0

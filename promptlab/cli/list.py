@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptlab.cli._plugins import add_config_dir
 from promptlab.support.errors import UsageError
 from promptlab.support.words import suggest
 
@@ -37,12 +38,6 @@ DESCRIPTION = """\
   promptlab list backbones --causal --language en
 """
 _MANY_LANGUAGES = "many"
-_GIVEN = ("clip", "class_names", "template", "has_images", "generator", "dataset", "shots", "seed", "val", "root")
-"""Arguments that the run gives."""
-_BY_HAND = {"SavedLearner": ("folder",)}
-"""Of targets whose other arguments a program writes down, those that a command line gives."""
-_TOLD_ELSEWHERE = ("summary", "is", "targets")
-_NO_KEYS = ("about", "defaults", "name", "_target_", "_partial_")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("kind", nargs="?", metavar="LIST", help=", ".join(KINDS))
     parser.add_argument("names", nargs="*", metavar="NAME", help="say all about these")
-    parser.add_argument("--config-dir", metavar="DIR", help="a plug-in's configuration folder, besides promptlab's own")
+    add_config_dir(parser)
     parser.add_argument("--causal", action="store_true", help="of backbones, those that encode shared prefixes once")
     parser.add_argument("--language", metavar="LANG", help="of backbones, those that were trained with it: en, de, ...")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -64,9 +59,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.kind not in (None, *KINDS):
         close = suggest(options.kind, KINDS)
         raise UsageError(f"no list {options.kind!r}{close}; there are {', '.join(KINDS)}")
+    from promptlab.cli._choices import print_choice, print_list
     from promptlab.config.groups import about_by_comment, choices, existing
 
-    folders = [] if options.config_dir is None else existing([options.config_dir])
+    folders = existing(options.config_dir)
     lists = {kind: dict(choices(KINDS[kind], folders)) for kind in ([options.kind] if options.kind else KINDS)}
     if options.causal or options.language:
         if options.kind != "backbones":
@@ -89,9 +85,9 @@ def main(arguments: Sequence[str]) -> int:
     for kind, found in chosen.items():
         if options.names:
             for name, node in found.items():
-                _print_one(KINDS[kind], name, node)
+                print_choice(KINDS[kind], name, node)
         else:
-            _print_list(kind, found)
+            print_list(kind, found)
     return 0
 
 
@@ -124,117 +120,3 @@ def _print_json(lists: Mapping[str, Mapping[str, Any]], *, in_full: bool) -> Non
         for kind, found in lists.items()
     }
     say(json.dumps(shown, indent=1, default=str))
-
-
-def _print_list(kind: str, found: Mapping[str, Any]) -> None:
-    """A name with its summary, and below it, but for datasets, the other facts."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    from promptlab.support.console import console
-
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("name", style="cyan", overflow="fold", max_width=34)
-    table.add_column("about", overflow="fold")
-    for name, node in found.items():
-        about = dict(node.get("about") or {})
-        lines = [Text(_summary(about))]
-        if kind == "experiments":
-            lines.append(Text(" ".join(f"{key}={value}" for key, value in _settings(node).items()), style="dim"))
-        if kind != "datasets":
-            lines += [
-                Text(f"{key}: {', '.join(value) if isinstance(value, list) else value}", style="dim")
-                for key, value in about.items()
-                if key not in _TOLD_ELSEWHERE
-            ]
-        table.add_row(Text(name), Group(*lines))
-    console().print(Text(kind, style="bold"))
-    console().print(table)
-
-
-def _summary(about: Mapping[str, Any]) -> str:
-    counts = ", ".join(f"{about[key]:,} {key}" for key in ("classes", "images") if isinstance(about.get(key), int))
-    return f"{about.get('summary', '')}{f' ({counts})' if counts else ''}"
-
-
-def _settings(node: Mapping[str, Any]) -> dict[str, str]:
-    """What a recipe sets, as words of a command line: another recipe that it begins with, choices, and keys."""
-    chosen: dict[str, str] = {}
-    for entry in node.get("defaults", ()):
-        choices = entry if isinstance(entry, Mapping) else {"experiment": entry}
-        chosen |= {key.removeprefix("override /").lstrip("/"): str(value) for key, value in choices.items()}
-    return chosen | _keys_of({key: value for key, value in node.items() if key not in _NO_KEYS})
-
-
-def _keys_of(node: Mapping[str, Any]) -> dict[str, str]:
-    """Keys with their values, those of a part with its name in front."""
-    found: dict[str, str] = {}
-    for key, value in node.items():
-        inner = {f"{key}.{own}": shown for own, shown in _keys_of(value).items()} if isinstance(value, Mapping) else {}
-        found |= inner or {key: _shown(value)}
-    return found
-
-
-def _print_one(group: str, name: str, node: Mapping[str, Any]) -> None:
-    """All about one choice: its facts, and each key with its value and what it means."""
-    from promptlab.config.groups import target_of
-    from promptlab.support.console import say
-
-    say(name, style="bold")
-    for key, value in (node.get("about") or {}).items():
-        say(f"  {key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
-    if group == "experiment":
-        for key, value in _settings(node).items():
-            say(f"  {key}={value}")
-        say(f"  promptlab experiment={name} --cfg job --resolve    all that it comes to", style="dim")
-    if group == KINDS["launchers"]:
-        _print_values(group.replace("/", "."), node)
-    elif target_of(node) is not None:
-        say("  keys:")
-        _print_keys(group, node)
-    sweep = "-m " if group in (KINDS["launchers"], "study") else ""
-    teacher = " teacher=FOLDER" if group == "learner" and "teacher" in node else ""
-    say(f"  promptlab {sweep}{group}={name}{teacher}", style="dim")
-
-
-def _print_values(place: str, node: Mapping[str, Any]) -> None:
-    """Each key with its value, for what takes whatever its file has."""
-    from promptlab.support.console import say
-
-    for key, value in node.items():
-        if key in _NO_KEYS:
-            continue
-        if isinstance(value, Mapping) and value:
-            _print_values(f"{place}.{key}", value)
-        else:
-            shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-            say(f"    {place}.{key}={shown}", style="cyan")
-
-
-def _print_keys(place: str, node: Mapping[str, Any]) -> None:
-    """Each key with its value and what it means, those of a part below it."""
-    from rich.padding import Padding
-
-    from promptlab.config.groups import target_of
-    from promptlab.support.console import console, say
-
-    target = target_of(node)
-    for key in _BY_HAND.get(target.name, target.parameters) if target else ():
-        if key in (*_GIVEN, *_NO_KEYS):
-            continue
-        value = _shown(node[key]) if key in node else ""
-        say(f"    {place}.{key}{f'={value}' if value else ''}", style="cyan")
-        if target is not None and target.said.get(key):
-            console().print(Padding(target.said[key].replace("``", ""), (0, 0, 0, 8)))
-        if isinstance(node.get(key), Mapping) and "_target_" in node[key]:
-            _print_keys(f"{place}.{key}", node[key])
-
-
-def _shown(value: Any) -> str:
-    """A value as a command line gives it; of a part, how it is given."""
-    if isinstance(value, Mapping):
-        return "" if "_target_" in value else str(dict(value))
-    if "${" in str(value):
-        return "(a table: by protocol, dataset, shots or another key)"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

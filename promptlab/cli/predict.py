@@ -30,7 +30,8 @@ Says what pictures show, batch after batch, in memory that doesn't grow with the
   find . -name '*.jpg' | promptlab predict my_learner - --format jsonl
 
 What can't be read is a row that says why. A video (with PyAV: pip install 'promptlab-clip[video]') is a row too, by
-the mean of the probabilities of its frames.
+the mean of the probabilities of its frames. With --top 3, files of cells hold name, probability, name_2, probability_2,
+name_3 and probability_3; name_1 too where the answer may be none of the classes, and name is empty.
 
 exit status: 0, 1 if something couldn't be read, 2 for a command that can't be understood"""
 FORMATS = ("table", "csv", "json", "jsonl")
@@ -63,7 +64,13 @@ def main(arguments: Sequence[str]) -> int:
         batch_size=options.batch_size,
         exif=options.exif,
     )
-    shape = Shape(learner.class_names, top=options.top, frames=options.frames, sets=sets_from is not None)
+    shape = Shape(
+        learner.class_names,
+        top=options.top,
+        frames=options.frames,
+        sets=sets_from is not None,
+        declines=learner.decision.declines,
+    )
     found: Counter[str | None] = Counter()
     unreadable = 0
     shows_bar = options.out is not None or not sys.stdout.isatty()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 SUMMARY = "a learner from the Hugging Face hub into a folder"
@@ -24,13 +23,15 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     from promptlab.saved.card import CARD_NAME, read_card
     from promptlab.saved.hub import pull_learner
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
     from promptlab.support.words import counted
 
     folder = pull_learner(options.repo, options.folder, revision=options.revision)
     card = read_card(folder / CARD_NAME)
     kind, count = card.learner.rpartition(".")[2], len(card.class_names)
     told = {"repo": options.repo, "folder": str(folder), "learner": card.learner, "classes": count}
-    said = f"{folder} holds {kind} of {counted(count, 'class')} over {card.backbone.name}"
-    say(json.dumps(told, indent=1) if options.json else said)
+    if options.json:
+        say_json(told)
+    else:
+        say(f"{folder} holds {kind} of {counted(count, 'class')} over {card.backbone.name}")
     return 0

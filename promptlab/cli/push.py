@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 SUMMARY = "a saved learner onto the Hugging Face hub, with a model card"
@@ -25,9 +24,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document in place of the line")
     options = parser.parse_args(arguments)
     from promptlab.saved.hub import push_learner
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     commit = push_learner(options.folder, options.repo, private=options.private, revision=options.revision)
     told = {"folder": options.folder, "repo": options.repo, "commit": commit}
-    say(json.dumps(told, indent=1) if options.json else f"{options.folder} is {options.repo} on the hub: {commit}")
+    if options.json:
+        say_json(told)
+    else:
+        say(f"{options.folder} is {options.repo} on the hub: {commit}")
     return 0

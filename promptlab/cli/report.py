@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     from promptlab.jobs.undone import undone_sweeps
     from promptlab.report.collection import collect
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     missing = [folder for folder in options.folders if not Path(folder).is_dir()]
     if missing:
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         from promptlab.report.spreadsheet import document
 
-        sys.stdout.write(json.dumps(document(collection), indent=1) + "\n")
+        say_json(document(collection))
         return 0
     asked = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
     for name, path in asked.items():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptlab.jobs.status import Looker, SweepStatus
+    from promptlab.jobs.status import SweepStatus, SweepWatcher
 
 SUMMARY = "how far a sweep is: what is done, running, failed, missing; time left"
 USAGE = "status [DIR] [--watch]"
@@ -20,23 +19,23 @@ def main(arguments: Sequence[str]) -> int:
     """Show it; returns the exit status."""
     options = _parser().parse_args(arguments)
     from promptlab.jobs.grid import sweeps_in
-    from promptlab.jobs.status import Looker
+    from promptlab.jobs.status import SweepWatcher
     from promptlab.jobs.status_table import described, status_view
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say_json
 
-    sweeps = [Looker(folder) for folder in sweeps_in(options.folder)]
+    sweeps = [SweepWatcher(folder) for folder in sweeps_in(options.folder)]
     if options.watch:
         _watch(sweeps)
         return 0
     found = [sweep.look() for sweep in sweeps]
     if options.json:
-        say(json.dumps(described(found[0]) if len(found) == 1 else [described(one) for one in found], indent=1))
+        say_json(described(found[0]) if len(found) == 1 else [described(one) for one in found])
     else:
         console().print(*map(status_view, found), sep="\n\n", crop=False)
     return 0
 
 
-def _watch(sweeps: Sequence[Looker]) -> None:
+def _watch(sweeps: Sequence[SweepWatcher]) -> None:
     """Show it anew every few seconds until nothing is left to do; Ctrl-C ends it."""
     from rich.console import Group
     from rich.live import Live

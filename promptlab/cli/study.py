@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     from promptlab.jobs.committed import RUNS_NAME, machine_of, read_study
     from promptlab.report.collection import collect
     from promptlab.report.repeated import compare, read_rows
-    from promptlab.support.console import say
+    from promptlab.support.console import say, say_json
 
     folder = Path(options.folder)
     study = read_study(folder)
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     machine = machine_of(collection.results)
     verdict = compare(read_rows(folder / RUNS_NAME), collection.results, tolerance=study.tolerance(machine))
     if options.json:
-        say(json.dumps({"study": str(folder), "holds": verdict.holds, **asdict(verdict)}, indent=1))
+        say_json({"study": str(folder), "holds": verdict.holds, **asdict(verdict)})
         return 0 if verdict.holds else 1
     _say_machine(study, machine)
     _say_verdict(verdict, folder, results)

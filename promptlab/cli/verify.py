@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         raise UsageError(f"there is no folder {missing[0]}")
     from promptlab.runs.verify import verify
-    from promptlab.support.console import console, say
+    from promptlab.support.console import console, say, say_json
 
     checked = [file for folder in options.folders for file in verify(Path(folder).expanduser())]
     if not checked:
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     states = {file.state for file in checked}
     if options.json:
         files = [{**asdict(file), "path": str(file.path)} for file in checked]
-        say(json.dumps({"damaged": "damaged" in states, "files": files}, indent=1))
+        say_json({"damaged": "damaged" in states, "files": files})
         return 1 if "damaged" in states else 0
     console().print(_counts(checked))
     for file in checked:

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 
 from promptlab.class_text.templates import template_of
 from promptlab.config.choice import Choice
-from promptlab.config.choices import choice_of, rehearse, target_of
+from promptlab.config.choices import choice_of, imported_target, rehearse
 from promptlab.config.compose import resolved
+from promptlab.config.groups import GIVEN
 from promptlab.config.names import usual_name
 from promptlab.config.schema import OPEN_GROUPS
 from promptlab.config.settings import ConfigError, Settings
@@ -24,7 +25,6 @@ from promptlab.support.signatures import signature_of
 
 _TYPED = ("shots", "seed", "views", "crop_scale", "val", "select", "balance", "calibration", "keep", "ckpt_every_s",
           "results", "force")  # fmt: skip
-_GIVEN_TO_PROTOCOL = ("dataset", "shots", "seed", "val")
 _GIVEN_TO_LEARNER = ("clip", "class_names", *OFFERED)
 _GIVEN_TO_INNER = ("clip", "class_names", "has_images", "generator")
 
@@ -60,7 +60,7 @@ def check(cfg: DictConfig, folders: Sequence[Path] = ()) -> Settings:
 def _learner(node: Mapping[str, Any]) -> Choice:
     from promptlab.learners.base.learner import PromptLearner
 
-    kind = target_of(node, "learner")
+    kind = imported_target(node, "learner")
     if not (inspect.isclass(kind) and issubclass(kind, PromptLearner)):
         raise ConfigError(f"learner._target_={node['_target_']}: a PromptLearner is needed")
     choice = _named_choice(node, "learner", given=_GIVEN_TO_LEARNER)
@@ -85,13 +85,13 @@ def _dataset(node: Mapping[str, Any]) -> Choice:
 
 def _protocol(node: Mapping[str, Any]) -> Choice:
     """The protocol without its targets, which are choices of their own."""
-    kind = target_of(node, "protocol")
+    kind = imported_target(node, "protocol")
     if kind.__module__.startswith("promptlab.") and node.get("name") != usual_name(kind):
         raise ConfigError(
             f"protocol.name={node.get('name')}: recipes go by this name, which is {usual_name(kind)} here: leave it out"
         )
     takes_targets = "targets" in signature_of(kind)
-    return _named_choice(node, "protocol", given=_GIVEN_TO_PROTOCOL, drop=("targets",) if takes_targets else ())
+    return _named_choice(node, "protocol", given=GIVEN["protocol"], drop=("targets",) if takes_targets else ())
 
 
 def _named_choice(node: Mapping[str, Any], group: str, *, given: Collection[str], drop: Collection[str] = ()) -> Choice:

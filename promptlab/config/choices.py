@@ -35,7 +35,7 @@ def choice_of(node: Mapping[str, Any], where: str, *, drop: Collection[str] = ()
     Raises:
         ConfigError: naming the key, what is allowed, and the closest match.
     """
-    target = target_of(node, where)
+    target = imported_target(node, where)
     parameters, hints = _parameters_of(target, node, where), hints_of(target)
     given = {key: value for key, value in node.items() if key not in _NO_ARGUMENTS and key not in drop}
     is_name = "name" not in parameters if named is None else named
@@ -121,7 +121,7 @@ def _check_together(target: Any, arguments: Mapping[str, Any], where: str) -> No
         raise ConfigError(f"{where}: {error}") from error
 
 
-def target_of(node: Mapping[str, Any], where: str) -> Any:
+def imported_target(node: Mapping[str, Any], where: str) -> Any:
     """The class or function that a node names.
 
     Raises:

@@ -20,6 +20,13 @@ from promptlab.support.words import printable
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """A start reads up to a hundred files: where PyYAML has libyaml, in an eighth of the time."""
 _PAPER = "paper: "
+GIVEN = {
+    "learner": ("clip", "class_names", "template", "has_images", "generator"),
+    "dataset": ("root",),
+    "protocol": ("dataset", "shots", "seed", "val"),
+    "trainer": ("max_epochs", "min_epochs"),
+}
+"""What a run gives by itself, or the learner says: no key to suggest."""
 NO_ARGUMENTS = ("about", "_target_", "_partial_", "_convert_", "defaults", "name")
 
 
@@ -81,12 +88,12 @@ def about_by_comment(group: str, name: str, folders: Sequence[Path] = ()) -> dic
     return {"summary": ""}
 
 
-def target_of(node: Any) -> Written | None:
+def written_target(node: Any) -> Written | None:
     """What the target of a node takes, where its source says it.
 
     Example:
-        >>> found = target_of({"_target_": "promptlab.learners.ZeroShot"})
-        >>> "templates" in found.parameters, target_of({"epochs": 5}) is None
+        >>> found = written_target({"_target_": "promptlab.learners.ZeroShot"})
+        >>> "templates" in found.parameters, written_target({"epochs": 5}) is None
         (True, True)
     """
     path = node.get("_target_") if isinstance(node, Mapping) else None
@@ -100,7 +107,7 @@ def annotation_of(node: Any, path: Sequence[str]) -> str | None:
         >>> annotation_of(choices("learner")["coop"], ["optim", "epochs"])
         'int'
     """
-    target = target_of(node)
+    target = written_target(node)
     if target is None or path[0] not in target.parameters:
         return None
     return target.parameters[path[0]] if len(path) == 1 else annotation_of(node.get(path[0]), path[1:])
@@ -114,6 +121,16 @@ def taken_by(group: str, path: Sequence[str], folders: Sequence[Path] = ()) -> l
         ['gda', 'transclip_fs', 'zlap', 'zlap_inductive']
     """
     return [name for name, node in choices(group, folders).items() if annotation_of(node, path) is not None]
+
+
+def as_word(value: Any) -> str:
+    """A value of YAML as a command line has it.
+
+    Example:
+        >>> as_word(None), as_word(False), as_word(0.5)
+        ('null', 'false', '0.5')
+    """
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def existing(folders: Sequence[str]) -> list[Path]:

@@ -13,19 +13,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from promptlab.config.groups import NO_ARGUMENTS, annotation_of, taken_by, target_of
+from promptlab.config.groups import GIVEN, NO_ARGUMENTS, annotation_of, taken_by, written_target
 from promptlab.config.schema import OPEN_GROUPS, Config, DataConfig
 from promptlab.config.settings import ConfigError
 from promptlab.support.source import written
 from promptlab.support.words import bare, some_of, suggest
 
 TRAINER = "lightning.Trainer"
-GIVEN = {
-    "learner": ("clip", "class_names", "template", "has_images", "generator"),
-    "protocol": ("dataset", "shots", "seed", "val"),
-    "trainer": ("max_epochs", "min_epochs"),
-}
-"""What a run gives by itself, or the learner says: no key to suggest."""
 SYNONYMS = {"learning_rate": "lr", "output_dir": "results", "output": "results", "num_shots": "shots",
             "wd": "weight_decay", "bs": "batch_size", "root_dir": "data.root", "data_dir": "data.root",
             "gpu": "backbone.device", "model": "learner", "method": "learner", "arch": "backbone", "overwrite": "force",
@@ -53,7 +47,7 @@ def check_keys(nodes: Mapping[str, Any], folders: Sequence[Path] = ()) -> None:
 
 def _is_no_learner(node: Mapping[str, Any]) -> bool:
     """Whether a node names something else, which the check of what is imported says better than its keys would."""
-    target = target_of(node)
+    target = written_target(node)
     return target is not None and "class_names" not in target.parameters
 
 
@@ -139,7 +133,7 @@ def takes(name: str, parameters: Collection[str], group: str) -> str:
 def _check_node(
     node: Mapping[str, Any], path: tuple[str, ...], nodes: Mapping[str, Any], folders: Sequence[Path]
 ) -> None:
-    target = target_of(node)
+    target = written_target(node)
     if target is None:
         return
     for key, value in node.items():
@@ -214,8 +208,8 @@ def _paths(nodes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _paths_in(node: Any, place: str, group: str) -> Iterator[str]:
-    target = target_of(node)
+    target = written_target(node)
     for key in target.parameters if target is not None else ():
-        if key not in GIVEN.get(group, ()) and (group, key) != ("dataset", "root"):
+        if key not in GIVEN.get(group, ()):
             yield f"{place}.{key}"
             yield from _paths_in(node.get(key), f"{place}.{key}", group)

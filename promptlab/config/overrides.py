@@ -44,9 +44,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         name, sign, _ = argument.partition("=")
         if name not in (*_WITH_VALUE, *_ALONE):
-            known = {
-                flag.lstrip("-"): flag for flag in ("-m", "--json", SKIP_MISSING, "--config-dir", "--cfg", "--help")
-            }
+            known = {flag.lstrip("-"): flag for flag in _NAMED}
             meant = "".join(f", did you mean {known[close]}?" for close in closest(name.lstrip("-"), known))
             raise ConfigError(f"unknown flag {name}{meant}; there are {', '.join(known.values())}, and keys are set as "
                               "KEY=VALUE")  # fmt: skip

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
-from promptlab.config.groups import choices
+from promptlab.config.groups import as_word, choices
 from promptlab.support.errors import UsageError
 from promptlab.support.words import counted, suggest
 
@@ -98,7 +97,7 @@ def study(name: str, folders: Sequence[Path] = ()) -> Study:
     if not isinstance(sweep, dict) or not sweep:
         raise UsageError(f"study={name}: its file has no table `sweep` of keys and values, such as `seed: [1, 2, 3]`")
     values = {
-        str(key): tuple(map(_word, value if isinstance(value, list) else [value])) for key, value in sweep.items()
+        str(key): tuple(map(as_word, value if isinstance(value, list) else [value])) for key, value in sweep.items()
     }
     return Study(name, values, tuple((node.get("about") or {}).get("targets", ())))
 
@@ -149,8 +148,3 @@ def _several(number: int, key: str) -> str:
 
 def _one_of(chosen: Study) -> str:
     return " ".join(["promptlab", *(f"{key}={values[0]}" for key, values in chosen.sweep.items())])
-
-
-def _word(value: Any) -> str:
-    """A value of YAML as a command line has it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 from promptlab.support.database import Database
@@ -57,14 +56,10 @@ class FileState:
 
 
 class FileHashes:
-    """What is remembered of files, shared by every process of this machine.
+    """What is remembered of files, shared by every process of this machine."""
 
-    Args:
-        path: the database file; ``cache_dir()/features.sqlite`` if None.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        self.database = Database(Path(path) if path is not None else cache_dir() / "features.sqlite")
+    def __init__(self) -> None:
+        self.database = Database(cache_dir() / "features.sqlite")
 
     def remembered(self, files: Sequence[FileState]) -> list[str | None]:
         """Hashes of files seen before and not touched since; None for the others."""

@@ -34,25 +34,30 @@ class Shape:
         top: how many classes a row names.
         frames: whether frames of videos have rows.
         sets: whether rows have prediction sets.
+        declines: whether an answer may be none of the classes.
 
     Example:
         >>> list(Shape(("cat", "dog"), top=2).columns())
-        ['picture', 'name', 'probability', 'name_1', 'probability_1', 'name_2', 'probability_2', 'error']
+        ['picture', 'name', 'probability', 'name_2', 'probability_2', 'error']
     """
 
     class_names: tuple[str, ...]
     top: int = 1
     frames: bool = False
     sets: bool = False
+    declines: bool = False
 
     def columns(self) -> dict[str, Callable[[Prediction], Any]]:
-        """Of files of cells, by name."""
+        """Of files of cells, by name; the most probable class has one of its own where the answer may be another."""
         columns: dict[str, Callable[[Prediction], Any]] = {
             "picture": lambda row: printable(row.picture),
             "name": lambda row: row.name,
             "probability": lambda row: row.probability,
         }
-        for place in range(min(self.top, len(self.class_names)) if self.top > 1 else 0):
+        named = min(self.top, len(self.class_names))
+        if named > 1 and self.declines:
+            columns["name_1"] = partial(_of_top, place=0, part=0)
+        for place in range(1, named):
             columns[f"name_{place + 1}"] = partial(_of_top, place=place, part=0)
             columns[f"probability_{place + 1}"] = partial(_of_top, place=place, part=1)
         if self.sets:

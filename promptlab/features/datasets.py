@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from promptlab.features.store import CONTENT_MASK, FeatureStore, key_range
 from promptlab.support.words import printable
@@ -105,13 +104,9 @@ def forget_datasets(connection: sqlite3.Connection) -> None:
         connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
-def list_datasets(path: Path | None = None) -> Listing:
-    """What the cache holds by dataset; nothing if there is no cache.
-
-    Args:
-        path: the database file; ``cache_dir()/features.sqlite`` if None.
-    """
-    store = FeatureStore(path)
+def list_datasets() -> Listing:
+    """What the cache holds by dataset; nothing if there is no cache."""
+    store = FeatureStore()
     return store.database.reading(_list) if store.path.exists() else Listing((), 0, 0)
 
 

@@ -33,14 +33,10 @@ class ShardGroup:
     bytes: int
 
 
-def list_shards(root: Path | None = None) -> list[ShardGroup]:
-    """What shards there are, by backbone and transform; nothing if there is no folder.
-
-    Args:
-        root: the folder of all shards; :func:`shards_dir` if None.
-    """
+def list_shards() -> list[ShardGroup]:
+    """What shards there are, by backbone and transform; nothing if there is no folder."""
     groups = []
-    for folder in _folders(root or shards_dir()):
+    for folder in _folders(shards_dir()):
         names = listed(folder)
         size = sum((folder / name).stat().st_size for name in names)
         rows = sum(said.rows for said in names.values())
@@ -48,16 +44,13 @@ def list_shards(root: Path | None = None) -> list[ShardGroup]:
     return groups
 
 
-def clear_shards(root: Path | None = None) -> int:
+def clear_shards() -> int:
     """Delete all shards, also of machines that read them now: those encode again what they need.
-
-    Args:
-        root: the folder of all shards; :func:`shards_dir` if None.
 
     Returns:
         How many features were in them.
     """
-    root, rows = root or shards_dir(), 0
+    root, rows = shards_dir(), 0
     for folder in _folders(root):
         for name, said in listed(folder).items():
             (folder / name).unlink(missing_ok=True)

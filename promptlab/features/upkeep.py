@@ -43,19 +43,13 @@ class CollectionInfo:
     last_used: float
 
 
-def list_collections(path: Path | None = None) -> list[CollectionInfo]:
-    """What the cache holds, last used first; nothing if there is no cache.
-
-    Args:
-        path: the database file; ``cache_dir()/features.sqlite`` if None.
-    """
-    store = FeatureStore(path)
+def list_collections() -> list[CollectionInfo]:
+    """What the cache holds, last used first; nothing if there is no cache."""
+    store = FeatureStore()
     return store.database.reading(_list) if store.path.exists() else []
 
 
-def prune(
-    *, older_than_days: float | None = None, keep_bytes: int | None = None, path: Path | None = None
-) -> list[CollectionInfo]:
+def prune(*, older_than_days: float | None = None, keep_bytes: int | None = None) -> list[CollectionInfo]:
     """Delete features that were not used for long, or the least recently used ones down to a size.
 
     Safe while others use the cache: a run that loses features encodes them again.
@@ -63,7 +57,6 @@ def prune(
     Args:
         older_than_days: delete what was last used longer ago than this.
         keep_bytes: then delete the least recently used until the rest takes no more than this.
-        path: the database file; ``cache_dir()/features.sqlite`` if None.
 
     Returns:
         The collections that were deleted.
@@ -85,19 +78,16 @@ def prune(
                 doomed.append(info)
         return doomed
 
-    return _delete(FeatureStore(path), choose, forget_files=False)
+    return _delete(FeatureStore(), choose, forget_files=False)
 
 
-def clear(path: Path | None = None) -> list[CollectionInfo]:
+def clear() -> list[CollectionInfo]:
     """Delete everything: features, and the remembered hashes of files.
-
-    Args:
-        path: the database file; ``cache_dir()/features.sqlite`` if None.
 
     Returns:
         The collections that were deleted.
     """
-    return _delete(FeatureStore(path), list, forget_files=True)
+    return _delete(FeatureStore(), list, forget_files=True)
 
 
 def damaged_rows(path: Path) -> tuple[int, int]:

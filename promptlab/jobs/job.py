@@ -27,7 +27,7 @@ from promptlab.report.table import run_table
 from promptlab.results.document import Result
 from promptlab.runs.run import Outcome, run
 from promptlab.support.at_work import at_work, is_alive
-from promptlab.support.console import console, say
+from promptlab.support.console import console, say, say_json
 from promptlab.support.errors import is_expected
 from promptlab.support.locks import HeldError
 from promptlab.support.words import counted, first_line
@@ -49,7 +49,7 @@ def run_alone(settings: Settings, command: Sequence[str], *, as_json: bool) -> N
     """
     outcome = _run(settings, None)
     if as_json:
-        say(json.dumps(described(outcome), indent=1))
+        say_json(described(outcome))
         return
     console().print(run_table(outcome.result))
     say(f"{_state(outcome)}result in {outcome.folder}{_logits(outcome)}")

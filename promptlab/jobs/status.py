@@ -89,8 +89,8 @@ class SweepStatus:
         return [run for run in self.runs if run.found]
 
 
-class Looker:
-    """Looks at a sweep, again and again.
+class SweepWatcher:
+    """Tells how far a sweep is, again and again.
 
     Args:
         folder: the sweep's.
@@ -165,7 +165,7 @@ def look(folder: Path) -> SweepStatus:
     Raises:
         GridError: if the folder is no sweep's.
     """
-    return Looker(folder).look()
+    return SweepWatcher(folder).look()
 
 
 def _results_of(sweep: Path, grid: Grid) -> Path:

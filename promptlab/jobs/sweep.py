@@ -13,7 +13,7 @@ from promptlab.jobs.status import RunStatus, SweepStatus, look
 from promptlab.report.table import sweep_table
 from promptlab.results.document import Result, ResultError
 from promptlab.results.store import RESULT_NAME, read_result
-from promptlab.support.console import console, say
+from promptlab.support.console import console, say, say_json
 from promptlab.support.words import counted, shortened
 
 FAILURES_SHOWN = 20
@@ -34,7 +34,7 @@ def show_sweep(folder: Path, *, as_json: bool = False) -> int:
     done = [result for result in results.values() if result is not None]
     if as_json:
         ended = [run for run in status.runs if run.state in ("done", "failed")]
-        say(json.dumps([_described(folder, run, results[run.number]) for run in ended], indent=1))
+        say_json([_described(folder, run, results[run.number]) for run in ended])
     elif done:
         console().print(sweep_table(done))
     failed = [run for run in status.runs if run.state == "failed" or (run.folder and results[run.number] is None)]

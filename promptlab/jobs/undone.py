@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptlab.jobs.found import Found
 from promptlab.jobs.grid import GRID_NAME, GridError
-from promptlab.jobs.status import Looker, RunStatus, SweepStatus
+from promptlab.jobs.status import RunStatus, SweepStatus, SweepWatcher
 from promptlab.report.undone import UndoneRun, UndoneSweep
 from promptlab.results.document import Result
 
@@ -56,12 +56,12 @@ class _Everywhere:
 
     def look(self, folder: Path) -> SweepStatus:
         """How far a sweep is."""
-        looker = Looker(folder)
-        root = looker.finder.root
+        watcher = SweepWatcher(folder)
+        root = watcher.finder.root
         if root not in self._found:
-            looker.finder.know(self._results)
-            self._found[root] = looker.finder.look()
-        return looker.look(self._found[root])
+            watcher.finder.know(self._results)
+            self._found[root] = watcher.finder.look()
+        return watcher.look(self._found[root])
 
 
 def _undone(status: SweepStatus, told: set[str]) -> UndoneSweep:

@@ -18,14 +18,14 @@ from promptlab.own.adapted import Adapted
 from promptlab.own.backbone import backbone_named
 from promptlab.own.candidates import CANDIDATES, Candidate
 from promptlab.own.copies import equal_pairs
-from promptlab.own.derived import require_free
+from promptlab.own.first_look import seen_at_first, seen_encoded
 from promptlab.own.fitting import BUDGET, choose_and_fit
 from promptlab.own.folder import document, write
-from promptlab.own.given import read_given
+from promptlab.own.folder_contents import require_free
+from promptlab.own.labelled_pictures import read_labelled
 from promptlab.own.negatives import with_negatives
 from promptlab.own.page import write_page
 from promptlab.own.posing import VIEWS, pose
-from promptlab.own.seen import seen_at_first, seen_encoded
 from promptlab.support.errors import UsageError
 from promptlab.support.ranges import refuse_misfits
 
@@ -84,7 +84,7 @@ def adapt_pictures(
     """
     require_free(Path(to))
     times = [time.monotonic()]
-    given = read_given(pictures, group=options.group, template=options.template)
+    given = read_labelled(pictures, group=options.group, template=options.template)
     if options.negatives is not None:
         given = with_negatives(given, options.negatives)
     refuse_single_class(given.class_names, "adapt")

@@ -19,9 +19,9 @@ from promptlab.evaluation.for_classes import template_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.added import ADDED_NAME, Added, AddedClass, read_added, write_added
-from promptlab.own.derived import EXPORTS, KEPT
-from promptlab.own.known import pictures_of
-from promptlab.own.making import Made
+from promptlab.own.folder_contents import EXPORTS, KEPT
+from promptlab.own.known_pictures import pictures_of
+from promptlab.own.new_class import NewClass
 from promptlab.own.picture_files import items_of_files, picture_files
 from promptlab.own.rescoring import evidence_of, rescored
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
@@ -146,7 +146,7 @@ def grow(
     new = _features(learner, own, bank)
     parts, _ = pictures_of(folder, Reading(**learner.reading))
     old = torch.cat([_features(learner, items, bank) for items in parts or (known,)])
-    making = Made(learner=learner, name=name, template=template or template_of(learner), others=old)
+    making = NewClass(learner=learner, name=name, template=template or template_of(learner), others=old)
     grown, made = making.of(new)
     logits = making.own_logits(grown, new, own, bank)  # (n, C + 1)
     found = rescored(learner, grown, evidence, folder, bank)

@@ -14,8 +14,8 @@ from torch import Tensor
 from promptlab.evaluation.metrics import evaluate_scores
 from promptlab.own.adapted import CandidateScores
 from promptlab.own.candidates import BLIND, Candidate
-from promptlab.own.choice import Choice, class_weights, simplest_within_noise
 from promptlab.own.held_out import Budget, OverBudgetError, Problem, held_out_logits
+from promptlab.own.one_standard_error import WithinNoise, class_weights, simplest_within_noise
 from promptlab.support.arrays import BoolArray, IntArray
 from promptlab.support.words import counted
 
@@ -125,7 +125,7 @@ def _tried(problem: Problem, candidate: Candidate, budget: Budget, advance: Adva
     return _Tried(candidate, logits, left_out, time.monotonic() - began)
 
 
-def _scores(one: _Tried, problem: Problem, found: Choice, place: int) -> CandidateScores:
+def _scores(one: _Tried, problem: Problem, found: WithinNoise, place: int) -> CandidateScores:
     labels, folds = problem.items.labels[problem.held_out], problem.folds[problem.held_out]
     right = one.predicted == labels
     metrics = evaluate_scores(one.known, torch.from_numpy(labels))
@@ -153,7 +153,7 @@ def _hits(right: BoolArray, labels: IntArray) -> str:
     return f"{said}, {100 * float((class_weights(labels) * right).mean()):.1f} % by class"
 
 
-def _reason(found: Choice, names: Sequence[str], hits: str, *, asked: bool) -> str:
+def _reason(found: WithinNoise, names: Sequence[str], hits: str, *, asked: bool) -> str:
     name, best = names[found.chosen], names[found.best]
     if asked:
         return f"{name} was asked for; it gets {hits}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,10 @@ from promptlab.own.diagnosed import Diagnosis, PairFound
 from promptlab.own.diagnosis import worst_first
 from promptlab.own.diagnosis_tables import title_of
 from promptlab.own.evidence import Evidence
+from promptlab.report.page.template import filled
 from promptlab.report.pictures import data_uri
 from promptlab.support.errors import DatasetError
-from promptlab.support.extras import extra
 from promptlab.support.files import write_text_atomic
-from promptlab.support.words import printable
 
 SIDE = 160
 """Pixels of a picture's longer side."""
@@ -50,23 +48,19 @@ def page(found: Diagnosis, evidence: Evidence) -> str:
     Raises:
         UsageError: without jinja2, naming the extra that has it.
     """
-    with extra("report", "the page"):
-        from jinja2 import Environment, StrictUndefined
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              finalize=lambda value: printable(value) if type(value) is str else value)  # fmt: skip
     confused = [(pair, _rows_of(pair, evidence)) for pair in found.confused]
     shown = {one.row for one in found.wrong}
     shown.update(row for one in found.contradictions for row in one.rows)
     shown.update(row for _, rows in confused for row in rows)
-    template = files(__package__).joinpath("diagnosis.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return filled(
+        __package__,
+        "diagnosis.html.j2",
         found=found,
         title=title_of(found),
         advice=advice(found),
         classes=worst_first(found),
         confused=confused,
         pictures=_thumbnails(evidence, shown),
-        style=files("promptlab.report.page").joinpath("style.css").read_text(encoding="utf-8"),
     )
 
 

@@ -12,7 +12,7 @@ from promptlab.data.items import Items
 from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.own.adapted import ADAPTED_NAME, HELD_OUT, read_adapted
-from promptlab.own.found import found_pictures
+from promptlab.own.documented_pictures import found_pictures
 from promptlab.report.pictures import folders_of
 from promptlab.results.logits import logits_name, read_logits
 from promptlab.results.predictions import Predictions, read_predictions

@@ -11,23 +11,30 @@ import torch
 
 from promptlab.evaluation.metrics import top_predictions
 from promptlab.own.adapted import HELD_OUT, Adapted, GivenPicture, write_adapted
-from promptlab.own.derived import clear
 from promptlab.own.fitting import Outcome
+from promptlab.own.folder_contents import clear
 from promptlab.own.folds import ALWAYS_TRAINED
-from promptlab.own.given import Given, root_of
 from promptlab.own.held_out import Problem
+from promptlab.own.labelled_pictures import LabelledPictures, root_of
+from promptlab.results.content_ids import pack_content_ids
 from promptlab.results.ids import canonical_json
 from promptlab.results.logits import logits_of_arrays, write_logits
-from promptlab.results.predictions import Predictions, pack_content_ids, write_predictions
+from promptlab.results.predictions import Predictions, write_predictions
 from promptlab.results.provenance import utc_now
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import printable
 
 
 def document(
-    given: Given, problem: Problem, outcome: Outcome, groups: IntArray, seen: list[str], *, command: str = "",
+    given: LabelledPictures,
+    problem: Problem,
+    outcome: Outcome,
+    groups: IntArray,
+    seen: list[str],
+    *,
+    command: str = "",
     seconds: Mapping[str, float],
-) -> Adapted:  # fmt: skip
+) -> Adapted:
     """How the learner came out of the pictures.
 
     Args:
@@ -63,7 +70,7 @@ def document(
     )
 
 
-def _pictures(given: Given, problem: Problem, groups: IntArray) -> tuple[GivenPicture, ...]:
+def _pictures(given: LabelledPictures, problem: Problem, groups: IntArray) -> tuple[GivenPicture, ...]:
     items, folds = problem.items, [None if fold == ALWAYS_TRAINED else fold for fold in problem.folds.tolist()]
     columns = given.files, items.labels.tolist(), items.content_ids(), groups.tolist(), folds
     return tuple(

@@ -25,7 +25,6 @@ class GivenPictures:
 
     Args:
         pictures: one, or some, as :func:`promptlab.predict` takes them.
-        reading: how they are read.
 
     Example:
         >>> source = GivenPictures([Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), np.uint8)])
@@ -33,8 +32,8 @@ class GivenPictures:
         (2, 'picture 1', 1)
     """
 
-    def __init__(self, pictures: Given | Iterable[Given], reading: Reading = UPRIGHT) -> None:
-        self.reading = reading
+    def __init__(self, pictures: Given | Iterable[Given]) -> None:
+        self.reading = UPRIGHT
         self._pictures = [_kept(picture) for picture in pictures_given(pictures)]
 
     def __len__(self) -> int:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from promptlab.own.folds import ALWAYS_TRAINED, folds_of
+from promptlab.own.one_standard_error import standard_error
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 
 FOLDS, DRAWS = 4, 3
 """Folds of each draw, and draws of which pictures train."""
+SEED = 1
 _ABOUT_HALF = 0.6
 
 
@@ -59,14 +61,13 @@ class LearningCurve:
         return self.gain > 0.01 and self.gain > 2 * self.gain_error
 
 
-def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, seed: int = 1) -> LearningCurve | None:
+def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray) -> LearningCurve | None:
     """The curve of N pictures; None where too few classes have pictures to be held out.
 
     Args:
         features: (N, D), L2-normalised.
         labels: (N,) class indices.
         groups: (N,) equal for pictures that must stay together.
-        seed: of folds and draws.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -76,8 +77,8 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
         >>> [point.most for point in curve.points]
         [1, 2, 4, 8, 15]
     """
-    rng = np.random.default_rng(seed)
-    splits = [folds_of(labels, groups, seed + draw, FOLDS) for draw in range(DRAWS)]
+    rng = np.random.default_rng(SEED)
+    splits = [folds_of(labels, groups, SEED + draw, FOLDS) for draw in range(DRAWS)]
     tested = np.flatnonzero(np.all([fold != ALWAYS_TRAINED for fold in splits], axis=0))
     if len(np.unique(labels[tested])) < 2:
         return None
@@ -86,12 +87,14 @@ def learning_curve(features: FloatArray, labels: IntArray, groups: IntArray, *, 
     sizes = [*(2**power for power in range(16) if 2**power < largest), largest]
     rights, means = zip(*(_at(size, features, labels, splits, rng) for size in sizes), strict=True)
     points = tuple(
-        CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=_error(right[tested]))
+        CurvePoint(most=size, mean=mean, accuracy=float(right[tested].mean()), error=standard_error(right[tested]))
         for size, right, mean in zip(sizes, rights, means, strict=True)
     )
     half = max(place for place, size in enumerate(sizes) if size <= _ABOUT_HALF * largest or not place)
     last = (rights[-1] - rights[half])[tested]
-    return LearningCurve(points=points, half=half, gain=float(last.mean()), gain_error=_error(last), tested=len(tested))
+    return LearningCurve(
+        points=points, half=half, gain=float(last.mean()), gain_error=standard_error(last), tested=len(tested)
+    )
 
 
 def _at(
@@ -123,8 +126,3 @@ def _ridge(train: FloatArray, labels: IntArray, tested: FloatArray) -> IntArray:
         return np.full(len(tested), labels[0])
     said: IntArray = RidgeClassifier(class_weight="balanced").fit(train, labels).predict(tested)
     return said
-
-
-def _error(values: FloatArray) -> float:
-    """Standard error of the mean."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

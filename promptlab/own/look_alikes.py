@@ -1,7 +1,7 @@
 """Near-copies: pictures that are one picture, whatever their size, compression, light, framing and side.
 
 A pair is one if their sketches agree (:mod:`promptlab.own.sketches`), as a whole or as a part of each other, perhaps
-mirrored (:mod:`promptlab.own.registered`), and the backbone's features don't object. All pairs are compared as they
+mirrored (:mod:`promptlab.own.crops`), and the backbone's features don't object. All pairs are compared as they
 are framed; parts are looked for among the pictures whose features are nearest.
 
 Between aligned pictures of Caltech-101 (faces, minarets, trilobites) sketches reach 0.4 to 0.86, and those of one
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from promptlab.data.items import Items
-from promptlab.own.registered import Searched, Sought
+from promptlab.own.crops import Searched, Sought
 from promptlab.own.sketches import SIDE, Sketches, sketches_of, thumbnail
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.machine import reader_threads

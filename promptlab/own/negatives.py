@@ -13,7 +13,7 @@ from promptlab.data.checks.problems import Finding
 from promptlab.data.items import Items
 from promptlab.data.readers.folder_tree import read_tree
 from promptlab.data.sources.files import FileImages
-from promptlab.own.given import Given
+from promptlab.own.labelled_pictures import LabelledPictures
 from promptlab.support.errors import DatasetError, UsageError
 from promptlab.support.words import printable, some_of
 
@@ -21,7 +21,7 @@ OTHER = "other"
 """Name of the class of negative pictures."""
 
 
-def with_negatives(given: Given, negatives: str) -> Given:
+def with_negatives(given: LabelledPictures, negatives: str) -> LabelledPictures:
     """The pictures with classes for whatever is none of theirs.
 
     Args:
@@ -45,7 +45,7 @@ def with_negatives(given: Given, negatives: str) -> Given:
     return _with_classes(given, names)
 
 
-def _with_pictures(given: Given, folder: Path) -> Given:
+def _with_pictures(given: LabelledPictures, folder: Path) -> LabelledPictures:
     tree, _ = read_tree(folder)
     found = tree.all_images()
     bad = examine_files(folder, found).bad
@@ -74,7 +74,7 @@ def _with_pictures(given: Given, folder: Path) -> Given:
     return replace(more, items=_joined(given.items, negative), groups=groups, left_out=said)
 
 
-def _of_classes(given: Given, folder: Path, negatives: list[str]) -> dict[str, str]:
+def _of_classes(given: LabelledPictures, folder: Path, negatives: list[str]) -> dict[str, str]:
     """The negatives that are pictures of a class, to the byte, and what to say of each: a label counts for more."""
     source = given.items.source
     assert isinstance(source, FileImages)
@@ -84,7 +84,7 @@ def _of_classes(given: Given, folder: Path, negatives: list[str]) -> dict[str, s
     return {path: f"{path} ({known[one]})" for path, one in zip(negatives, ids, strict=True) if one in known}
 
 
-def _with_classes(given: Given, names: tuple[str, ...]) -> Given:
+def _with_classes(given: LabelledPictures, names: tuple[str, ...]) -> LabelledPictures:
     taken = [name for name in names if name in given.class_names]
     if taken:
         raise UsageError(f"--negatives: {taken[0]!r} is one of the classes already; give it another name")

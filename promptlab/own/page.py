@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +16,13 @@ from torch import Tensor
 from promptlab.data.items import Items
 from promptlab.evaluation.metrics import evaluate_scores
 from promptlab.own.adapted import PAGE_NAME, Adapted
+from promptlab.report.page.template import filled
 from promptlab.report.pictures import data_uri
 from promptlab.results.schema import Reliability
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError
-from promptlab.support.extras import extra
 from promptlab.support.files import write_text_atomic
 from promptlab.support.progress import in_words
-from promptlab.support.words import printable
 
 SIDE = 160
 """Pixels of a picture's longer side."""
@@ -79,15 +77,12 @@ def page(adapted: Adapted, logits: Tensor, items: Items, folder: Path) -> str:
     Raises:
         UsageError: without jinja2, naming the extra that has it.
     """
-    with extra("report", "the page"):
-        from jinja2 import Environment, StrictUndefined
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                              finalize=lambda value: printable(value) if type(value) is str else value)  # fmt: skip
     held_out = [row for row, picture in enumerate(adapted.pictures) if picture.fold is not None]
     labels = np.array([adapted.pictures[row].label for row in held_out], dtype=np.int64)
     temperature = 1.0 if adapted.honesty is None else adapted.honesty.temperature
-    template = files(__package__).joinpath("adapted.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return filled(
+        __package__,
+        "adapted.html.j2",
         adapted=adapted,
         folder=str(folder),
         quoted=shlex.quote(str(folder)),
@@ -97,7 +92,6 @@ def page(adapted: Adapted, logits: Tensor, items: Items, folder: Path) -> str:
         mistakes=list(_mistakes(adapted, held_out, labels, (logits / temperature).softmax(1), items)),
         bins=_bins(evaluate_scores(logits / temperature, torch.from_numpy(labels)).reliability) if len(logits) else [],
         in_words=in_words,
-        style=files("promptlab.report.page").joinpath("style.css").read_text(encoding="utf-8"),
     )
 
 

@@ -17,7 +17,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.adapted import HELD_OUT
 from promptlab.own.added import Rescored, read_added
 from promptlab.own.evidence import Evidence, read_evidence
-from promptlab.own.known import pictures_of_added
+from promptlab.own.known_pictures import pictures_of_added
 from promptlab.results.logits import logits_name, read_logits
 from promptlab.support.words import some_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -25,12 +24,12 @@ def summary_view(adapted: Adapted, folder: str | Path) -> Group:
     return Group(*([_table(adapted)] if adapted.folds else []), *lines)
 
 
-def as_json(adapted: Adapted, folder: str | Path) -> str:
-    """All but the list of pictures, as a JSON document."""
+def document_of(adapted: Adapted, folder: str | Path) -> dict[str, Any]:
+    """All but the list of pictures, as ``--json`` shows it."""
     document: dict[str, Any] = {"folder": str(Path(folder).absolute()), **asdict(adapted)}
     document["counts"] = dict(zip(adapted.class_names, adapted.counts, strict=True))
     del document["pictures"]
-    return json.dumps(document, indent=1)
+    return document
 
 
 def _table(adapted: Adapted) -> Table:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from promptlab.results.content_ids import CONTENT_ID_BYTES, pack_content_ids, unpack_content_ids
 from promptlab.results.document import ResultError
-from promptlab.results.predictions import CONTENT_ID_BYTES
 from promptlab.results.sidecar import opened_sidecar, required, write_sidecar
 from promptlab.results.store import safe_name
 from promptlab.support.checksums import DamageError
@@ -88,7 +88,7 @@ class Logits:
 
     def content_ids(self) -> list[str]:
         """N content ids of 32 hexadecimal digits, by which images of several runs are matched."""
-        return [row.tobytes().hex() for row in self.image_ids]
+        return unpack_content_ids(self.image_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +120,6 @@ def logits_of_arrays(
     Raises:
         ValueError: if a logit is no number or infinite.
     """
-    from promptlab.results.predictions import pack_content_ids
-
     whole = np.asarray(logits, dtype=np.float32)
     if not np.isfinite(whole).all():
         raise ValueError(f"logits of {evaluation}: some are no finite numbers, which can't be kept")

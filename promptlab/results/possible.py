@@ -75,14 +75,13 @@ def impossible(result: Measured) -> str | None:
     return next(_faults(result), None)
 
 
-def impossible_metrics(metrics: Metrics, path: str = "metrics") -> str | None:
+def impossible_metrics(metrics: Metrics) -> str | None:
     """The same for one set of scores.
 
     Args:
         metrics: as read.
-        path: where they stand, for the message.
     """
-    return next(of_metrics(metrics, path), None)
+    return next(of_metrics(metrics, "metrics"), None)
 
 
 def _faults(result: Measured) -> Iterator[str]:

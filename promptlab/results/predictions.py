@@ -6,7 +6,6 @@ give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from promptlab.results.content_ids import CONTENT_ID_BYTES, unpack_content_ids
 from promptlab.results.document import ResultError
 from promptlab.results.sidecar import opened_sidecar, required, write_sidecar
 from promptlab.results.store import safe_name
@@ -24,7 +24,6 @@ from promptlab.support.words import counted
 
 SCHEMA_VERSION = 2
 """Version 2 has a checksum; version 1 had none and is else the same."""
-CONTENT_ID_BYTES = 16
 _TENSORS = {
     "labels": (np.int32, 1),
     "top_ids": (np.int32, 2),
@@ -105,7 +104,7 @@ class Predictions:
 
     def content_ids(self) -> list[str]:
         """N content ids of 32 hexadecimal digits."""
-        return [row.tobytes().hex() for row in self.image_ids]
+        return unpack_content_ids(self.image_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,23 +114,6 @@ class _Metadata:
     eval_id: str
     class_names: tuple[str, ...]
     files: tuple[str, ...] | None = None
-
-
-def pack_content_ids(content_ids: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Content ids of 32 hexadecimal digits as bytes, (N, 16).
-
-    Raises:
-        ValueError: if an id isn't 32 hexadecimal digits.
-
-    Example:
-        >>> pack_content_ids(["00ff" * 8]).shape
-        (1, 16)
-    """
-    for content_id in content_ids:
-        if len(content_id) != 2 * CONTENT_ID_BYTES or set(content_id) - set("0123456789abcdef"):
-            raise ValueError(f"content id {content_id!r} is not {2 * CONTENT_ID_BYTES} lower-case hexadecimal digits")
-    packed = np.frombuffer(bytes.fromhex("".join(content_ids)), dtype=np.uint8)
-    return packed.reshape(len(content_ids), CONTENT_ID_BYTES)
 
 
 def predictions_name(evaluation: str) -> str:

@@ -24,7 +24,7 @@ from promptlab.runs.facts import Target
 from promptlab.runs.open_world import has_open_world
 from promptlab.runs.parts import Parts
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, NewerCardError, read_card
-from promptlab.saved.load import read_learned
+from promptlab.saved.learned import read_learned
 from promptlab.support.files import set_aside
 
 log = logging.getLogger(__name__)

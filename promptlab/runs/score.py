@@ -18,8 +18,9 @@ from promptlab.evaluation.seen_unseen import tradeoff
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.protocols.task import EvaluationSet, Task
+from promptlab.results.content_ids import pack_content_ids
 from promptlab.results.logits import logits_name, logits_of_arrays, write_logits
-from promptlab.results.predictions import Predictions, pack_content_ids, predictions_name, write_predictions
+from promptlab.results.predictions import Predictions, predictions_name, write_predictions
 from promptlab.results.schema import Calibration, EvaluationResult, SeenUnseenCurve
 from promptlab.results.statistics import harmonic_mean
 from promptlab.runs.baseline import zero_shot_scores

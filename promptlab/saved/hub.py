@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from promptlab.results.store import RESULT_NAME
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME, CardError, read_card
-from promptlab.saved.load import fetched, read_learned
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, read_card
+from promptlab.saved.hub_files import fetched, is_repo
+from promptlab.saved.learned import read_learned, require_saved
 from promptlab.saved.model_card import model_card
 from promptlab.support.errors import PromptlabError, UsageError
 from promptlab.support.files import write_bytes_atomic
@@ -20,7 +20,6 @@ from promptlab.support.words import first_line, some_of
 log = logging.getLogger(__name__)
 README = "README.md"
 _FILES = (CARD_NAME, LEARNED_NAME, RESULT_NAME, README)
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 class HubError(PromptlabError, RuntimeError):
@@ -107,10 +106,8 @@ def pull_learner(repo: str, folder: str | Path, *, revision: str | None = None) 
 
 def _checked(folder: Path) -> dict[str, bytes]:
     """The files of a saved learner whose card reads, and whose tensors are the card's."""
+    require_saved(folder)
     found = {name: folder / name for name in _FILES if (folder / name).is_file()}
-    for name in (CARD_NAME, LEARNED_NAME):
-        if name not in found:
-            raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
     read_learned(found[LEARNED_NAME], read_card(found[CARD_NAME]))
     return {name: path.read_bytes() for name, path in found.items()}
 
@@ -134,7 +131,7 @@ def _require_free(folder: Path) -> None:
 
 
 def _require_repo(repo: str) -> None:
-    if not _REPO.fullmatch(repo):
+    if not is_repo(repo):
         raise UsageError(
             f"{repo!r} is no repository of the hub: ORGANISATION/NAME is needed, in letters, digits, . _ -"
         )

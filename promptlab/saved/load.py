@@ -6,18 +6,12 @@ up from it (:mod:`promptlab.saved.arguments`).
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import huggingface_hub
 import torch
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
@@ -27,14 +21,12 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.store import RESULT_NAME
 from promptlab.saved.arguments import arguments_from_json, own_class, refuse_files, require_version
 from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_card
-from promptlab.support.checksums import DamageError
+from promptlab.saved.hub_files import fetched, is_repo
+from promptlab.saved.learned import read_learned, require_saved
 from promptlab.support.devices import AUTO
-from promptlab.support.pointers import refuse_pointer
 from promptlab.support.signatures import path_of
-from promptlab.support.tensor_files import check
 from promptlab.support.words import first_line
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 L = TypeVar("L", bound=PromptLearner)
 
 
@@ -129,69 +121,21 @@ def backbone_of(card: Card, device: str | torch.device = AUTO) -> FrozenCLIP:
     return load_clip(**source, precision=precision, device=device)
 
 
-def read_learned(path: Path, card: Card | None) -> Mapping[str, Tensor]:
-    """What was learned, if the file is as it was written.
-
-    Args:
-        path: the file of tensors.
-        card: the one beside it, whose hash must be the file's; None where there is none, and the file's own checksum,
-            which those of earlier versions lack, has to do.
-
-    Raises:
-        CardError: if it is damaged or belongs to another card.
-    """
-    refuse_pointer(path, CardError)
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if card is not None and found != card.learned_sha256:
-        raise CardError(
-            f"{path.name} is damaged or belongs to another card: SHA-256 {card.learned_sha256[:16]}... is expected, "
-            f"found {found[:16]}..."
-        )
-    try:
-        header = check(data)
-        if card is None and header.metadata is not None and not header.sealed:
-            raise DamageError("it has no checksum: it was changed after it was written")
-        return load(data)
-    except (SafetensorError, DamageError) as error:
-        raise CardError(f"{path.name} can't be used ({error})") from error
-
-
 def _folder(source: str | Path) -> Path:
     """The folder itself, or where the hub's files are kept on this machine."""
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        if not (isinstance(source, str) and _HUB_ID.fullmatch(source)):
+        if not (isinstance(source, str) and is_repo(source)):
             raise FileNotFoundError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")
         try:
-            files = [CARD_NAME, LEARNED_NAME, RESULT_NAME]
-            folder = fetched(source, files)
+            folder = fetched(source, (CARD_NAME, LEARNED_NAME, RESULT_NAME))
         except Exception as error:  # the hub's client has dozens
             raise FileNotFoundError(
                 f"there is no folder {folder.absolute()}, and {source} could not be fetched from the Hugging Face hub "
                 f"({first_line(error)}). Check the name and the network"
             ) from None
-    for name in (CARD_NAME, LEARNED_NAME):
-        if not (folder / name).is_file():
-            raise CardError(f"{folder} has no {name}: a folder that save_pretrained or a run wrote is expected")
+    require_saved(folder)
     return folder
-
-
-def fetched(repo: str, files: Sequence[str], revision: str | None = None) -> Path:
-    """Where the hub's files are kept on this machine; its client's bars are left out, as learners are small.
-
-    Args:
-        repo: ``organisation/name``.
-        files: those that are wanted.
-        revision: branch, tag or commit; the main branch if None.
-    """
-    shown = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        return Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files)))
-    finally:
-        if shown:
-            enable_progress_bars()
 
 
 def _kind(card: Card, learner: type[PromptLearner] | None) -> type[PromptLearner]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,24 @@ def say(text: str, *, style: str = "", end: str = "\n", stderr: bool = False) ->
         result in results/[a]
     """
     console(stderr=stderr).print(printable(text), style=style, end=end, soft_wrap=True)
+
+
+def say_json(document: object) -> None:
+    r"""Print one JSON document, what ``--json`` gives instead of lines and tables; letters beyond ASCII are escaped.
+
+    Args:
+        document: of plain values.
+
+    Example:
+        >>> say_json({"learner": "CoOp", "classes": ["Bär"]})
+        {
+         "learner": "CoOp",
+         "classes": [
+          "B\u00e4r"
+         ]
+        }
+    """
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
 def is_live(shown_on: Console) -> bool:

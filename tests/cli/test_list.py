@@ -32,3 +32,12 @@ def test_of_a_teacher_the_folder_is_asked_for_and_no_more(capsys):
     assert "learner.teacher.folder=null" in said
     assert "learner.teacher.id" not in said
     assert said.rstrip().endswith("promptlab learner=promptkd teacher=FOLDER")
+
+
+def test_of_a_dataset_all_keys_but_the_root_are_told(capsys):
+    assert main(["list", "datasets", "folder", "eurosat"]) == 0
+    said = capsys.readouterr().out
+    assert "dataset.class_names=null" in said
+    assert "dataset.template=a photo of a {}." in said
+    assert "dataset.root" not in said
+    assert ":mod:" not in said

@@ -100,6 +100,19 @@ def test_every_form_says_the_same(predict, here, tmp_path):
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
 
 
+def test_cells_hold_the_best_class_once_but_where_the_answer_may_be_none(predict):
+    def columns(*more):
+        _, out, _ = predict("mine", "pics/green heart/000.png", "--top", 3, "--format", "csv", *more)
+        return list(csv.DictReader(io.StringIO(out)))
+
+    (row,) = columns()
+    ranked = ["name_2", "probability_2", "name_3", "probability_3"]
+    assert list(row) == ["picture", "name", "probability", *ranked, "error"]
+    (declined,) = columns("--threshold", 1)
+    assert (declined["name"], declined["name_1"]) == ("", row["name"])
+    assert declined.keys() - row.keys() == {"name_1"}
+
+
 def test_the_table(predict):
     status, out, said = predict("mine", "pics/green heart", "pics/gone.png")
     lines = out.splitlines()

@@ -7,7 +7,7 @@ from functools import cache
 import yaml
 from hypothesis import strategies as st
 
-from promptlab.config.choices import target_of
+from promptlab.config.choices import imported_target
 from promptlab.support.paths import conf_dir
 from promptlab.support.signatures import signature_of
 
@@ -57,7 +57,7 @@ def keys_of(group: str, choice: str) -> tuple[str, ...]:
 
 
 def _keys(where: str, node: dict) -> list[str]:
-    names = list(signature_of(target_of(node, where)))
+    names = list(signature_of(imported_target(node, where)))
     keys = [f"{where}.{name}" for name in [*names, "name", "_target_", "nonsense"]]
     for name in names:
         inner = node.get(name)

@@ -15,8 +15,9 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.stages import Batch
 from promptlab.own.adapted import HELD_OUT, Adapted, GivenPicture, write_adapted
 from promptlab.own.folds import folds_of
+from promptlab.results.content_ids import pack_content_ids
 from promptlab.results.logits import logits_of_arrays, write_logits
-from promptlab.results.predictions import Predictions, pack_content_ids, write_predictions
+from promptlab.results.predictions import Predictions, write_predictions
 
 CREATED = datetime(2026, 11, 27, tzinfo=UTC).isoformat()
 

@@ -9,7 +9,7 @@ from promptlab.jobs.alike import Kind, seconds_left
 from promptlab.jobs.grid import GridError, read_grid, sweeps_in
 from promptlab.jobs.notes import parent_sign, sign_path, write_note
 from promptlab.jobs.rounds import left_of
-from promptlab.jobs.status import Looker, look
+from promptlab.jobs.status import SweepWatcher, look
 from promptlab.jobs.status_table import described
 from promptlab.results.store import SIGN_NAME
 from promptlab.support.at_work import at_work
@@ -126,14 +126,14 @@ def test_time_left_of_several_at_once():
 
 
 def test_what_has_changed_is_seen_at_the_next_look(tmp_path):
-    looker = Looker(make_sweep(tmp_path))
-    assert looker.look().counts["done"] == 0
+    watcher = SweepWatcher(make_sweep(tmp_path))
+    assert watcher.look().counts["done"] == 0
     finish(tmp_path, "coop", 1)
-    assert looker.look().counts["done"] == 1
-    write_note(looker.folder, 1, {"overrides": [], "error": "no"})
+    assert watcher.look().counts["done"] == 1
+    write_note(watcher.folder, 1, {"overrides": [], "error": "no"})
     for learner, seed in (("zero_shot", 1), ("zero_shot", 2)):
         finish(tmp_path, learner, seed)
-    assert looker.look().is_over
+    assert watcher.look().is_over
 
 
 def test_the_document_is_plain(tmp_path):

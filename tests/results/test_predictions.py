@@ -7,10 +7,10 @@ import torch
 from safetensors.numpy import save_file
 
 from promptlab.evaluation.metrics import evaluate_scores, top_predictions
+from promptlab.results.content_ids import pack_content_ids
 from promptlab.results.document import ResultError
 from promptlab.results.predictions import (
     Predictions,
-    pack_content_ids,
     predictions_name,
     read_predictions,
     write_predictions,

@@ -91,18 +91,17 @@ class CausalTower:
             embedded: Tensor = self.token_embedding(sent(torch.tensor(ids, dtype=torch.long), self.device))
             return embedded.float()
 
-    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
+    def prefix_states(self, prefixes: Ragged) -> PrefixStates:
         """Run prefixes through all layers.
 
         Args:
             prefixes: token embeddings without positions.
-            deep: replacements before given layers; the prefixes must then be of one length.
 
         Returns:
             Keys and values (T, 2E) of every layer; constant if nothing requires a gradient.
         """
-        edits = Edits(deep or {}, share=1.0, hidden=None, adapters={})
-        return self._prefix_states(prefixes, edits, max(len(prefixes), edits.most_prefixes))
+        edits = Edits({}, share=1.0, hidden=None, adapters={})
+        return self._prefix_states(prefixes, edits, len(prefixes))
 
     @torch.no_grad()
     def hidden_states(self, prefixes: Ragged, tails: Ragged, pairs: PairPlan, layer: int) -> tuple[Ragged, Ragged]:

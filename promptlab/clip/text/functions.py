@@ -76,7 +76,7 @@ class FunctionTower:
         """Refused."""
         self._refuse()
 
-    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
+    def prefix_states(self, prefixes: Ragged) -> PrefixStates:
         """Refused."""
         self._refuse()
 

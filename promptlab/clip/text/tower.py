@@ -85,12 +85,11 @@ class TextTower(Protocol):
         """Token embeddings (L, E) of token ids, fp32, without gradient."""
         ...
 
-    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
+    def prefix_states(self, prefixes: Ragged) -> PrefixStates:
         """Work on prefixes ahead.
 
         Args:
             prefixes: token embeddings without positions.
-            deep: replacements before given layers; the prefixes must then be of one length.
         """
         ...
 

@@ -96,14 +96,8 @@ class WholeTower(ABC):
             embedded: Tensor = self.token_embedding(sent(torch.tensor(ids, dtype=torch.long), self.device))
             return embedded.float()
 
-    def prefix_states(self, prefixes: Ragged, deep: DeepPrompts | None = None) -> PrefixStates:
-        """The prefixes as they are: nothing of them can be computed before their tails are known.
-
-        Raises:
-            ValueError: with contexts of deeper layers, which :meth:`encode` takes.
-        """
-        if deep:
-            raise ValueError("this tower works on no prefix ahead: give contexts of deeper layers to encode")
+    def prefix_states(self, prefixes: Ragged) -> PrefixStates:
+        """The prefixes as they are: nothing of them can be computed before their tails are known."""
         return PrefixStates((prefixes.rows,), prefixes.lengths)
 
     def hidden_states(self, prefixes: Ragged, tails: Ragged, pairs: PairPlan, layer: int) -> tuple[Ragged, Ragged]:

@@ -106,12 +106,12 @@ def _activation(config: Any) -> tuple[bool, dict[str, str]]:
     return _ACTIVATIONS[config.hidden_act]
 
 
-def text_state(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """open_clip's tensors of a CLIP's or SigLIP's text tower, with this before their keys."""
+def text_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """open_clip's tensors of a CLIP's or SigLIP's text tower."""
     found = _converted(state, "text_model.", _TEXT)
     if "text_projection.weight" in state:
         found["text_projection"] = state["text_projection.weight"].T.contiguous()
-    return {prefix + key: tensor for key, tensor in found.items()}
+    return found
 
 
 def vision_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -62,13 +62,12 @@ class Look:
         ]
 
 
-def look_at(source: ImageSource, indices: Sequence[int], *, progress: bool = True) -> Look:
+def look_at(source: ImageSource, indices: Sequence[int]) -> Look:
     """Decode images.
 
     Args:
         source: where the images are; somebody's features were checked when they were read.
         indices: images of the source, all different.
-        progress: whether to show a bar for many images.
     """
     from promptlab.data.sources.features import FeatureRows  # needs torch, which nobody waits for who reads lists alone
 
@@ -84,7 +83,7 @@ def look_at(source: ImageSource, indices: Sequence[int], *, progress: bool = Tru
 
     errors: dict[int, DatasetError] = {}
     remarks: dict[int, tuple[str, ...]] = {}
-    show = progress and len(indices) >= _SHOW_FROM
+    show = len(indices) >= _SHOW_FROM
     with (
         image_progress("reading images", len(indices), show) as advance,
         ThreadPoolExecutor(reader_threads()) as pool,

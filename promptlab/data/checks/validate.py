@@ -37,12 +37,11 @@ class Validation:
         refuse("the images can't be used as they are", self.problems)
 
 
-def validate(dataset: Dataset, *, progress: bool = True) -> Validation:
+def validate(dataset: Dataset) -> Validation:
     """Decode every image of a dataset, and compare the lists by content.
 
     Args:
         dataset: any; of somebody's features, which were checked when they were read, only the lists are compared.
-        progress: whether to show a bar for many images.
 
     Returns:
         Problems and warnings; :meth:`Validation.refuse` raises the former.
@@ -55,7 +54,7 @@ def validate(dataset: Dataset, *, progress: bool = True) -> Validation:
     for source in {id(items.source): items.source for items in parts.values()}.values():
         of_source = [items.indices for items in parts.values() if items.source is source]
         indices = np.unique(np.concatenate(of_source)).tolist()
-        found = look_at(source, indices, progress=progress)
+        found = look_at(source, indices)
         problems += found.problems
         remarks += [finding.line() for finding in found.findings(source.describe)]
         readable[id(source)] = set(indices) - found.errors.keys()

@@ -76,18 +76,17 @@ class Sources:
     by_hand: tuple[ByHand, ...] = field(default=())
 
 
-def sources_of(name: str, file: Path | None = None) -> Sources:
+def sources_of(name: str) -> Sources:
     """The sources of a dataset; none at all for one that the file doesn't know.
 
     Args:
         name: a dataset's name.
-        file: another file of the same form as ``sources.yaml``.
 
     Example:
         >>> sources_of("eurosat").download[0].name
         'EuroSAT.zip'
     """
-    known = yaml.safe_load((file or FILE).read_text(encoding="utf-8"))
+    known = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     entry = known.get(name) or {}
     return Sources(
         tuple(_remote(row) for row in entry.get("download", ())),

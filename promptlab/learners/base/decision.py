@@ -32,6 +32,8 @@ class Decision:
         tensor([0.8808, 0.6225])
         >>> decision.answers(logits, ("cat", "dog"))
         ('cat', None)
+        >>> decision.declines, Decision(temperature=2.0).declines
+        (True, False)
     """
 
     temperature: Annotated[float, Gt(0)] = 1.0
@@ -41,6 +43,11 @@ class Decision:
 
     def __post_init__(self) -> None:
         refuse_misfits(Decision, vars(self))
+
+    @property
+    def declines(self) -> bool:
+        """Whether an answer may be "none of these"."""
+        return self.threshold is not None or bool(self.others)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Rows (N, C) that sum to 1, of logits (N, C)."""

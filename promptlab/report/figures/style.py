@@ -96,22 +96,17 @@ class Drawing:
     caption: str
     draw: Callable[[float], Figure]
 
-    def svg(self, width: float, *, text_as_paths: bool = False) -> str:
-        """The figure as SVG text; equal figures give equal text.
-
-        Args:
-            width: in inches.
-            text_as_paths: letters as shapes, which look alike everywhere, in place of text that can be read and found.
-        """
-        return self._rendered("svg", width, "path" if text_as_paths else "none").decode("utf-8")
-
-    def png(self, width: float = WIDTHS["two_columns"]) -> bytes:
-        """The figure as PNG on white, at 300 dots an inch.
+    def svg(self, width: float) -> str:
+        """The figure as SVG text, whose letters can be read and found; equal figures give equal text.
 
         Args:
             width: in inches.
         """
-        return self._rendered("png", width, "path")
+        return self._rendered("svg", width, "none").decode("utf-8")
+
+    def png(self) -> bytes:
+        """The figure as PNG on white, two columns wide, at 300 dots an inch."""
+        return self._rendered("png", WIDTHS["two_columns"], "path")
 
     def write(self, folder: Path) -> list[Path]:
         """The figure in every width and format; returns the files."""

@@ -15,9 +15,9 @@ from promptlab.report.page.gaps import gaps
 from promptlab.report.page.inline import inline_svg
 from promptlab.report.page.runs import runs_table, settings
 from promptlab.report.page.tables import PageTable, section_tables, undone
+from promptlab.report.page.template import filled
 from promptlab.report.page.words import findings
 from promptlab.report.study import Section, sections
-from promptlab.support.extras import extra
 from promptlab.support.processes import in_processes
 
 FIGURE_INCHES = 4.5
@@ -43,17 +43,15 @@ def html(collection: Collection) -> str:
     Raises:
         UsageError: without jinja2 or matplotlib, naming the extra that has them.
     """
-    with extra("report", "the page"):
-        from jinja2 import Environment, StrictUndefined
     found = sections(collection.results)
     shared, own = settings(found)
     look = looks_of(found)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
     parts = [_part(section, collection, look) for section in found]
     drawn = [drawing for part in parts for drawing in part.drawings]
     figures = dict(zip((drawing.name for drawing in drawn), in_processes(_inline, drawn), strict=True))
-    return environment.from_string(_asset("template.html.j2")).render(
+    return filled(
+        __package__,
+        "template.html.j2",
         parts=parts,
         runs=runs_table(found, collection.folders),
         shared=shared,
@@ -62,8 +60,7 @@ def html(collection: Collection) -> str:
         undone=undone(collection.sweeps),
         counts=_counts(collection),
         figures=figures,
-        style=_asset("style.css"),
-        script=_asset("script.js"),
+        script=files(__package__).joinpath("script.js").read_text(encoding="utf-8"),
     )
 
 
@@ -95,7 +92,3 @@ def _counts(collection: Collection) -> str:
     days = sorted(run.created[:10] for run in results)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     return f"{', '.join(f'{n:,} {kind}' + ('s' if n != 1 else '') for kind, n in kinds.items())}; {when}"
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

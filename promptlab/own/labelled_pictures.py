@@ -26,7 +26,7 @@ SKIPPED = "skip_bad"
 
 
 @dataclass(frozen=True)
-class Given:
+class LabelledPictures:
     """What is to be learned from.
 
     Args:
@@ -59,7 +59,7 @@ class Given:
         return [self.items.source.describe(index) for index in self.items.indices.tolist()]
 
 
-def read_given(pictures: str, *, group: str | None = None, template: str = DEFAULT_TEMPLATE) -> Given:
+def read_labelled(pictures: str, *, group: str | None = None, template: str = DEFAULT_TEMPLATE) -> LabelledPictures:
     """Read pictures, turned as their EXIF says; what can't be opened is left out and noted.
 
     Args:
@@ -85,14 +85,14 @@ def read_given(pictures: str, *, group: str | None = None, template: str = DEFAU
     return _of_dataset(dataset, str(path))
 
 
-def _of_standard_input(group: str | None, template: str) -> Given:
+def _of_standard_input(group: str | None, template: str) -> LabelledPictures:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "pictures.csv")
         table.write_bytes(sys.stdin.buffer.read())
         return _of_table(table, STANDARD_INPUT, Path.cwd(), group, template)
 
 
-def _of_table(table: Path, given: str, images: Path, group: str | None, template: str) -> Given:
+def _of_table(table: Path, given: str, images: Path, group: str | None, template: str) -> LabelledPictures:
     name = own_name(None, "csv", table)
     dataset = read_csv(name, table, images=str(images), test="none", template=template, exif=True, skip_bad=True)
     found = _of_dataset(dataset, given)
@@ -107,7 +107,7 @@ def _groups(files: Sequence[str], table: Path, images: Path, column: str) -> tup
     return tuple(cells[file] for file in files)
 
 
-def _of_dataset(dataset: Dataset, given: str) -> Given:
+def _of_dataset(dataset: Dataset, given: str) -> LabelledPictures:
     """All that may be learned from, in one list."""
     parts = dataset.train, dataset.val
     items = replace(
@@ -116,7 +116,7 @@ def _of_dataset(dataset: Dataset, given: str) -> Given:
         labels=np.concatenate([part.labels for part in parts]),
     )
     left_out = [note for note in dataset.notes if SKIPPED in note]
-    return Given(
+    return LabelledPictures(
         dataset.name,
         given,
         items,

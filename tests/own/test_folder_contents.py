@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptlab.own.derived import clear, require_free
+from promptlab.own.folder_contents import clear, require_free
 from promptlab.support.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from promptlab.own.folds import ALWAYS_TRAINED
-from promptlab.own.given import Given
+from promptlab.own.labelled_pictures import LabelledPictures
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import counted, printable, some_of
 
@@ -16,7 +16,7 @@ UNEVEN = 3
 Pairs = Sequence[tuple[int, int]]
 
 
-def seen_at_first(given: Given, exact: Pairs) -> list[str]:
+def seen_at_first(given: LabelledPictures, exact: Pairs) -> list[str]:
     """Sentences about the pictures before they are encoded.
 
     Args:
@@ -36,7 +36,7 @@ def seen_at_first(given: Given, exact: Pairs) -> list[str]:
     return [printable(line) for line in (*said, *given.notes)]
 
 
-def seen_encoded(given: Given, near: Pairs, apart: Pairs, folds: IntArray) -> list[str]:
+def seen_encoded(given: LabelledPictures, near: Pairs, apart: Pairs, folds: IntArray) -> list[str]:
     """Sentences about what features and folds show.
 
     Args:
@@ -65,7 +65,7 @@ def _counts(counts: IntArray, pictures: int) -> str:
     return f"{counted(len(there), 'class')} of {each}, {counted(pictures, 'picture')} in all{more}"
 
 
-def _copies(given: Given, pairs: Pairs, how: str) -> list[str]:
+def _copies(given: LabelledPictures, pairs: Pairs, how: str) -> list[str]:
     if not pairs:
         return []
     copies = len({other for _, other in pairs})
@@ -73,7 +73,7 @@ def _copies(given: Given, pairs: Pairs, how: str) -> list[str]:
     return [f"{counted(copies, 'picture is a copy', 'pictures are copies')} {how}, held out together: {shown}"]
 
 
-def _apart(given: Given, pairs: Pairs) -> list[str]:
+def _apart(given: LabelledPictures, pairs: Pairs) -> list[str]:
     if not pairs:
         return []
     shown = some_of([f"{given.files[one]} and {given.files[other]}" for one, other in pairs], 2)
@@ -83,7 +83,7 @@ def _apart(given: Given, pairs: Pairs) -> list[str]:
     ]
 
 
-def _two_labels(given: Given, pairs: Pairs) -> list[str]:
+def _two_labels(given: LabelledPictures, pairs: Pairs) -> list[str]:
     """Look-alikes of two classes; readers say it of those of the same content."""
     labels, names, files = given.items.labels, given.class_names, given.files
     two = [(one, other) for one, other in pairs if labels[one] != labels[other]]

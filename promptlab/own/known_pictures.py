@@ -17,7 +17,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.own.adapted import ADAPTED_NAME, read_adapted
 from promptlab.own.added import AddedClass, read_added
-from promptlab.own.found import found_pictures
+from promptlab.own.documented_pictures import found_pictures
 from promptlab.support.arrays import IntArray
 
 

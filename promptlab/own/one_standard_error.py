@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptlab.support.arrays import BoolArray, DoubleArray, IntArray
+from promptlab.support.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class Choice:
+class WithinNoise:
     """What was compared, and what came of it.
 
     Args:
@@ -32,7 +32,7 @@ class Choice:
     noise: tuple[float, ...]
 
 
-def simplest_within_noise(right: Sequence[BoolArray], labels: IntArray, folds: IntArray) -> Choice:
+def simplest_within_noise(right: Sequence[BoolArray], labels: IntArray, folds: IntArray) -> WithinNoise:
     """The one-standard-error rule on paired differences (Breiman et al., 1984).
 
     All candidates were scored on the same pictures in the same folds, so what counts is the difference picture by
@@ -58,9 +58,19 @@ def simplest_within_noise(right: Sequence[BoolArray], labels: IntArray, folds: I
     best = int(np.argmax(np.round([one.mean() for one in weighted], 12)))  # equal but for rounding is equal
     differences = [weighted[best] - one for one in weighted]
     behind = tuple(float(one.mean()) for one in differences)
-    noise = tuple(max(_standard_error(one), _standard_error(_by_fold(one, folds))) for one in differences)
+    noise = tuple(max(standard_error(one), standard_error(_by_fold(one, folds))) for one in differences)
     within = [lag <= error + 1e-12 for lag, error in zip(behind, noise, strict=True)]  # equal but for rounding
-    return Choice(best, within.index(True), behind, noise)
+    return WithinNoise(best, within.index(True), behind, noise)
+
+
+def standard_error(values: DoubleArray | FloatArray) -> float:
+    """Of the mean of (N,) values; 0 for a single one, which says nothing of it.
+
+    Example:
+        >>> standard_error(np.array([0.0, 1.0])), standard_error(np.array([1.0]))
+        (0.5, 0.0)
+    """
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def class_weights(labels: IntArray) -> DoubleArray:
@@ -78,8 +88,3 @@ def class_weights(labels: IntArray) -> DoubleArray:
 def _by_fold(values: DoubleArray, folds: IntArray) -> DoubleArray:
     """The mean of each fold."""
     return np.array([values[folds == fold].mean() for fold in np.unique(folds)])
-
-
-def _standard_error(values: DoubleArray) -> float:
-    """Of the mean; 0 for a single value, which says nothing of it."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

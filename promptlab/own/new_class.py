@@ -14,7 +14,7 @@ from promptlab.learners.base.learner import PromptLearner
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Made:
+class NewClass:
     """How a class is made of pictures.
 
     Args:

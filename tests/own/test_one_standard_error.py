@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from promptlab.own.choice import class_weights, simplest_within_noise
+from promptlab.own.one_standard_error import class_weights, simplest_within_noise
 
 FOLDS = np.repeat([0, 1, 2, 3], 5)
 LABELS = np.tile([0, 1, 2, 3, 4], 4)
