@@ -18,7 +18,15 @@ CHANGE_NOTHING = ("results", "force", "ckpt_every_s", "logger")
 
 ADDED_LATER: Mapping[str, Mapping[str, Any]] = {
     "": {"balance": "none", "calibration": "none"},
-    "protocol": {"draw": "balanced", "imbalance": 10.0},
+    "protocol": {"rule": "coop", "lists": None, "draw": "balanced", "imbalance": 10.0},
+    "learner": {
+        "keep_states": None,
+        "position": "all",
+        "target_templates": None,
+        "target_teacher_templates": None,
+        "target_tail_templates": None,
+        "tuning": "norms",
+    },
 }
 """Settings that came after there were Results: group (none is the run's own) to its keys, with what all had before."""
 

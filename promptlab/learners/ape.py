@@ -24,7 +24,7 @@ Classes without training images have no keys, so new classes are scored as zero-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Gt, Interval, Le, doc
@@ -119,6 +119,14 @@ class APE(TipAdapter):
         self.register_buffer("divergence", torch.empty(0, device=clip.device))
         self.register_buffer("gamma", torch.tensor(float(gamma), device=clip.device))
 
+    def with_class(
+        self, name: str, images: Tensor, others: Tensor, template: str = DEFAULT_TEMPLATE
+    ) -> tuple[Self, str]:
+        """As Tip-Adapter, each new key with its KL over all classes; the channels stay."""
+        grown, made = super().with_class(name, images, others, template)
+        grown.divergence = torch.cat([self.divergence, grown._divergences()[len(self.keys) :]])
+        return grown, made
+
     def _scorer(self) -> Scorer:
         zero_shot, keys = self.clip.classifier(self.text_features()), self._cut(self.keys)
         values = self._values() * torch.exp(self.gamma * self.divergence).unsqueeze(1)
@@ -138,10 +146,14 @@ class APE(TipAdapter):
         texts = self.text_features()
         scores = criterion(similarity(texts, *self._compared()), texts, *self.weights)
         self.channels.data = scores.topk(len(self.channels)).indices
-        predicted = (self._cut(self.keys) @ self._cut(texts).T).softmax(-1)
-        values = self._values()
-        self.divergence.data = (values * torch.log2((values + _SMALL) / (predicted + _SMALL))).sum(-1)
+        self.divergence.data = self._divergences()
         self.gamma.fill_(self._gamma)
+
+    def _divergences(self) -> Tensor:
+        """(N,): KL of each key."""
+        predicted = (self._cut(self.keys) @ self._cut(self.text_features()).T).softmax(-1)
+        values = self._values()
+        return (values * torch.log2((values + _SMALL) / (predicted + _SMALL))).sum(-1)
 
     def _compared(self) -> tuple[Tensor, Tensor]:
         """The keys (N, D) and their labels, which the texts are compared with."""
@@ -229,6 +241,14 @@ class APET(APE):
         """The cache, its residuals by gradient descent, then the search."""
         train = GradientStage("residuals", [self.residuals, self.votes], self.loss, self.optim)
         return [ClosedFormStage("cache", self._fill), train, *self._search_stage()]
+
+    def with_class(
+        self, name: str, images: Tensor, others: Tensor, template: str = DEFAULT_TEMPLATE
+    ) -> tuple[Self, str]:
+        """As APE; the new class begins as the others did, its residual at 0 and each key's vote at 1."""
+        grown, made = super().with_class(name, images, others, template)
+        grown.votes = nn.Parameter(torch.cat([self.votes, self.votes.new_ones(len(images), 1)]))
+        return grown, made
 
     def classes_changed(self, classes: ClassSet) -> None:
         """Other names have neither keys nor residuals."""

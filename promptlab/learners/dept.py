@@ -16,7 +16,7 @@ KgCoOp (whose weight is 2 in the paper's recipe) and MaPLe; the authors train ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Self
 
@@ -150,6 +150,16 @@ class DePT(Wrapper):
         other = super().extend(class_names, template, own)
         other._knows_all = self._knows_all and None not in self._rows_of(other.class_names, own)
         return other
+
+    def learned_tensors(self) -> Mapping[str, Tensor]:
+        """What is trained, and ``knows_all`` where the head doesn't know some class."""
+        own = super().learned_tensors()
+        return own if self._knows_all else {**own, "knows_all": self.head_bias.new_zeros(1)}
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Also the word of a saved head that doesn't know all classes."""
+        super().take_shapes(tensors)
+        self._knows_all = "knows_all" not in tensors
 
     def _scaled_images(self, images: Tensor) -> Tensor:
         return self.image_scale * images + self.image_bias

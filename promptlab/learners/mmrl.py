@@ -113,6 +113,17 @@ class RepresentationLearner(PromptLearner):
         other.trained_on = torch.zeros_like(self.trained_on)
         return other
 
+    def learned_tensors(self) -> Mapping[str, Tensor]:
+        """What is trained, and ``trained_on`` where it leaves out a class."""
+        own = super().learned_tensors()
+        return own if self.trained_on.all() else {**own, "trained_on": self.trained_on}
+
+    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make place for the saved ``trained_on``, which only a learner with new classes has."""
+        super().take_shapes(tensors)
+        if "trained_on" in tensors:
+            self.trained_on = torch.zeros_like(self.trained_on)
+
     def text_features(self) -> Tensor:
         """(C, D) L2-normalised: g."""
         return self.prompts.encode(inserted=self.inserted("text"))

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.checks.labels import refuse_single_class
 from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset
 from promptlab.data.readers.tested import with_test
-from promptlab.protocols.draw import Val, draw
+from promptlab.data.sampling import DrawName
+from promptlab.protocols.draw import Draw, Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import checked
 
 
 @checked()
-def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: Seed, val: Val = "few") -> Task:
+def cross_dataset(
+    dataset: Dataset,
+    *,
+    targets: Sequence[Dataset],
+    shots: Shots,
+    seed: Seed,
+    val: Val = "few",
+    rule: DrawName = "coop",
+    lists: str | Path | None = None,
+) -> Task:
     """The task of CoCoOp's cross-dataset tables: the source's test images, and all of each target's.
 
     Of a target whose split promptlab drew, all images are scored, since none of them trains.
@@ -28,6 +39,8 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
         shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
         seed: of the draw.
         val: validation images.
+        rule: whose draw.
+        lists: a folder with published lists of a draw's images, in place of ``rule``.
 
     Raises:
         DatasetError: without a target, or if one is given twice, is the source, or has one class.
@@ -39,35 +52,30 @@ def cross_dataset(dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots,
         >>> [(part.name, part.known is None) for part in task.evaluations]
         [('demo_shapes', False), ('demo_textures', True)]
     """
-    return transfer("cross_dataset", dataset, targets, _of_its_own, shots=shots, seed=seed, val=val)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
+    return transfer("cross_dataset", dataset, drawn, targets, _of_its_own)
 
 
 def transfer(
     protocol: str,
     dataset: Dataset,
+    drawn: Draw,
     targets: Sequence[Dataset],
     scored_as: Callable[[Dataset], EvaluationSet],
-    *,
-    shots: Shots,
-    seed: Seed,
-    val: Val,
 ) -> Task:
     """Train on all classes of a dataset, score its test images and each target's.
 
     Args:
         protocol: its name.
         dataset: the source.
+        drawn: what trains of it.
         targets: the other datasets.
         scored_as: a target's label space, names and template.
-        shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
-        seed: of the draw.
-        val: validation images.
 
     Raises:
         DatasetError: without a target, or if one is given twice or is the source.
     """
     check_targets(protocol, dataset, targets)
-    drawn = draw(dataset, shots=shots, seed=seed, val=val)
     classes = tuple(range(len(dataset.class_names)))
     source = EvaluationSet(
         dataset.name, dataset.name, dataset.test, dataset.class_names, dataset.template, known=classes

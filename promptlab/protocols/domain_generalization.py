@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from promptlab.class_text.spelling import spelling
 from promptlab.data.amounts import Seed, Shots
 from promptlab.data.items import Dataset
+from promptlab.data.sampling import DrawName
 from promptlab.protocols.cross_dataset import transfer
-from promptlab.protocols.draw import Val
+from promptlab.protocols.draw import Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import checked
@@ -18,7 +20,14 @@ from promptlab.support.words import counted, some_of
 
 @checked()
 def domain_generalization(
-    dataset: Dataset, *, targets: Sequence[Dataset], shots: Shots, seed: Seed, val: Val = "few"
+    dataset: Dataset,
+    *,
+    targets: Sequence[Dataset],
+    shots: Shots,
+    seed: Seed,
+    val: Val = "few",
+    rule: DrawName = "coop",
+    lists: str | Path | None = None,
 ) -> Task:
     """The task of CoOp's domain generalisation tables.
 
@@ -33,6 +42,8 @@ def domain_generalization(
         shots: see :func:`promptlab.protocols.draw.draw`, as ``seed`` and ``val``.
         seed: of the draw.
         val: validation images.
+        rule: whose draw.
+        lists: a folder with published lists of a draw's images, in place of ``rule``.
 
     Raises:
         DatasetError: without a target, if one is given twice or is the source, or has classes that the source hasn't.
@@ -44,8 +55,8 @@ def domain_generalization(
         >>> [part.name for part in task.evaluations]
         ['demo_shapes', 'demo_shapes_sketch']
     """
-    shifted = partial(_shifted, dataset)
-    return transfer("domain_generalization", dataset, targets, shifted, shots=shots, seed=seed, val=val)
+    drawn = draw(dataset, shots=shots, seed=seed, val=val, rule=rule, lists=lists)
+    return transfer("domain_generalization", dataset, drawn, targets, partial(_shifted, dataset))
 
 
 def _shifted(source: Dataset, target: Dataset) -> EvaluationSet:

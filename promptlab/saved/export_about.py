@@ -101,8 +101,11 @@ def require_fixed(learner: PromptLearner) -> None:
     """
     name = type(learner).__name__
     if learner.transductive:
-        why = "scores all test images together"
-    elif learner.test_time:
+        raise ExportError(
+            f"{name} scores all test images together, so no exported program can answer as it does: score Items with "
+            "promptlab.evaluate"
+        )
+    if learner.test_time:
         why = "adapts to each picture by gradients"
     elif learner.test_views:
         why = f"scores {learner.test_views} random views of each picture together"

@@ -2,13 +2,15 @@
 
 import copy
 import inspect
+import tempfile
 from functools import cache, partial
 
 import pytest
+import torch
 
 import promptlab.learners
 from promptlab.learners import Optim, PromptLearner, TipAdapter
-from promptlab.learners.base.contract import backbone, require_same
+from promptlab.learners.base.contract import NAMES, backbone, require_same
 from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.contract import LearnerContract
 from tests.helpers import toys
@@ -16,8 +18,6 @@ from tests.helpers.kept_texts import kept_texts
 from tests.helpers.learners import LEARNERS
 
 IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
-TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
-
 CASES = LEARNERS | {
     "averages": (toys.Averages, {"optim": Optim(epochs=4)}),
     "mean of views": (toys.MeanOfViews, {}),
@@ -39,6 +39,24 @@ class TrainsOnce(LearnerContract):
     def trained(self):
         frozen = [backbone(), *vars(backbone()).values()]
         return copy.deepcopy(_trained(type(self)), {id(part): part for part in frozen})
+
+    def test_a_class_that_comes_later_is_saved_with_the_others(self):
+        learner, inputs = self.trained(), self.batch().inputs
+        images = inputs[:2] if learner.needs == "features" else torch.zeros(0, learner.clip.dim)
+        if not learner.takes_new_classes:
+            with pytest.raises(TypeError, match="can't score classes it wasn't trained on"):
+                learner.with_class("yellow ring", images, inputs)
+            return
+        grown, _ = learner.with_class("yellow ring", images, inputs)
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            again = promptlab.load_learner(grown.save_pretrained(folder), backbone())
+            assert again.class_names == (*NAMES, "yellow ring")
+            torch.testing.assert_close(again(inputs), grown.eval()(inputs))
+
+
+TESTS = [
+    name for name in (*vars(LearnerContract), *vars(TrainsOnce)) if name.startswith("test_") and name != IN_NEW_PROCESS
+]
 
 
 @cache

@@ -1,12 +1,14 @@
 """A published draw in place of a rule: its images train, and it is told from others."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from promptlab.demo.datasets import demo_dataset
-from promptlab.protocols import base_to_new, few_shot, open_world
+from promptlab.protocols import base_to_new, cross_dataset, domain_generalization, few_shot, open_world
 from promptlab.results.ids import items_digest
 from promptlab.support.errors import DatasetError, UsageError
 
@@ -27,7 +29,15 @@ def written(folder, **parts):
     return folder
 
 
-@pytest.mark.parametrize("protocol", [few_shot, base_to_new, open_world])
+def transferred(protocol):
+    """It with a target of the same classes."""
+    return partial(protocol, targets=[replace(demo_dataset("demo_textures"), name="elsewhere")])
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [few_shot, base_to_new, open_world, transferred(cross_dataset), transferred(domain_generalization)],
+)
 def test_the_listed_images_train_and_validate(dataset, tmp_path, protocol):
     """CoOp's own draw as lists is CoOp's task, noted; in another order it is another fit."""
     drawn, own = few_shot(dataset, shots=2, seed=1), protocol(dataset, shots=2, seed=1)

@@ -42,13 +42,26 @@ def test_a_learner_that_takes_none_is_refused_before_anything_is_written(tmp_pat
     assert not any(tmp_path.iterdir())
 
 
-def test_settings_from_before_the_new_keys_mean_the_same_run():
+@pytest.mark.parametrize("protocol", ["few_shot", "cross_dataset"])
+def test_settings_from_before_the_new_keys_mean_the_same_run(protocol):
     """A sweep finds what an earlier version finished."""
-    words = ["protocol=few_shot"]
+    words = [f"protocol={protocol}"]
     now = settings_of(words).as_document()
     before = {key: value for key, value in now.items() if key not in ("balance", "calibration")}
-    before["protocol"] = {key: value for key, value in now["protocol"].items() if key not in ("draw", "imbalance")}
+    later = ("draw", "imbalance", "rule", "lists")
+    before["protocol"] = {key: value for key, value in now["protocol"].items() if key not in later}
     assert before != now
     assert settings_key(before) == settings_key(now)
-    for word in ("balance=class_weights", "calibration=temperature", "protocol.draw=natural"):
+    for word in ("balance=class_weights", "calibration=temperature", "protocol.rule=repeated"):
         assert settings_key(settings_of([*words, word]).as_document()) != settings_key(now)
+
+
+@pytest.mark.parametrize("name", ["clip_lora", "mmrl", "prograd", "tcp", "two_stage"])
+def test_settings_from_before_a_learners_new_keys_mean_the_same_run(name):
+    """What a learner says was added later is as absent from what tells runs as it is from ids."""
+    settings = settings_of([f"learner={name}"])
+    now = settings.as_document()
+    later = settings.learner_class.added_later
+    old = {key: value for key, value in now["learner"].items() if key not in later or value != later[key]}
+    assert old != now["learner"]
+    assert settings_key({**now, "learner": old}) == settings_key(now)

@@ -116,6 +116,7 @@ class CoPrompt(MaPLe):
         """Other names are taught by the hand-written prompt of their dataset."""
         if classes.indices is None and classes.template is not None:
             self.sentences = _filled(classes.template, classes.names)
+            self.arguments = {key: value for key, value in self.arguments.items() if key != "prompts"}
 
     def text_features(self, *, normalised: bool = True) -> Tensor:
         """(C, D) L2-normalised behind the adapter, or of the length that it gives them."""

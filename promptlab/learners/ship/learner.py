@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from annotated_types import Interval
@@ -32,6 +32,7 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
+from promptlab.learners.base.wrapper import INNER
 from promptlab.learners.ship.decoders import Activation, PromptDecoder
 from promptlab.learners.ship.generators import VAE, GeneratorName, make_generator
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
@@ -133,10 +134,15 @@ class SHIP(PromptLearner):
         _require_joint_features("the learner inside it", inner)
         return replace(super().facts(inner), normalised=inner.normalised)
 
+    def learned_tensors(self) -> Mapping[str, Tensor]:
+        """The generator's tensors and the inner learner's, those under ``inner.``."""
+        own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(INNER)}
+        return {**own, **{INNER + name: tensor for name, tensor in self.inner.learned_tensors().items()}}
+
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
-        own = {name.removeprefix("inner."): tensor for name, tensor in tensors.items() if name.startswith("inner.")}
-        self.inner.take_shapes(own)
+        inner = {name.removeprefix(INNER): tensor for name, tensor in tensors.items() if name.startswith(INNER)}
+        self.inner.take_shapes(inner)
 
     def forward(self, image_features: Tensor) -> Tensor:
         """The inner learner's logits (B, C) of image features (B, D), as that reads them."""
@@ -163,6 +169,29 @@ class SHIP(PromptLearner):
         self.generator = self.generator.rebind(classes.names, classes.template or self.template)
         if classes.indices is None:
             self.has_images = (False,) * len(classes.names)
+        self._note_images()
+
+    def extend(
+        self,
+        class_names: Sequence[str],
+        template: str = DEFAULT_TEMPLATE,
+        own: Sequence[int | str | None] | None = None,
+    ) -> Self:
+        """Own classes among others, which have no images.
+
+        Raises:
+            TypeError: if the inner learner can't.
+            ValueError: as every learner's.
+        """
+        other = super().extend(class_names, template, own)
+        rows = self._rows_of(other.class_names, own)
+        other.has_images = tuple(row is not None and self.has_images[row] for row in rows)
+        other._note_images()
+        return other
+
+    def _note_images(self) -> None:
+        """What a card says of the classes, so that it is brought back with these."""
+        self.arguments = {**self.arguments, "has_images": self.has_images}
 
     @torch.no_grad()
     def synthesize(self, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
