@@ -6,11 +6,14 @@ from pathlib import Path
 from promptlab.clip import load_clip
 from promptlab.config.check import check
 from promptlab.config.choice import Choice
-from promptlab.config.compose import composed
+from promptlab.config.compose import composed_all
 from promptlab.config.overrides import opened
 from promptlab.config.settings import Settings
 from promptlab.data import read_features
 from promptlab.protocols import few_shot
+
+_MADE = {}
+"""Which files were chosen, to what Hydra made of them: that takes longer than most of what tests do with it."""
 
 
 def settings_of(overrides):
@@ -19,8 +22,9 @@ def settings_of(overrides):
 
 @lru_cache(maxsize=256)
 def _composed(overrides):
-    """What Hydra makes of words is the same each time, and takes longer than most of what tests do with it."""
-    return composed(overrides)
+    """Values are set in a copy, as in the runs of a sweep; tests/config/test_compose.py holds that to be the same."""
+    (cfg,) = composed_all([overrides], made=_MADE)
+    return cfg
 
 
 FEATURES = Path(__file__).resolve().parents[1] / "earlier" / "written" / "features"
