@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from promptlab.support.paths import cache_dir
-from promptlab.support.words import counted
+from promptlab.support.words import counted, megabytes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.verb == "prune":
         if options.older_than_days is None and options.keep_mb is None:
             pruning.error("say what to drop: --older-than-days DAYS or --keep-mb MB")
-        keep_bytes = None if options.keep_mb is None else int(options.keep_mb * 2**20)
+        keep_bytes = None if options.keep_mb is None else int(options.keep_mb * 1e6)
         dropped = prune(older_than_days=options.older_than_days, keep_bytes=keep_bytes)
     else:
         dropped = clear()
@@ -95,10 +95,10 @@ def _list(*, as_json: bool) -> None:
     say(str(cache_dir()) if found.rows else f"nothing is kept in {cache_dir()}")
     if found.rows:
         console().print(_table(found.rows))
-        say(f"{_megabytes(found.bytes)} MB in all")
+        say(f"{megabytes(found.bytes)} in all")
     if found.shared_bytes:
-        shared = _megabytes(found.shared_bytes)
-        say(f"{shared} MB of it are of images that several datasets hold, and count for each of them")
+        shared = megabytes(found.shared_bytes)
+        say(f"{shared} of it are of images that several datasets hold, and count for each of them")
     if any(row.dataset is None for row in found.rows):
         say("unknown: kept by an earlier version, or for Python code that named no dataset")
     if scores:
@@ -112,10 +112,10 @@ def _shards_table(groups: Sequence[ShardGroup]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("backbone", "transform", "shards", "features", "MB"):
+    for column in ("backbone", "transform", "shards", "features", "size"):
         table.add_column(column, justify="left" if column in ("backbone", "transform") else "right", overflow="fold")
     for group in groups:
-        numbers = (f"{group.shards:,}", f"{group.rows:,}", _megabytes(group.bytes))
+        numbers = (f"{group.shards:,}", f"{group.rows:,}", megabytes(group.bytes))
         table.add_row(f"{group.name} {group.backbone}", group.transform, *numbers)
     return table
 
@@ -126,8 +126,8 @@ def _table(rows: Sequence[DatasetFeatures]) -> Table:
 
     alike = Counter((row.dataset, row.name, row.views) for row in rows)
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("dataset", "backbone", "views", "images", "MB", "last used"):
-        table.add_column(column, justify="right" if column in ("images", "MB") else "left", overflow="fold")
+    for column in ("dataset", "backbone", "views", "images", "size", "last used"):
+        table.add_column(column, justify="right" if column in ("images", "size") else "left", overflow="fold")
     for row in rows:
         kind = row.transform.partition("-")[0]
         views = "evaluation" if kind == "eval" else f"{row.views} random"
@@ -135,9 +135,5 @@ def _table(rows: Sequence[DatasetFeatures]) -> Table:
         if alike[row.dataset, row.name, row.views] > 1:
             backbone, views = f"{row.name} {row.backbone}", f"{views} ({row.transform})"
         used = f"{datetime.fromtimestamp(row.last_used):%Y-%m-%d}"
-        table.add_row(row.dataset or "unknown", backbone, views, f"{row.images:,}", _megabytes(row.bytes), used)
+        table.add_row(row.dataset or "unknown", backbone, views, f"{row.images:,}", megabytes(row.bytes), used)
     return table
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:,.1f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.cli._plugins import add_config_dir, find_plugins
 from promptlab.support.errors import UsageError
-from promptlab.support.words import counted
+from promptlab.support.words import counted, megabytes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -148,7 +148,7 @@ def _end(lacking: Sequence[Lacking], encoded: int, folder: Path, options: argpar
         lists = [_as_json(lack) for lack in lacking]
         say_json({"folder": str(folder), "features": rows, "bytes": size, "encoded": encoded, "lists": lists})
         return
-    say(f"{counted(rows, 'feature')}, {size / 2**20:,.1f} MB, of which {encoded:,} were encoded now, in {folder}")
+    say(f"{counted(rows, 'feature')}, {megabytes(size)}, of which {encoded:,} were encoded now, in {folder}")
 
 
 def _as_json(lack: Lacking) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 def _say(exported: Exported, *, as_json: bool) -> None:
     """Say what was written, and how well it answers."""
     from promptlab.support.console import say, say_json
+    from promptlab.support.words import megabytes
 
     if as_json:
         say_json({**asdict(exported), "path": str(exported.path)})
@@ -56,7 +57,7 @@ def _say(exported: Exported, *, as_json: bool) -> None:
     graph = f"images ({B}, 3, {side}, {side}) to logits and probabilities ({B}, {C})"
     what = graph if "input" in about else f"class matrix of {C} classes"
     opset = f", opset {about['opset']}" if "opset" in about else ""
-    say(f"{exported.path}: {exported.bytes / 1e6:.1f} MB{opset}{', int8' * exported.int8}; {what}")
+    say(f"{exported.path}: {megabytes(exported.bytes)}{opset}{', int8' * exported.int8}; {what}")
     tried = "measured beside" if exported.int8 else "held against"
     say(
         f"{tried} promptlab on {found.pictures} pictures of {exported.pictures}: logits differ by up to "

@@ -30,7 +30,7 @@ from promptlab.support.at_work import at_work, is_alive
 from promptlab.support.console import console, say, say_json
 from promptlab.support.errors import is_expected
 from promptlab.support.locks import HeldError
-from promptlab.support.words import counted, first_line
+from promptlab.support.words import counted, first_line, megabytes
 
 log = logging.getLogger(__name__)
 LATER = "is at work elsewhere: left for later"
@@ -125,7 +125,7 @@ def _logits(outcome: Outcome) -> str:
     """What the logits take that were kept, where some were."""
     files = [outcome.folder / part.logits for part in outcome.result.evaluations.values() if part.logits is not None]
     size = sum(file.stat().st_size for file in files if file.exists())
-    return f"; all logits: {size / 1e6:,.1f} MB in {counted(len(files), 'file')}" if files else ""
+    return f"; all logits: {megabytes(size)} in {counted(len(files), 'file')}" if files else ""
 
 
 def _state(outcome: Outcome) -> str:

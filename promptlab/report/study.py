@@ -20,6 +20,7 @@ from promptlab.report.grouping import short_value, summarise
 from promptlab.report.statistics import MeanInterval, mean, mean_interval
 from promptlab.results.document import Result
 from promptlab.results.ids import canonical_json
+from promptlab.support.words import counted
 
 ZERO_SHOT = "zero-shot"
 """The baseline's name among contestants."""
@@ -150,7 +151,7 @@ def at_shots(shots: int | str) -> str:
     """
     if isinstance(shots, str):
         return f"with {shots} training images"
-    return f"at {shots} shot{'s' if shots != 1 else ''}"
+    return f"at {counted(shots, 'shot')}"
 
 
 def sections(results: Iterable[Result]) -> list[Section]:

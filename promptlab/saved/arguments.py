@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from promptlab.clip.weights.load import portable
+from promptlab.learners.base.arguments import flat
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.other_backbone import OtherBackbone
 from promptlab.learners.base.saved_learner import SavedLearner
@@ -39,12 +40,8 @@ def arguments_to_json(learner: PromptLearner) -> dict[str, Any]:
     Raises:
         CardError: for any other value, naming the argument.
     """
-    parameters = inspect.signature(type(learner)).parameters
-    given: dict[str, Any] = {}
-    for name, value in learner.arguments.items():
-        given.update(value if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
     try:
-        return _items_to_json(given, "")
+        return _items_to_json(flat(type(learner), learner.arguments), "")
     except (CardError, PlainError) as error:
         raise CardError(f"{type(learner).__name__} can't be saved: argument {error}") from error
 

@@ -57,6 +57,16 @@ def counted(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {one if number == 1 else several}"
 
 
+def megabytes(size: float) -> str:
+    """A number of bytes in MB, 10^6 bytes.
+
+    Example:
+        >>> megabytes(1_234_567_890)
+        '1,234.6 MB'
+    """
+    return f"{size / 1e6:,.1f} MB"
+
+
 def of_one(said: str) -> str:
     """What is said of several, said of one: the verb that it begins with in the singular.
 

@@ -63,7 +63,7 @@ def load_clip(
             one; for an architecture's name it must agree with the name, for a hub repository or a folder it wins over
             the configuration.
         seed: of random weights; 0 if not given.
-        text_memory_mb: see :class:`FrozenCLIP`.
+        text_memory_mb: what the text tower may keep for the backward pass, in MiB; 3,072 if None.
         transform_of: the tag of the architecture whose image transform (mean, deviation, interpolation, crop) a file's
             weights were trained with. A path needs it where the architecture's tags differ in that, unless the file is
             a published one.

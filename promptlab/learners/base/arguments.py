@@ -33,7 +33,7 @@ class RemembersArguments:
             bound = inspect.signature(cls).bind_partial(*args, **kwargs)
             made.__dict__["arguments"] = {k: v for k, v in bound.arguments.items() if k not in _GIVEN_BY_POSITION}
             _refuse_misfits_by_class(cls, made.arguments)
-            cls.check_together({**_defaults(cls), **_flat(cls, bound.arguments)})
+            cls.check_together({**_defaults(cls), **flat(cls, bound.arguments)})
         return made
 
     @classmethod
@@ -50,7 +50,7 @@ class RemembersArguments:
 
 def _refuse_misfits_by_class(cls: type, arguments: Mapping[str, Any]) -> None:
     """Check arguments by the class that declares them: what one passes on as ``**kwargs`` is its base's."""
-    left = _flat(cls, arguments)
+    left = flat(cls, arguments)
     for kind in cls.__mro__:
         if left and "__init__" in vars(kind):
             refuse_misfits(kind, left)
@@ -63,8 +63,19 @@ def _defaults(cls: type) -> dict[str, Any]:
     return {name: p.default for kind in kinds for name, p in signature_of(kind).items() if p.default is not p.empty}
 
 
-def _flat(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with those in ``**kwargs`` beside the others."""
+def flat(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with those in ``**kwargs`` beside the others.
+
+    Args:
+        cls: whose constructor's they are.
+        arguments: as its signature binds them.
+
+    Example:
+        >>> class Method:
+        ...     def __init__(self, *, n_ctx=4, **more): ...
+        >>> flat(Method, {"n_ctx": 8, "more": {"csc": True}})
+        {'n_ctx': 8, 'csc': True}
+    """
     parameters = inspect.signature(cls).parameters
     flat: dict[str, Any] = {}
     for name, value in arguments.items():

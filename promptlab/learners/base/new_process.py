@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pickle
 import subprocess
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from promptlab.clip.weights.load import load_clip
+from promptlab.learners.base.arguments import flat
 from promptlab.learners.base.learner import PromptLearner
 
 _CODE = "import sys; from promptlab.learners.base.new_process import _answer; _answer(sys.argv[1])"
@@ -45,10 +45,7 @@ class Saved(NamedTuple):
     @torch.no_grad()
     def of(cls, learner: PromptLearner, inputs: Tensor) -> Saved:
         """A learner as it is, in eval mode."""
-        parameters = inspect.signature(type(learner)).parameters
-        given: dict[str, Any] = {}
-        for name, value in learner.arguments.items():
-            given.update(value if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+        given = flat(type(learner), learner.arguments)
         plain = {name: value for name, value in given.items() if not isinstance(value, torch.Generator)}
         learned = dict(learner.learned_tensors())
         return cls(type(learner), learner.class_names, plain, learned, inputs, learner(inputs))

@@ -19,6 +19,7 @@ from promptlab.report.page.template import filled
 from promptlab.report.page.words import findings
 from promptlab.report.study import Section, sections
 from promptlab.support.processes import in_processes
+from promptlab.support.words import counted
 
 FIGURE_INCHES = 4.5
 """Wide enough for three panels, narrow enough for text to stay legible on a phone."""
@@ -91,4 +92,4 @@ def _counts(collection: Collection) -> str:
     }
     days = sorted(run.created[:10] for run in results)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    return f"{', '.join(f'{n:,} {kind}' + ('s' if n != 1 else '') for kind, n in kinds.items())}; {when}"
+    return f"{', '.join(counted(number, kind) for kind, number in kinds.items())}; {when}"
