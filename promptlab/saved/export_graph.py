@@ -21,6 +21,8 @@ from promptlab.support.words import first_line
 INPUT, OUTPUTS = "images", ("logits", "probabilities")
 _SHOWN = 3
 """Images that the graph is taken with; it then takes any number."""
+_MOST = 2**31 - 1
+"""Images at once at most: without a bound torch 2.6 takes the graph for one number alone."""
 
 
 class Classify(nn.Module):
@@ -66,7 +68,7 @@ def graph_of(learner: PromptLearner) -> tuple[Any, int | None]:
         )
     module = Classify(learner.eval())
     try:
-        return _taken(module, learner, _SHOWN, {0: torch.export.Dim("batch")}), None
+        return _taken(module, learner, _SHOWN, {0: torch.export.Dim("batch", max=_MOST)}), None
     except Exception as error:  # torch has dozens for what can't be taken; most often the images were counted
         reason = error
     try:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.saved.export_about import about
+from promptlab.saved.export_about import about, require_fixed
 from promptlab.saved.export_graph import INPUT, OUTPUTS, graph_of, quiet
 from promptlab.support.extras import extra
 
@@ -33,6 +33,7 @@ def write_onnx(learner: PromptLearner, path: Path) -> dict[str, Any]:
         ExportError: if the learner has no graph.
         UsageError: if onnx, onnxscript or onnxruntime isn't installed.
     """
+    require_fixed(learner)  # before packages are asked for that wouldn't help
     with extra("export", "an ONNX file"):
         for package in ("onnxscript", "onnxruntime"):
             import_module(package)

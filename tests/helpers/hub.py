@@ -6,6 +6,9 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
+import huggingface_hub.file_download
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -24,6 +27,15 @@ def lay_cache(cache, repo, files):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(blob)
     return cache
+
+
+def point_to(monkeypatch, url):
+    """Have the hub's client ask at this address, as HF_ENDPOINT does for a new process."""
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    if hasattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE"):  # older clients hold a copy
+        monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 class Hub:

@@ -16,7 +16,7 @@ from promptlab.saved.card import BackboneCard, BackboneSource, Card, TrainingCar
 from promptlab.saved.hub import HubError, pull_learner, push_learner
 from promptlab.saved.model_card import licence_of, model_card
 from promptlab.support.errors import UsageError
-from tests.helpers.hub import REVISION, Hub
+from tests.helpers.hub import REVISION, Hub, point_to
 
 REPO = "me/rings"
 HOSTILE = ("<script>alert(1)</script>", "[x](javascript:alert(1))", "a\u202eb", "c\x1b[31m|d", "---\nlicense: none")
@@ -34,10 +34,8 @@ def hub(monkeypatch, tmp_path):
     (tmp_path / "on the hub").mkdir()
     found = Hub(REPO, {}, takes=tmp_path / "on the hub")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
+    point_to(monkeypatch, found.url)
     monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
-    template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     yield found
     found.close()
 

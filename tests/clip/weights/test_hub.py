@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from promptlab.clip import load_clip
 from promptlab.clip.weights.sources import WeightsUnavailableError
 from tests.clip.weights.test_transformers_models import CROPPED, SQUASHED, clip, save, siglip
-from tests.helpers.hub import Hub, lay_cache
+from tests.helpers.hub import Hub, lay_cache, point_to
 
 CONFIG = {
     "embed_dim": 16,
@@ -50,9 +50,7 @@ def offline(monkeypatch):
 def hub(monkeypatch, cache, files):
     """A mirror that the client was pointed to, as HF_ENDPOINT does."""
     found = Hub(REPO, {"open_clip_config.json": files / "config", "open_clip_model.safetensors": files / "safe"})
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
-    template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    point_to(monkeypatch, found.url)
     yield found
     found.close()
 
