@@ -5,6 +5,7 @@ A mistake is named before anything is loaded. Configuration is code: never build
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Collection, Mapping
@@ -96,7 +97,13 @@ def _check_value(value: Any, where: str, hint: Any, *, is_file: bool) -> None:
         if not Path(value).expanduser().is_file():
             raise ConfigError(f"{where}={value}: there is no such file")
     elif hint is not Any and not fits(value, hint):
-        raise ConfigError(f"{where}={shown(value)}: {describe(hint)} is needed")
+        raise ConfigError(f"{where}={shown(value)}: {describe(hint)} is needed{_by_keys(where, hint)}")
+
+
+def _by_keys(where: str, hint: Any) -> str:
+    """How settings that are an object of their own are given."""
+    kinds = [kind for kind in (get_args(hint) or (hint,)) if dataclasses.is_dataclass(kind)]
+    return f", by its keys: {where}.{dataclasses.fields(kinds[0])[0].name} and so on" if kinds else ""
 
 
 def _check_kind(choice: Choice, where: str, hint: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from promptlab.config.groups import GIVEN, NO_ARGUMENTS, annotation_of, taken_by, written_target
+from promptlab.config.groups import GIVEN, NO_ARGUMENTS, annotation_of, choices, taken_by, written_target
 from promptlab.config.schema import OPEN_GROUPS, Config, DataConfig
 from promptlab.config.settings import ConfigError
 from promptlab.support.source import written
@@ -141,6 +141,7 @@ def _check_node(
             continue
         if key not in target.parameters:
             place = (*path, *_leaves([key], value))
+            _refuse_inner(place, target.name, nodes, folders)
             raise ConfigError(
                 f"unknown key {'.'.join(place)}{_meant_in(place, target.parameters, nodes, folders)}; "
                 f"{takes(target.name, target.parameters, path[0])}"
@@ -148,6 +149,26 @@ def _check_node(
         place = (*path, key)
         if isinstance(value, Mapping) and "_target_" in value:
             _check_node(value, place, nodes, folders)
+
+
+def _refuse_inner(place: Sequence[str], inner: str, nodes: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    """Refuse a learner inside another whose file sets what the one inside doesn't take.
+
+    Raises:
+        ConfigError: naming what is set, which nobody has typed.
+    """
+    around = nodes.get("learner", {}).get("_target_")
+    for name, node in choices("learner", folders).items():
+        if place[:2] == ("learner", "inner") and node.get("_target_") == around and _holds(node, place[1:]):
+            raise ConfigError(
+                f"learner={name} can't be put around {inner}: it sets {'.'.join(place)}, which {inner} doesn't take; "
+                f"`promptlab list learners {name}` says what inner=NAME may be"
+            )
+
+
+def _holds(node: Any, path: Sequence[str]) -> bool:
+    """Whether a file sets the key at a path."""
+    return not path or (isinstance(node, Mapping) and path[0] in node and _holds(node[path[0]], path[1:]))
 
 
 def _meant_in(

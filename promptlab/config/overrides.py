@@ -71,7 +71,8 @@ def folders_of(flags: Sequence[str]) -> list[Path]:
 def opened(override: str) -> str:
     """Let an override add a key to an open group: its target's signature decides, not its YAML file.
 
-    ``inner`` is short for the learner inside another: ``inner=NAME`` for the choice, ``inner.KEY`` for its keys;
+    ``inner`` is short for the learner inside another: ``inner=NAME`` for the choice (``learner.inner=NAME`` too),
+    ``inner.KEY`` for its keys;
     ``teacher=FOLDER`` for the saved learner that teaches.
 
     Example:
@@ -79,8 +80,8 @@ def opened(override: str) -> str:
         ('++learner.n_ctx=8', 'learner@learner.inner=coop', '++learner.teacher.folder=saved', 'seed=2')
     """
     bare = override.lstrip("+")
-    if bare.startswith("inner="):
-        return f"learner@learner.{bare}"
+    if bare.startswith(("inner=", "learner.inner=")):
+        return f"learner@learner.{bare.removeprefix('learner.')}"
     if bare.startswith("teacher="):
         return f"++learner.teacher.folder={bare.removeprefix('teacher=')}"
     bare = f"learner.{bare}" if bare.startswith("inner.") else bare

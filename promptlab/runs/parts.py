@@ -18,7 +18,7 @@ from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.takes_balance import require_balance
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.runs import session
-from promptlab.support.errors import DatasetError
+from promptlab.support.errors import DatasetError, PromptlabError
 from promptlab.support.random_streams import stream
 from promptlab.support.signatures import signature_of
 
@@ -143,14 +143,23 @@ def _untested(items: Items, task: Task) -> Items:
 
 
 def build_learner(parts: Parts) -> PromptLearner:
-    """A fresh learner over the known classes; it is offered what its constructor takes of the task's facts."""
+    """A fresh learner over the known classes; it is offered what its constructor takes of the task's facts.
+
+    Raises:
+        ConfigError: if the learner can't be made for this task.
+    """
     offers = Offers(
         template=parts.task.template,
         has_images=parts.has_images,
         generator=stream(parts.settings.seed, "initialisation"),
     )
     factory = parts.settings.learner.factory()
-    made: PromptLearner = factory(parts.clip, parts.class_names, **offers.to(factory))
+    try:
+        made: PromptLearner = factory(parts.clip, parts.class_names, **offers.to(factory))
+    except PromptlabError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     made.reading = reading_of(parts.dataset.train.source).choices
     return made
 

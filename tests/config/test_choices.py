@@ -46,7 +46,7 @@ def test_mistakes_are_named(node, message):
     ("node", "message"),
     [
         ({"optim": {"_target_": COOP}}, r"learner\.optim\._target_=.*CoOp: Optim or null is needed"),
-        ({"optim": {"lr": 1}}, r"learner\.optim=\{'lr': 1\}: Optim or null is needed"),
+        ({"optim": {"lr": 1}}, r"learner\.optim=\{'lr': 1\}: Optim or null is needed, by its keys: learner"),
         ({"n_ctx": 2, "ctx_init": "a photo of a"}, "learner: n_ctx=2, but ctx_init='a photo of a' has more words"),
     ],
 )

@@ -135,6 +135,8 @@ NAMED = [
     (["learner=ship", "learner.generator_width=0"], "learner.generator_width=0: a whole number from 1 to 65,536"),
     (["learner=ship", "inner.n_ctx=0"], "learner.inner.n_ctx=0: a whole number from 1"),
     (["learner=ship", "inner.class_names=[a]"], "learner.inner.class_names is given by the run itself"),
+    (["learner.optim=5"], "learner.optim=5: Optim or null is needed, by its keys: learner.optim.name and so on"),
+    (["learner=clip_lora", "learner.optim.epochs=5"], "give one of the two; steps=null counts epochs alone"),
     (["learner=ship", "inner=maple"], "learner: SHIP makes features, but the learner inside it needs images"),
     (["protocol.name=anything"], "protocol.name=anything: recipes go by this name, which is base_to_new"),
     (["protocol=few_shot", "protocol.name=base_to_new"], "protocol.name=base_to_new: recipes go by this name"),
@@ -161,6 +163,12 @@ def test_what_is_out_of_range_is_named_with_its_key(line, message):
     with pytest.raises(UsageError) as refused:
         check(composed([opened(override) for override in line]))
     assert message in str(refused.value)
+
+
+def test_what_a_learner_around_others_sets_is_not_called_a_key_of_the_users(capsys):
+    assert main(["learner=dept", "learner.inner=tip_adapter"]) == 2
+    said = "learner=dept can't be put around TipAdapter: it sets learner.inner.optim.lr, which TipAdapter doesn't take"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", [["ckpt_every_s=inf"], ["learner.n_ctx=-1"], ["-m", "seed=1,-2"], ["protocol.name=x"]])

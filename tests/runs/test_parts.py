@@ -4,11 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from promptlab.config.settings import ConfigError
 from promptlab.learners import ZeroShot
 from promptlab.protocols.task import EvaluationSet
 from promptlab.runs.parts import bind
+from promptlab.runs.run import run
 from tests.helpers.adapters import unit_batch
 from tests.helpers.models import tiny_clip
+from tests.helpers.settings import settings_of
 
 NAMES = ("cat", "dog", "tree")
 
@@ -34,3 +37,10 @@ def test_a_learner_is_told_whose_images_are_scored(names, known):
     evaluation = EvaluationSet("test", "target", unit_batch(clip, 2), names, "a photo of a {}.", known=known)
     bound = bind(ToldOfDatasets(clip, NAMES), parts, evaluation)
     assert (bound.class_names, bound.told) == (names, ("target", "source"))
+
+
+def test_a_learner_that_the_task_leaves_nothing_to_is_a_configuration_that_cannot_be(tmp_path):
+    words = ["protocol=few_shot", "learner=ship", "dataset=demo_textures", "shots=1", "views=0", f"results={tmp_path}"]
+    with pytest.raises(ConfigError, match="every class has images, so SHIP has nothing to synthesise"):
+        run(settings_of(words))
+    assert not any(tmp_path.iterdir())

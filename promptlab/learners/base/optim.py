@@ -132,7 +132,8 @@ class Optim:
                                  "longer than the stage")  # fmt: skip
             return
         if given.epochs != cls.epochs:
-            raise ValueError(f"steps={given.steps} and epochs={given.epochs}: give one of the two")
+            raise ValueError(f"steps={given.steps} and epochs={given.epochs}: give one of the two; steps=null counts "
+                             "epochs alone")  # fmt: skip
         if given.schedule == "cosine" or given.warmup_epochs:
             raise ValueError(
                 f"steps={given.steps}: schedule=cosine and warmup_epochs count epochs; with steps use "
