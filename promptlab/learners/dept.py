@@ -34,6 +34,11 @@ from promptlab.learners.base.optim import ParameterGroup
 from promptlab.learners.base.stages import Batch, GradientStage, Stage
 from promptlab.learners.base.wrapper import Wrapper
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
+from promptlab.support.errors import UsageError
+
+
+class NoSidesError(UsageError, TypeError):
+    """A learner that doesn't say which features it compares, where another needs them."""
 
 
 class DePT(Wrapper):
@@ -51,7 +56,7 @@ class DePT(Wrapper):
         generator: source of the random start; None seeds one with 0.
 
     Raises:
-        TypeError: if the inner learner gives no sides.
+        NoSidesError: if the inner learner gives no sides.
         ValueError: for a number out of range.
 
     Example:
@@ -78,6 +83,11 @@ class DePT(Wrapper):
     ) -> None:
         generator = generator or torch.Generator().manual_seed(0)
         super().__init__(clip, class_names, inner, template=template, has_images=has_images, generator=generator)
+        if type(self.inner).sides is PromptLearner.sides:
+            raise NoSidesError(
+                f"{type(self.inner).__name__} doesn't say which features of both towers it compares, so DePT can't be "
+                "put around it: use inner=coop, cocoop, kgcoop, maple or atprompt"
+            )
         self.weight, self.lr_factor = weight, lr_factor
         head = linear(clip.dim, len(class_names), generator, device=clip.device)
         self.head_weight, self.head_bias = head.weight, head.bias

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.learners import Batch, CoCoOp, CoOp, DePT, KgCoOp, MaPLe, TipAdapter
+from promptlab.clip import load_clip
+from promptlab.learners import Batch, CLIPAdapter, CoCoOp, CoOp, DePT, KgCoOp, MaPLe, ProGrad, TipAdapter
 from promptlab.learners.base.optim import Optim
+from promptlab.support.errors import UsageError
 from tests.helpers.images import pictures
 from tests.helpers.models import class_names, freeze, rule_model, tiny_clip
 from tests.helpers.prompts_golden import close, prompts_golden
@@ -129,10 +131,8 @@ def test_new_names_are_scored_without_the_head():
 
 
 def test_an_inner_learner_without_sides_is_named():
-    clip = tiny_clip()
-    learner = DePT(clip, ["cat", "dog"], inner=TipAdapter)
     with pytest.raises(TypeError, match="TipAdapter"):
-        learner.loss(Batch(torch.randn(2, clip.dim), torch.tensor([0, 1])))
+        DePT(tiny_clip(), ["cat", "dog"], inner=TipAdapter)
 
 
 @pytest.mark.parametrize(("inner", "lr", "batch"), [("coop", 0.0035, 4), ("cocoop", 0.002, 1), ("maple", 0.0035, 4)])
@@ -148,3 +148,9 @@ def test_images_pass_through_maple():
     learner = DePT(tiny_clip(), class_names(3), inner=partial(MaPLe, depth=1))
     assert learner.needs == "images"
     assert learner(pictures()[:2]).shape == (2, 3)
+
+
+@pytest.mark.parametrize("inner", [CLIPAdapter, ProGrad])
+def test_a_learner_without_sides_is_refused_before_it_trains(inner):
+    with pytest.raises(UsageError, match=f"{inner.__name__} doesn't say .* use inner=coop"):
+        DePT(load_clip("demo"), ["red circle", "blue star"], inner=inner)
