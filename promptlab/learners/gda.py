@@ -107,7 +107,9 @@ class GDA(ReadsTexts, PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One closed form, the search included."""
-        return [ClosedFormStage("gaussians", self._solve)]
+        if self._given_alpha is not None:
+            return [ClosedFormStage("gaussians", self._solve)]
+        return [ClosedFormStage("gaussians", self._solve, searches="alpha", unsearched="a value for learner.alpha")]
 
     def classes_changed(self, classes: ClassSet) -> None:
         """Other names get Gaussians of the rows nearest to their texts."""
@@ -127,9 +129,7 @@ class GDA(ReadsTexts, PromptLearner):
         self.alpha.fill_(self._search(val) if self._given_alpha is None else self._given_alpha)
 
     def _search(self, val: Batch | None) -> float:
-        if val is None:
-            raise ValueError("GDA searches alpha on validation images, and there are none: "
-                             "give val=few or val=full, or a value for learner.alpha")  # fmt: skip
+        assert val is not None
         zero_shot = self.clip.logits(val.inputs, self.text_features())
         gaussian = val.inputs @ self.weight.T + self.bias
         hits = torch.stack([((zero_shot + a * gaussian).argmax(-1) == val.labels).sum() for a in ALPHAS]).tolist()

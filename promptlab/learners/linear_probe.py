@@ -86,7 +86,9 @@ class LinearProbe(PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One closed form."""
-        return [ClosedFormStage("regression", self._solve)]
+        if self.c is not None:
+            return [ClosedFormStage("regression", self._solve)]
+        return [ClosedFormStage("regression", self._solve, searches="its penalty", unsearched="a value for learner.c")]
 
     def _solve(self, train: Batch, val: Batch | None) -> None:
         """Fit at ``c``, or at what the search on the validation items ends with."""
@@ -100,9 +102,7 @@ class LinearProbe(PromptLearner):
         if self.c is not None:
             self._take(fit(self.c))
             return
-        if val is None:
-            raise ValueError("LinearProbe searches its penalty on validation images, and there are none: "
-                             "give val=few or val=full, or a value for learner.c")  # fmt: skip
+        assert val is not None
         held_out, truth = val.inputs.numpy(force=True).astype(np.float64), val.labels.numpy(force=True)
         path = search_c(fit, lambda found: float((found.predict(held_out) == truth).mean()), steps=self.steps)
         self._take(path[-1].classifier)

@@ -101,7 +101,10 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One stage: every epoch is a step with all rows."""
-        return [ClosedFormStage("descent", self._descend)]
+        if not self.choose_epoch:
+            return [ClosedFormStage("descent", self._descend)]
+        without = "learner.choose_epoch=false"
+        return [ClosedFormStage("descent", self._descend, searches="its epoch", unsearched=without)]
 
     def _classifier(self) -> Tensor:
         """(C, D), scored by its inner products with images."""
@@ -110,9 +113,6 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
     def _descend(self, train: Batch, val: Batch | None) -> None:
         """From the start to the last epoch, keeping the best one on ``val``; training inputs (N, K, D)."""
         require_images_of_all(self.class_names, train.labels, "LPPlusPlus")
-        if self.choose_epoch and val is None:
-            raise ValueError("LPPlusPlus chooses its epoch on validation images, and there are none: "
-                             "give val=few or val=full, or learner.choose_epoch=false")  # fmt: skip
         steps, best = self._start(train), (-1, self._state())
         for _ in self._epochs(train, steps):
             if self.choose_epoch and val is not None:

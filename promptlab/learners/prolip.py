@@ -124,7 +124,8 @@ class ProLIP(ReadsTexts, PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """The penalty's strength, then the projection; or both by a search."""
         if self.search:
-            return [ClosedFormStage("search", self._search)]
+            pair = "a rate and a penalty"
+            return [ClosedFormStage("search", self._search, searches=pair, unsearched="learner.search=false")]
         descent = GradientStage("projection", [self.projection], self.loss, self.optim, draws="views_in_turn")
         return [ClosedFormStage("penalty", self._weigh), descent]
 
@@ -134,9 +135,7 @@ class ProLIP(ReadsTexts, PromptLearner):
 
     def _search(self, train: Batch, val: Batch | None) -> None:
         """Train 49 times on all items (N, K, V), and keep the first that has most hits on ``val``."""
-        if val is None:
-            raise ValueError("ProLIP's search compares on validation images, and there are none: "
-                             "give val=shots, few or full, or learner.search=false")  # fmt: skip
+        assert val is not None
         best, kept = -1, (self._start, 0.0)
         for rate, penalty in product(RATES, PENALTIES):
             self.strength.fill_(penalty)

@@ -170,15 +170,13 @@ class TipAdapter(ReadsTexts, PromptLearner):
         return (self.labels.unsqueeze(1) == self.columns).float()
 
     def _search_stage(self) -> list[Stage]:
-        return [ClosedFormStage("search", self._search)] if self.search else []
+        if not self.search:
+            return []
+        without = "learner.search=false"
+        return [ClosedFormStage("search", self._search, searches="alpha and beta", unsearched=without)]
 
     def _fill(self, train: Batch, val: Batch | None) -> None:
         """A key per training item, from its K views."""
-        if self.search and val is None:
-            raise ValueError(
-                f"{type(self).__name__} searches alpha and beta on validation images, and there are none: "
-                "give val=few or val=full, or learner.search=false"
-            )
         self.keys.data = F.normalize(train.inputs.float().mean(1), dim=-1)  # (N, K, D) to (N, D)
         self.labels.data = train.labels.clone()
         self.alpha.fill_(self._initial[0])

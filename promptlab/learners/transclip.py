@@ -148,7 +148,7 @@ class TransCLIPFewShot(TransCLIP):
 
     def fit_plan(self) -> list[Stage]:
         """The shots are kept."""
-        return [ClosedFormStage("shots", self._keep)]
+        return [ClosedFormStage("shots", self._keep, searches="gamma")]
 
     def classes_changed(self, classes: ClassSet) -> None:
         """Other names have no shots."""
@@ -167,9 +167,7 @@ class TransCLIPFewShot(TransCLIP):
 
     def _keep(self, train: Batch, val: Batch | None) -> None:
         """Of the training items (N, K, D) every view is a shot."""
-        if val is None:
-            raise ValueError("TransCLIPFewShot searches gamma on validation images, and there are none: "
-                             "give val=few or val=full")  # fmt: skip
+        assert val is not None
         self.shots.data = train.inputs.flatten(0, 1).clone()
         self.labels.data = train.labels.repeat_interleave(train.inputs.shape[1])
         self.val.data, self.val_labels.data = val.inputs.clone(), val.labels.clone()

@@ -15,6 +15,7 @@ from promptlab.data.readers.tested import with_test
 from promptlab.data.sources.features import FeatureRows
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.offers import Offers
+from promptlab.learners.base.stages import require_validation
 from promptlab.learners.base.takes_balance import require_balance
 from promptlab.protocols.task import EvaluationSet, Task
 from promptlab.runs import session
@@ -185,12 +186,15 @@ def require_scorable(learner: PromptLearner, parts: Parts) -> None:
     Raises:
         DatasetError: if the learner trains, and there are no training images.
         ConfigError: with the reason.
-        UsageError: for a balance of a loss that has none.
+        UsageError: for a balance of a loss that has none, or a search on validation images where there are none.
     """
     require_balance(learner, parts.settings.balance)
-    trains, source = bool(learner.fit_plan()), parts.dataset
+    plan, source = learner.fit_plan(), parts.dataset
+    trains = bool(plan)
     if trains and not len(parts.train):
         raise _nothing_to_train_on(source)
+    if parts.val is None or not len(parts.val):
+        require_validation(plan, type(learner).__name__)
     if not trains and not parts.task.evaluations:
         raise DatasetError(f"{source.name} has no test images, and {parts.settings.learner.label} trains nothing")
     bound = [bind(learner, parts, evaluation) for evaluation in parts.task.evaluations]

@@ -18,7 +18,7 @@ from promptlab.data.pictures.reading import reading_of
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.balance import NO_BALANCE, Balance, BalanceName
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage
+from promptlab.learners.base.stages import ClosedFormStage, GradientStage, Stage, require_validation
 from promptlab.learners.base.takes_balance import require_balance
 from promptlab.results.calibration import Temperature
 from promptlab.results.schema import EpochRecord
@@ -101,7 +101,8 @@ def fit(
             forking; ``"auto"`` takes a processor each and leaves one. Numbers don't follow from how many.
 
     Raises:
-        ValueError: for options that can't be, or a balance of a loss that has none; the message says which.
+        ValueError: for options that can't be, a balance of a loss that has none, or a search without validation images;
+            the message says which.
         FloatingPointError: if the loss is no number any more.
 
     Example:
@@ -122,6 +123,8 @@ def fit(
     plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
     if not plan:
         return FitReport((), "nothing is trained")
+    if val is None or not len(val):
+        require_validation(plan, type(learner).__name__)
     for stage in plan:
         data.require(stage, select)
     require_balance(learner, balance)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.learners import Batch
+from promptlab.learners.base.stages import require_validation
 from tests.helpers.golden import read_golden
 from tests.helpers.models import freeze, rule_model, rule_tensor
 
@@ -56,7 +57,9 @@ def adapters_golden():
 
 
 def solve(learner, train, val=None):
-    """Run a learner's closed forms."""
+    """Run a learner's closed forms, refused as a fit refuses them."""
+    if val is None:
+        require_validation(learner.fit_plan(), type(learner).__name__)
     with torch.no_grad():
         for stage in learner.fit_plan():
             stage.solve(train, val)

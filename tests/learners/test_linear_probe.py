@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from promptlab.learners import Batch, LinearProbe
 from promptlab.learners.linear_probe import search_c
+from tests.helpers.adapters import solve
 from tests.helpers.models import tiny_clip
 
 NAMES = ["cat", "dog", "tree"]
@@ -99,18 +100,12 @@ def batches(clip, classes=3, views=1, noise=0.3, seed=0):
     return Batch(F.normalize(items, dim=-1), labels), Batch(F.normalize(val, dim=-1), labels)
 
 
-def solved(learner, train, val):
-    with torch.no_grad():
-        learner.fit_plan()[0].solve(train, val)
-    return learner
-
-
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("views", [1, 4])
 def test_probabilities_are_scikit_learns(clip, classes, views):
     """Also of two classes, for which scikit-learn has one row of weights; every view is a row of the fit."""
     train, val = batches(clip, classes, views)
-    learner = solved(LinearProbe(clip, NAMES[:classes], c=50.0), train, None)
+    learner = solve(LinearProbe(clip, NAMES[:classes], c=50.0), train, None)
     assert (learner.weight.shape, learner.bias.shape) == ((classes, clip.dim), (classes,))
     rows = np.concatenate([item.numpy() for item in train.inputs]).astype(np.float64)
     labels = np.repeat(train.labels.numpy(), views)
@@ -120,22 +115,22 @@ def test_probabilities_are_scikit_learns(clip, classes, views):
 
 def test_the_search_chooses_on_validation_items(clip):
     train, val = batches(clip, noise=0.35)
-    learner = solved(LinearProbe(clip, NAMES), train, val)
+    learner = solve(LinearProbe(clip, NAMES), train, val)
     arguments = train.inputs[:, 0].double().numpy(), val.inputs.double().numpy(), train.labels.numpy()
     expected = lpclip_path(*arguments)[1].predict_proba(arguments[1])
     np.testing.assert_allclose(learner(val.inputs).softmax(-1).numpy(), expected, atol=1e-4)
-    other = solved(LinearProbe(clip, NAMES), train, val._replace(labels=(val.labels + 1) % 3))
+    other = solve(LinearProbe(clip, NAMES), train, val._replace(labels=(val.labels + 1) % 3))
     assert not torch.allclose(other.weight, learner.weight)
 
 
 def test_what_can_not_be_solved_is_named(clip):
     train, val = batches(clip)
     with pytest.raises(ValueError, match=r"val=few or val=full, or a value for learner\.c"):
-        solved(LinearProbe(clip, NAMES), train, None)
+        solve(LinearProbe(clip, NAMES), train, None)
     for absent, message in (([2], r"'tree' \(1 of 3 classes\)"), ([1, 2], r"'dog', 'tree' \(2 of 3 classes\)")):
         keep = ~torch.isin(train.labels, torch.tensor(absent))
         with pytest.raises(ValueError, match=f"no training images of {message}"):
-            solved(LinearProbe(clip, NAMES), Batch(train.inputs[keep], train.labels[keep]), val)
+            solve(LinearProbe(clip, NAMES), Batch(train.inputs[keep], train.labels[keep]), val)
 
 
 @pytest.mark.parametrize(

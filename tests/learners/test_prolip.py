@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from promptlab.clip import UnsupportedBackboneError
 from promptlab.learners import Batch, ProLIP, ZeroShot
 from promptlab.learners.base.optim import Optim
+from promptlab.learners.base.stages import require_validation
 from tests.helpers.golden import read_golden
 from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip
 from tests.helpers.prompts_golden import close
@@ -141,7 +142,5 @@ def test_what_does_not_fit_is_named():
         ProLIP(tiny_clip(), NAMES, penalty=0.1, search=True)
     with pytest.raises(UnsupportedBackboneError):
         ProLIP(tiny_clip(resnet=True), NAMES)
-    labels = torch.arange(3)
-    learner = ProLIP(tiny_clip(), NAMES, search=True)
     with pytest.raises(ValueError, match=r"learner\.search=false"):
-        learner.fit_plan()[0].solve(Batch(before(tiny_clip(), labels, 2), labels), None)
+        require_validation(ProLIP(tiny_clip(), NAMES, search=True).fit_plan(), "ProLIP")

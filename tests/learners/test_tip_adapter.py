@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, ClosedFormStage, GradientStage, TipAdapter, TipAdapterF, ZeroShot
+from promptlab.learners.base.stages import require_validation
 from promptlab.learners.tip_search import best_pair, grid
 from tests.helpers.models import tiny_clip
 
@@ -221,9 +222,8 @@ def test_a_large_search_goes_by_blocks(clip, data, monkeypatch):
 
 @pytest.mark.parametrize("kind", [TipAdapter, TipAdapterF])
 def test_no_validation_images_are_named_before_anything_trains(clip, data, kind):
-    stage = kind(clip, NAMES).fit_plan()[0]
     with pytest.raises(ValueError, match=r"val=few or val=full, or learner\.search=false"):
-        stage.solve(data[0], None)
+        require_validation(kind(clip, NAMES).fit_plan(), kind.__name__)
     without = kind(clip, NAMES, search=False)
     assert [stage.name for stage in without.fit_plan()][-1] != "search"
     with torch.no_grad():

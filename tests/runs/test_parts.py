@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+import promptlab.features.bank as bank
 from promptlab.config.settings import ConfigError
 from promptlab.learners import ZeroShot
 from promptlab.protocols.task import EvaluationSet
-from promptlab.runs.parts import bind
+from promptlab.runs.parts import bind, build_learner, open_parts, require_scorable
 from promptlab.runs.run import run
+from promptlab.support.errors import UsageError
 from tests.helpers.adapters import unit_batch
 from tests.helpers.models import tiny_clip
 from tests.helpers.settings import settings_of
@@ -44,3 +46,32 @@ def test_a_learner_that_the_task_leaves_nothing_to_is_a_configuration_that_canno
     with pytest.raises(ConfigError, match="every class has images, so SHIP has nothing to synthesise"):
         run(settings_of(words))
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("learner", "searched", "without"),
+    [
+        ("tip_adapter", "alpha and beta", "learner.search=false"),
+        ("tip_adapter_f", "alpha and beta", "learner.search=false"),
+        ("ape", "alpha and beta", "learner.search=false"),
+        ("ape_t", "alpha and beta", "learner.search=false"),
+        ("gda", "alpha", "learner.alpha=1"),
+        ("linear_probe", "its penalty", "learner.c=1"),
+        ("lp_plus_plus", "its epoch", "learner.choose_epoch=false"),
+        ("prolip", "a rate and a penalty", None),
+        ("transclip_fs", "gamma", None),
+    ],
+)
+def test_a_search_without_validation_images_is_refused_before_anything_is_encoded(
+    learner, searched, without, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bank, "encode_jobs", lambda *_, **__: pytest.fail("it was encoded"))
+    words = [f"learner={learner}", "val=none", "dataset=demo_textures", "shots=1", "views=0", f"results={tmp_path}"]
+    searching = ["learner.search=true"] if learner == "prolip" else []
+    settings = settings_of([*words, *searching])
+    with pytest.raises(UsageError, match=f"searches {searched} on validation images, and there are none: give val=few"):
+        run(settings)
+    assert not any(tmp_path.iterdir())
+    if without is not None:
+        parts = open_parts(settings_of([*words, without]))
+        require_scorable(build_learner(parts), parts)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from promptlab.learners.base.optim import Optim, ParameterGroup
+from promptlab.support.errors import UsageError
 
 Augmentation = Callable[[Image.Image, torch.Generator], Tensor]
 """A picture to a view of it (3, H, W), drawn from the generator."""
@@ -139,6 +140,8 @@ class ClosedFormStage:
         solve: gets all N training items as one batch, with inputs (N, K, D) for K views of each (K = 1 under the
             evaluation transform), and the validation items with inputs (N, D), or None.
         uses_unlabelled: whether the training batch holds all ``unlabelled`` images too, (N, K, D).
+        searches: what it looks for on the validation images, without which the fit is refused; nothing if empty.
+        unsearched: the setting that does without that search, for the refusal.
 
     Example:
         >>> from promptlab.learners import ClosedFormStage
@@ -149,9 +152,39 @@ class ClosedFormStage:
     name: str
     solve: Callable[[Batch, Batch | None], None]
     uses_unlabelled: bool = False
+    searches: str = ""
+    unsearched: str = ""
 
 
 Stage = GradientStage | ClosedFormStage
+
+
+class NoValidationError(UsageError, ValueError):
+    """A search on validation images where there are none."""
+
+
+def require_validation(plan: Sequence[Stage], learner: str) -> None:
+    """Refuse a plan that searches, for a fit without validation images.
+
+    Args:
+        plan: the stages of the fit.
+        learner: its name, for the message.
+
+    Raises:
+        NoValidationError: with what is searched, and what to do.
+
+    Example:
+        >>> require_validation([ClosedFormStage("gaussians", print, searches="alpha")], "GDA")
+        Traceback (most recent call last):
+        promptlab.learners.base.stages.NoValidationError: GDA searches alpha on validation images, and there are none...
+    """
+    for stage in plan:
+        if isinstance(stage, ClosedFormStage) and stage.searches:
+            instead = f", or {stage.unsearched}" if stage.unsearched else ""
+            raise NoValidationError(
+                f"{learner} searches {stage.searches} on validation images, and there are none: give val=few or "
+                f"val=full{instead}"
+            )
 
 
 def _check_weights(weights: Sequence[float], optim: Optim, stage: str) -> None:
