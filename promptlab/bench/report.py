@@ -13,6 +13,7 @@ import torch
 from rich.console import Console, Group
 from rich.table import Table
 
+from promptlab.support.devices import usable_device
 from promptlab.support.machine import gpu, processor, usable_cpus
 from promptlab.support.version import __version__
 
@@ -106,7 +107,7 @@ class Report:
         return {
             "bench": self.bench,
             "settings": dict(self.settings),
-            "machine": machine(str(self.settings.get("device", "cpu"))),
+            "machine": machine(str(usable_device(str(self.settings.get("device", "cpu"))))),
             "comparisons": [comparison.plain_values() for comparison in self.comparisons],
             "figures": [asdict(figure) for figure in self.figures],
         }
