@@ -149,8 +149,13 @@ EXPERIMENTS = [str(page.relative_to(ROOT)) for page in ROOT.glob("experiments/*/
 
 
 STUDIES = sorted({str(Path(page).parent) for page in EXPERIMENTS} - {"experiments/examples"})
-SAID = {"question": r"\*\*Question\.\*\*", "command": r"```(bash|console)\n|`python ", "verdict": r"\*\*Verdict", "date": r"\b20\d\d\b",
-        "machine": r"(?i)\bcores?\b|CPU|processor|GPU"}  # fmt: skip
+SAID = {
+    "question": r"\*\*Question\.\*\*",
+    "command": r"```(bash|console)\n|`python ",
+    "verdict": r"\*\*Verdict",
+    "date": r"\b20\d\d\b",
+    "machine": r"(?i)\bcores?\b|CPU|processor|GPU",
+}
 
 
 @pytest.mark.parametrize("name", STUDIES)
