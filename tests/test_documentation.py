@@ -148,6 +148,22 @@ def test_contributings_learner_is_the_example_that_is_tested():
 EXPERIMENTS = [str(page.relative_to(ROOT)) for page in ROOT.glob("experiments/*/*.md")]
 
 
+STUDIES = sorted({str(Path(page).parent) for page in EXPERIMENTS} - {"experiments/examples"})
+SAID = {
+    "question": r"\*\*Question\.\*\*",
+    "command": r"```(bash|console)\n|`python ",
+    "verdict": r"\*\*Verdict",
+    "date": r"\b20\d\d\b",
+    "machine": r"(?i)\bcores?\b|CPU|processor|GPU",
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_experiment_says_what_it_asked_how_and_what_it_found(name):
+    said = "".join(page.read_text() for page in (ROOT / name).iterdir() if page.name in ("README.md", "study.yaml"))
+    assert [part for part, pattern in SAID.items() if not re.search(pattern, said)] == []
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md", *EXPERIMENTS])
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):

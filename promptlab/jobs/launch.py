@@ -59,13 +59,16 @@ def launch(arguments: Sequence[str], *, as_json: bool = False, into: Path | None
     _log_to_console()
     flags, words = split_flags(arguments)
     sweeps, folders = any(flag in ("-m", "--multirun") for flag in flags), folders_of(flags)
+    shows = next((flag for flag in flags if flag.split("=", 1)[0] in _SHOWS_ONLY), None)
+    if sweeps and shows is not None:
+        raise ConfigError(f"{shows} shows the configuration of one run: leave out -m, and give each key one value")
     words = without_null(expanded(words, folders, sweeps=sweeps))
     overrides = [readable(opened(word), folders, sweeps=sweeps) for word in words]
     if set(flags) >= _RESOLVED:
         plain = resolved(composed(next(lists_of(overrides, sweeps=sweeps)), folders))
         say(OmegaConf.to_yaml(OmegaConf.create(plain)), end="")
         return 0
-    if any(flag.split("=", 1)[0] in _SHOWS_ONLY for flag in flags):
+    if shows is not None:
         under_hydra.show([*flags, *overrides])
         return 0
     optional = _optional(overrides, folders) if sweeps else []

@@ -88,6 +88,9 @@ def test_every_committed_study_reads():
 
     found = [path.parent for path in (conf_dir().parent / "experiments").glob("*/study.yaml")]
     for folder in found:
-        assert read_study(folder).commands
+        study = read_study(folder)
+        assert study.commands
+        page = (folder / "README.md").read_text()
+        assert all((folder / f"{name}.png").is_file() and f"]({name}.png)" in page for name in study.figures)
         assert read_rows(folder / RUNS_NAME)
     assert found

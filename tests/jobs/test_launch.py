@@ -183,6 +183,9 @@ def test_a_composed_configuration_is_shown_and_its_mistakes_are_messages(capsys)
     status, _, err = run_main(capsys, "--cfg", "job", "shotz=2")
     assert status == 2
     assert "unknown key shotz, did you mean shots?" in err
+    status, _, err = run_main(capsys, "-m", "--cfg", "job", "seed=1,2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--cfg shows the configuration of one run: leave out -m" in err
 
 
 @pytest.mark.parametrize("flag", ["--config-dir", "-cd"])

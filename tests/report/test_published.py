@@ -2,12 +2,14 @@ from collections import defaultdict
 from dataclasses import replace
 
 import pytest
+from omegaconf import OmegaConf
 
 from promptlab.report.overall import overall
 from promptlab.report.published.beside import beside
-from promptlab.report.published.numbers import SELECTED_ON_TEST, VIT, published
+from promptlab.report.published.numbers import SELECTED_ON_TEST, UNSURE_INNER, VIT, published, recipes
 from promptlab.report.study import sections
 from promptlab.results.statistics import harmonic_mean
+from promptlab.support.paths import conf_dir
 from tests.helpers.results import make_fit, make_result
 from tests.helpers.studies import at_home
 
@@ -142,3 +144,52 @@ def test_transfer_leaves_its_source_out_of_the_average():
     assert abs(found.difference) < 0.006
     own = {one.dataset for one in beside(section) if one.contestant == "coop"}
     assert own == {*names, "average"}
+
+
+def beside_average(learner, **changes):
+    """What stands beside a learner's averages over the eleven datasets."""
+    datasets = {row.dataset for row in of("base_to_new")} - {"average"}
+    scores = {"base": 0.84, "new": 0.74}
+    runs = [
+        at_home(make_result(scores, dataset=name, backbone=VIT[0], learner=learner, **changes)) for name in datasets
+    ]
+    (section,) = sections(runs)
+    found = [one for one in beside(section) if (one.dataset, one.evaluation) == ("average", "H")]
+    return [one for one in found if one.method != "zero_shot"]
+
+
+def test_a_method_around_another_stands_beside_the_same_two():
+    assert [one.method for one in beside_average("dept-coop")] == ["dept"]
+    (reprinted,) = beside_average("dept-kgcoop")
+    assert reprinted.method == "dept_reprinted_by_skiptuning"
+    assert UNSURE_INNER in reprinted.departures
+    assert [one.method for one in beside_average("atprompt-maple")] == ["atprompt_maple"]
+    assert beside_average("dept-maple") == []
+
+
+def test_marked_learners_stand_beside_published_ones_of_the_same_mark():
+    (found,) = beside_average("promptkd", marks=("unlabelled images",))
+    assert SELECTED_ON_TEST in found.departures
+    assert "unlabelled images" not in found.departures, "both have it"
+    assert beside_average("coop", marks=("descriptions",)) == []
+
+
+def test_arguments_of_later_methods_are_compared_too():
+    arguments = {"prompt_depth_text": 9, "optim": {"epochs": 5, "batch_size": 4}}
+    fit = make_fit(learner_arguments=arguments, views="online", precision="fp16")
+    run = make_result({"base": 0.8, "new": 0.7}, dataset="dtd", backbone=VIT[0], learner="promptsrc", fit=fit)
+    (section,) = sections([at_home(run)])
+    found = next(one for one in beside(section) if one.contestant == "promptsrc")
+    assert "optim.epochs=5, published: 20" in found.departures
+    assert not any(said.startswith("prompt_depth_text") for said in found.departures)
+
+
+@pytest.mark.parametrize("method", sorted({recipe.method for recipe in recipes()}))
+def test_recipes_name_arguments_that_their_learners_have(method):
+    assert method in {row.method for row in published()}
+    learner = next(row.learner for row in published() if row.method == method)
+    known = OmegaConf.load(conf_dir() / "learner" / f"{learner.partition('-')[0]}.yaml")
+    inner = OmegaConf.load(conf_dir() / "learner" / f"{learner.partition('-')[2] or learner}.yaml")
+    for argument in {recipe.argument for recipe in recipes() if recipe.method == method}:
+        node, keys = (inner, argument[6:]) if argument.startswith("inner.") else (known, argument)
+        assert keys.rpartition(".")[2] in (node.optim if keys.startswith("optim.") else node), argument

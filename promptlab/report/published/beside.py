@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from promptlab.report.averages import SweepRow
 from promptlab.report.overall import overall
-from promptlab.report.published.numbers import Published, Recipe, published, recipes
+from promptlab.report.published.numbers import AROUND, Published, Recipe, published, recipes
 from promptlab.report.statistics import MeanInterval
 from promptlab.report.study import ZERO_SHOT, Section
 
@@ -20,7 +20,8 @@ PUBLISHED_PRECISION = "fp16"
 AVERAGE = "average"
 _AVERAGED = {"H": "H of averages", AVERAGE: "mean"}
 """What published averages are called among ours."""
-_TRAINED_ON_VIEWS = ("coop", "cocoop", "kgcoop", "maple", "prograd", "promptsrc", "tcp", "dept", "coprompt")
+_TRAINED_ON_VIEWS = ("coop", "cocoop", "kgcoop", "maple", "prograd", "promptsrc", "tcp", "coprompt", "mmrl",
+                     *AROUND.values())  # fmt: skip
 """Learners whose authors drew a new random view of every image at each step."""
 
 
@@ -64,7 +65,7 @@ def beside(section: Section) -> list[Beside]:
     found = []
     for name, row in zip(section.names, section.rows, strict=True):
         for other in known:
-            if other.learner == row.learner and other.shots == row.shots and not row.marks:
+            if other.learner == row.learner and other.shots == row.shots and set(row.marks) <= set(other.marks):
                 found += list(_scores(name, row, other))
     return [*_zero_shot(section, known), *found, *_averages(section, known)]
 
@@ -103,7 +104,8 @@ def _averages(section: Section, known: Sequence[Published]) -> Iterator[Beside]:
         learner = rows[0].learner if rows else "zero_shot"
         for other in known:
             same_shots = other.shots == average.shots or learner == "zero_shot"
-            if other.dataset != AVERAGE or other.learner != learner or not same_shots or average.marks:
+            alike = other.learner == learner and same_shots and set(average.marks) <= set(other.marks)
+            if other.dataset != AVERAGE or not alike:
                 continue
             for evaluation, theirs in other.scores.items():
                 ours = average.scores.get(_AVERAGED.get(evaluation, evaluation))
@@ -154,7 +156,7 @@ def departures(row: SweepRow, other: Published) -> tuple[str, ...]:
         said.append("epoch chosen on validation images, published: the last")
     if len(row.seeds) != PUBLISHED_SEEDS:
         said.append(f"{len(row.seeds)} seeds, published: {PUBLISHED_SEEDS}")
-    return (*said, *_of_the_data(row), *other.marks)
+    return (*said, *_of_the_data(row), *(mark for mark in other.marks if mark not in row.marks))
 
 
 def _of_the_data(row: SweepRow) -> Iterator[str]:

@@ -13,8 +13,18 @@ RN50 = ("RN50-quickgelu/openai", "RN50/openai")
 SELECTED_ON_TEST = "selected on test images by the authors' code"
 SELECTED = {("tip_adapter", "imagenet"), ("gda", "imagenet")}
 """Besides all of Tip-Adapter-F's: ImageNet's validation images, on which these search, are its test images."""
-_MARKS = {"promptkd": ("unlabelled images", SELECTED_ON_TEST)}
+UNSURE_INNER = "around KgCoOp, as its paper has it: the source doesn't say"
+_MARKS = {"promptkd": ("unlabelled images", SELECTED_ON_TEST), "dept_reprinted_by_skiptuning": (UNSURE_INNER,)}
 _RERUN = ("_rerun_by_", "_reprinted_by_")
+AROUND = {
+    "atprompt_cocoop": "atprompt-cocoop",
+    "atprompt_coop": "atprompt-coop",
+    "atprompt_dept": "dept-atprompt-coop",
+    "atprompt_maple": "atprompt-maple",
+    "dept": "dept-coop",
+    "dept_reprinted_by_skiptuning": "dept-kgcoop",
+}
+"""Methods around another one, as promptlab calls the two together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +35,7 @@ class Published:
         protocol: name of promptlab's protocol for it.
         backbones: what Results call its backbone.
         method: the method, in promptlab's name for the learner where there is one; with who ran it again.
-        learner: the method alone.
+        learner: what promptlab calls the method alone.
         dataset: its name, or ``average``.
         shots: training images per class; 0 for zero-shot CLIP.
         scores: evaluation set (of few-shot tables ``test``, of transfer the dataset) to percent as printed; base-to-new
@@ -126,7 +136,9 @@ def _few_shot() -> Iterator[Published]:
 
 
 def _learner(method: str) -> str:
-    """The method without who ran it again."""
+    """What promptlab calls the method, without who ran it again."""
+    if method in AROUND:
+        return AROUND[method]
     for separator in _RERUN:
         method = method.partition(separator)[0]
     return method
