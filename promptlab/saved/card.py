@@ -68,7 +68,7 @@ class TrainingCard:
     Args:
         dataset: name of the training dataset.
         protocol: name of the protocol.
-        shots: training images per class, or ``"all"``.
+        shots: training images per class, ``"all"``, or words where ``promptlab adapt`` had unequal numbers.
         seed: the run's seed.
         views: ``0``, the number of encoded random views, or ``"online"``.
         train_images: number of training items.
