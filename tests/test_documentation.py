@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from promptlab.cli._verbs import named
+from promptlab.cli.main import main
 from promptlab.demo import demo_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,6 +133,15 @@ def test_readmes_learned_prompts(tmp_path, monkeypatch, capsys):
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == "('red circle', 'blue star') (4, 128)\n"
     assert sorted(path.name for path in (tmp_path / "my_prompts").iterdir()) == ["card.json", "learned.safetensors"]
+
+
+def test_readmes_ensemble(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["learner=zero_shot", "keep=logits", "shots=1", "views=0"]) == 0
+    found = {}
+    exec(compile(blocks("README.md", "python")[3], "README.md", "exec"), found)
+    (kept,) = found["runs"]
+    assert found["ensemble"].argmax(1).tolist() == kept.logits.argmax(1).tolist()
 
 
 def test_contributings_learner_is_the_example_that_is_tested():

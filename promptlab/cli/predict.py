@@ -17,6 +17,7 @@ from promptlab.support.errors import UsageError
 from promptlab.support.words import counted
 
 if TYPE_CHECKING:
+    from promptlab.cli._held_out import HeldOut
     from promptlab.evaluation.prediction_files import Shape, Write
     from promptlab.learners.base.learner import PromptLearner
 
@@ -28,6 +29,9 @@ Says what pictures show, batch after batch, in memory that doesn't grow with the
   promptlab predict my_learner photos/ more/*.jpg
   promptlab predict my_learner photos/ --out found.csv --top 3
   find . -name '*.jpg' | promptlab predict my_learner - --format jsonl
+
+--coverage 0.9 chooses the threshold under which so many of the held-out pictures of `promptlab adapt` get a name,
+--false-alarms 0.05 the one under which so few of its negative pictures do.
 
 What can't be read is a row that says why. A video (with PyAV: pip install 'promptlab-clip[video]') is a row too, by
 the mean of the probabilities of its frames. With --top 3, files of cells hold name, probability, name_2, probability_2,
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
     files, total = files_given(options.pictures, sys.stdin.buffer)
     learner = _learner(options)
-    sets_from = None if options.sets is None else _sets_from(learner, options)
+    sets_from = None if options.sets is None else _held_out(learner, options, "--sets").least_of_set(options.sets)
     rows = predict_stream(
         learner,
         files,
@@ -95,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS, help="what is printed (table)")
     parser.add_argument("--json", action="store_true", help="as --format json: one JSON document in place of the table")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="name the K most probable classes (1)")
-    parser.add_argument("--threshold", type=float, metavar="P", help="below this probability it is none of the classes")
+    least = parser.add_mutually_exclusive_group()
+    least.add_argument("--threshold", type=float, metavar="P", help="below this probability it is none of the classes")
+    least.add_argument("--coverage", type=float, metavar="SHARE", help="a threshold that answers so many held-out ones")
+    least.add_argument("--false-alarms", type=float, metavar="SHARE", help="one that so many negatives pass, at most")
     parser.add_argument("--classes", metavar="NAMES", help="score these alone, with commas between; any, if it can")
     parser.add_argument("--sets", type=float, metavar="COVERAGE", help="the classes that hold the right one so often")
     parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between frames of a video (1)")
@@ -130,34 +137,21 @@ def _learner(options: argparse.Namespace) -> PromptLearner:
     learner = load_learner(options.learner, device=options.device)
     if options.classes is not None:
         learner = for_classes(learner, next(csv.reader([options.classes], skipinitialspace=True), []))
-    if options.threshold is not None:
-        learner.decision = replace(learner.decision, threshold=options.threshold)
+    threshold = options.threshold
+    if options.coverage is not None or options.false_alarms is not None:
+        held_out = _held_out(learner, options, "--coverage" if options.false_alarms is None else "--false-alarms")
+        threshold, said = held_out.threshold(coverage=options.coverage, false_alarms=options.false_alarms)
+        say(said, stderr=True)
+    if threshold is not None:
+        learner.decision = replace(learner.decision, threshold=threshold)
     return learner
 
 
-def _sets_from(learner: PromptLearner, options: argparse.Namespace) -> float:
-    """The least probability of a class of a set, by the held-out pictures of the learner's folder."""
-    import torch
+def _held_out(learner: PromptLearner, options: argparse.Namespace, option: str) -> HeldOut:
+    """The held-out pictures of the learner's folder."""
+    from promptlab.cli._held_out import HeldOut
 
-    from promptlab.evaluation.prediction_sets import set_threshold
-    from promptlab.results.logits import logits_name, read_logits
-
-    path = Path(options.learner).expanduser() / logits_name("held_out")
-    if not path.is_file():
-        raise UsageError(
-            f"--sets needs the scores of held-out pictures, and there is no {path}: promptlab adapt has them"
-        )
-    held_out = read_logits(path)
-    if held_out.class_names != learner.class_names:
-        more = len(learner.class_names) - len(held_out.class_names)
-        if options.classes is None and more > 0:
-            raise UsageError(
-                f"--sets can't be kept: {counted(more, 'class')} came after the held-out pictures were scored; run "
-                "`promptlab adapt` again with the new pictures among the others"
-            )
-        raise UsageError("--sets is of the classes that the held-out pictures were scored for: leave out --classes")
-    probabilities = learner.decision.probabilities(torch.from_numpy(held_out.logits)).numpy()
-    return set_threshold(probabilities, held_out.labels, options.sets)
+    return HeldOut.of(options.learner, learner, option, all_classes=options.classes is None)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def adapt_pictures(
     outcome = choose_and_fit(problem, options.candidates, others=given.others, budget=options.budget)
     seconds = dict(zip(("look", "encode"), np.diff(times).tolist(), strict=True))
     adapted = document(given, problem, outcome, posed.groups, [*seen, *more], command=command, seconds=seconds)
-    write(Path(to), outcome, problem, adapted)
+    write(Path(to), given.name, outcome, problem, adapted)
     try:
         write_page(Path(to), adapted, outcome.chosen.logits, given.items)
     except UsageError as error:  # an optional package isn't there; the learner is

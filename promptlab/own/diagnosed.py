@@ -50,6 +50,23 @@ class PairFound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NearestFound:
+    """The picture that the backbone finds most like another one.
+
+    Args:
+        row: its position among the scored pictures.
+        file: its name.
+        label: its class.
+        similarity: cosine of their features.
+    """
+
+    row: int
+    file: str
+    label: str
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class WrongPicture:
     """A picture that the scores find wrong.
 
@@ -60,6 +77,7 @@ class WrongPicture:
         said: what it is taken for.
         own: probability of its label in [0, 1].
         sure: probability of what it is taken for in [0, 1].
+        nearest: the given picture that is most like it; None where pictures couldn't be looked at.
     """
 
     row: int
@@ -68,6 +86,7 @@ class WrongPicture:
     said: str
     own: float
     sure: float
+    nearest: NearestFound | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

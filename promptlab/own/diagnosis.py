@@ -12,10 +12,11 @@ from promptlab.clip.frozen import FrozenCLIP
 from promptlab.features.bank import FeatureBank
 from promptlab.own.class_names_known import nearest_names, recalls_by_name
 from promptlab.own.copies import joined
-from promptlab.own.diagnosed import MOST, ClassFound, CopiesFound, Diagnosis, PairFound, WrongPicture
+from promptlab.own.diagnosed import MOST, ClassFound, CopiesFound, Diagnosis, PairFound
 from promptlab.own.evidence import Evidence, read_evidence
 from promptlab.own.learning_curve import learning_curve
 from promptlab.own.look_alikes import Copies, look_alikes
+from promptlab.own.most_wrong import most_wrong
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, ClassTexts
 from promptlab.saved.card import CARD_NAME, CardError, read_card
 from promptlab.saved.load import backbone_of
@@ -77,7 +78,7 @@ def diagnosis_of(evidence: Evidence, *, clip: FrozenCLIP | None = None, bank: Fe
         right=int((evidence.said == evidence.labels).sum()),
         classes=_classes(evidence, by_name),
         confused=_confused(evidence),
-        wrong=_wrong(evidence),
+        wrong=most_wrong(evidence, None if seen is None else seen.features),
         contradictions=() if seen is None else _contradictions(evidence, seen),
         repeats=None if seen is None else int((~_differ(seen)).sum()),
         names=None if texts is None else nearest_names(texts, class_names),
@@ -151,24 +152,6 @@ def _counts(evidence: Evidence) -> IntArray:
     n_classes = len(evidence.predictions.class_names)
     cells = evidence.labels * n_classes + evidence.said
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def _wrong(evidence: Evidence) -> tuple[WrongPicture, ...]:
-    """Those whose own label is the least probable; among equals the surest mistakes first."""
-    names, sure = evidence.predictions.class_names, evidence.sure
-    rows = np.flatnonzero(evidence.said != evidence.labels)
-    order = rows[np.lexsort((-sure[rows], evidence.own[rows]))][:MOST]
-    return tuple(
-        WrongPicture(
-            row=row,
-            file=evidence.name(row),
-            label=names[int(evidence.labels[row])],
-            said=names[int(evidence.said[row])],
-            own=float(evidence.own[row]),
-            sure=float(sure[row]),
-        )
-        for row in order.tolist()
-    )
 
 
 def _contradictions(evidence: Evidence, seen: _Seen) -> tuple[CopiesFound, ...]:

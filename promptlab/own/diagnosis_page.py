@@ -49,7 +49,7 @@ def page(found: Diagnosis, evidence: Evidence) -> str:
         UsageError: without jinja2, naming the extra that has it.
     """
     confused = [(pair, _rows_of(pair, evidence)) for pair in found.confused]
-    shown = {one.row for one in found.wrong}
+    shown = {one.row for one in found.wrong} | {one.nearest.row for one in found.wrong if one.nearest}
     shown.update(row for one in found.contradictions for row in one.rows)
     shown.update(row for _, rows in confused for row in rows)
     return filled(

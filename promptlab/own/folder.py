@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from promptlab.results.ids import canonical_json
 from promptlab.results.logits import logits_of_arrays, write_logits
 from promptlab.results.predictions import Predictions, write_predictions
 from promptlab.results.provenance import utc_now
+from promptlab.saved.card import TrainingCard
+from promptlab.saved.save import save_learner
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import printable
 
@@ -79,20 +82,43 @@ def _pictures(given: LabelledPictures, problem: Problem, groups: IntArray) -> tu
     )
 
 
-def write(folder: Path, outcome: Outcome, problem: Problem, adapted: Adapted) -> None:
+def write(folder: Path, name: str, outcome: Outcome, problem: Problem, adapted: Adapted) -> None:
     """Write the learner and what is known about it; what an earlier adaptation left there goes first.
 
     Args:
         folder: made if missing.
+        name: of the pictures, for the learner's card.
         outcome: the learner and its held-out logits.
         problem: the pictures.
         adapted: the document.
     """
     clear(folder)
-    outcome.learner.save_pretrained(folder)
+    save_learner(outcome.learner, folder, training=_training(name, problem, adapted))
     if len(outcome.chosen.logits):
         _write_scores(folder, outcome, problem, adapted)
     write_adapted(folder, adapted)
+
+
+def _training(name: str, problem: Problem, adapted: Adapted) -> TrainingCard:
+    """What the learner's card says of it, wherever the card goes without ``adapted.json``."""
+    counts = [count for count in adapted.counts if count]
+    pictures = [[one.content_id, one.label] for one in adapted.pictures]
+    what = [adapted.chosen, adapted.class_names, adapted.template, pictures, adapted.views, adapted.seed]
+    scores = next(one for one in adapted.candidates if one.name == adapted.chosen)
+    return TrainingCard(
+        dataset=printable(name),
+        protocol="adapt",
+        shots=counts[0] if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}",
+        seed=adapted.seed,
+        views=adapted.views,
+        train_images=len(adapted.pictures),
+        fit_id=_id([*what, problem.clip.fingerprint]),
+        top1=None if scores.accuracy is None else {HELD_OUT: scores.accuracy},
+    )
+
+
+def _id(what: list[Any]) -> str:
+    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
 
 def _write_scores(folder: Path, outcome: Outcome, problem: Problem, adapted: Adapted) -> None:
@@ -101,8 +127,7 @@ def _write_scores(folder: Path, outcome: Outcome, problem: Problem, adapted: Ada
     ids, probabilities = top_predictions(logits / outcome.learner.decision.temperature)
     files = [adapted.pictures[row].file for row in problem.held_out.tolist()]
     contents = held_out.content_ids()
-    what = [HELD_OUT, adapted.chosen, adapted.class_names, contents, problem.folds.tolist(), problem.seed]
-    eval_id = hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
+    eval_id = _id([HELD_OUT, adapted.chosen, adapted.class_names, contents, problem.folds.tolist(), problem.seed])
     write_predictions(
         folder,
         Predictions(

@@ -68,7 +68,7 @@ class TrainingCard:
     Args:
         dataset: name of the training dataset.
         protocol: name of the protocol.
-        shots: training images per class, or ``"all"``.
+        shots: training images per class, ``"all"``, or words where ``promptlab adapt`` had unequal numbers.
         seed: the run's seed.
         views: ``0``, the number of encoded random views, or ``"online"``.
         train_images: number of training items.
@@ -127,7 +127,7 @@ class Card:
         return render(sealed(document)) + "\n"
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: str | Path) -> Card:
     """Read a card and check every field.
 
     Args:
@@ -144,6 +144,7 @@ def read_card(path: Path) -> Card:
         >>> card.class_names, card.backbone.dim
         (('red circle', 'blue star'), 128)
     """
+    path = Path(path)
     refuse_pointer(path, CardError)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -20,6 +20,8 @@ _LICENCES = {
     "cc-by-nc-4.0": ("metaclip",),
 }
 """Licences of weights by how their tags begin, as their publishers say."""
+_FOLDS = {"held_out": "held-out folds"}
+"""What the scores that ``promptlab adapt`` leaves are of."""
 _KNOWN_TO_HUB = ("mit", "apache-2.0", "apple-amlr", "cc-by-nc-4.0")
 
 
@@ -73,7 +75,7 @@ def _evaluations(card: Card) -> Iterator[EvalResult]:
         if training and top1 is not None:
             yield EvalResult(
                 task_type="image-classification",
-                task_name=f"{training.protocol}, {name} classes",
+                task_name=f"{training.protocol}, {_FOLDS.get(name, f'{name} classes')}",
                 dataset_type=re.sub(r"[^\w.-]", "_", training.dataset),
                 dataset_name=training.dataset,
                 dataset_split=name,
@@ -122,7 +124,8 @@ def _results(card: Card) -> Sequence[str]:
     top1 = card.training.top1 if card.training else None
     if not top1:
         return ()
-    rows = [f"| {in_markdown(name)} | {'–' if of is None else f'{100 * of:.2f} %'} |" for name, of in top1.items()]
+    shares = {_FOLDS.get(name, name): "–" if of is None else f"{100 * of:.2f} %" for name, of in top1.items()}
+    rows = [f"| {in_markdown(name)} | {share} |" for name, share in shares.items()]
     return ("## Results", "", "| pictures of | top-1 accuracy |", "| :-- | --: |", *rows, "")
 
 

@@ -32,7 +32,9 @@ from promptlab.support.tensor_files import pack
 _Files = dict[str, bytes]
 
 
-def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result | None = None) -> Path:
+def save_learner(
+    learner: PromptLearner, folder: str | Path, *, result: Result | None = None, training: TrainingCard | None = None
+) -> Path:
     """Write a learner into a folder, so that :func:`load_learner` brings it back; see ``PromptLearner``.
 
     The learner is brought back once before anything is written, and must score as the one at hand.
@@ -41,6 +43,7 @@ def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result |
         learner: what to save; the backbone's weights aren't written.
         folder: made if missing. Each of its files is the old one or the new one, never half of it.
         result: what the fit left, written beside as ``result.json``.
+        training: what it was trained on, of a learner without a result, whose card says what that has.
 
     Returns:
         The folder.
@@ -64,7 +67,7 @@ def save_learner(learner: PromptLearner, folder: str | Path, *, result: Result |
             f"the result is of backbone {result.backbone} ({result.fit.backbone_fingerprint}), the learner has "
             f"{learner.clip.name} ({learner.clip.fingerprint})"
         )
-    files = _files(learner, None if result is None else training_of(result), RESULT_NAME if result else None)
+    files = _files(learner, training if result is None else training_of(result), RESULT_NAME if result else None)
     _rehearse(learner)
     if result is not None:
         files[RESULT_NAME] = result.to_json().encode()

@@ -110,6 +110,15 @@ def test_the_folder_holds_a_learner_that_predicts_with_names_and_its_temperature
     assert predicted.names[0] in learner.class_names
 
 
+def test_the_card_says_how_it_was_trained_wherever_it_is_pushed(adapted, given):
+    to, _, _ = adapted
+    found, training = read_adapted(to), promptlab.read_card(to / "card.json").training
+    chosen = next(row for row in found.candidates if row.name == found.chosen)
+    assert (training.dataset, training.shots, training.train_images) == (given.name.replace(" ", "_"), "1 to 6", 15)
+    assert training.top1 == {"held_out": chosen.accuracy}
+    assert promptlab.read_card(to / "card.json").result is None
+
+
 def test_held_out_predictions_and_logits_are_of_the_pictures_in_folds(adapted):
     to, _, _ = adapted
     found = read_adapted(to)

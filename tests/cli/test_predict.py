@@ -166,6 +166,7 @@ def test_classes_are_chosen_from_known_ones_or_named_anew(predict):
         (["mine", "pics", "--top", "0"], "top=0"),
         (["mine", "pics", "--threshold", "1.5"], "threshold=1.5"),
         (["mine", "pics", "--sets", "0.9"], "there is no mine/logits-held_out.safetensors"),
+        (["mine", "pics", "--coverage", "0.9"], "--coverage needs the scores of held-out pictures"),
     ],
 )
 def test_what_can_not_be_understood(predict, here, arguments, message):
@@ -175,23 +176,45 @@ def test_what_can_not_be_understood(predict, here, arguments, message):
     assert message in said
 
 
-def test_sets_hold_what_the_held_out_pictures_say(predict, here):
+@pytest.fixture
+def held_out(here):
+    """Scores of twelve held-out pictures beside the learner; the answer is their largest probabilities."""
     learner = promptlab.load_learner("mine")
     paths = [f"pics/{name}/{number:03d}.png" for name in learner.class_names for number in range(3)]
-    logits = promptlab.predict(learner, paths).logits
+    predicted = promptlab.predict(learner, paths)
     ids = [f"{number:032x}" for number in range(12)]
-    kept = logits_of_arrays(logits, np.repeat(np.arange(4), 3), learner.class_names, ids, "held_out", "0" * 16)
-    write_logits("mine", kept)
-    try:
-        _, out, _ = predict("mine", "pics", "--json", "--sets", 0.9)
-        rows = documents(out)
-        right = [row["picture"].split("/")[1] in row["set"] for row in rows]
-        assert sum(right) >= 11
-        _, out, _ = predict("mine", "pics", "--json", "--sets", 0.99)  # 12 pictures can't promise that
-        assert all(len(row["set"]) == 4 for row in documents(out))
-        assert predict("mine", "pics", "--sets", 0.9, "--classes", "green heart")[0] == 2
-    finally:
-        (here / "mine" / "logits-held_out.safetensors").unlink()
+    labels = np.repeat(np.arange(4), 3)
+    write_logits("mine", logits_of_arrays(predicted.logits, labels, learner.class_names, ids, "held_out", "0" * 16))
+    yield predicted.probabilities.amax(1)
+    (here / "mine" / "logits-held_out.safetensors").unlink()
+
+
+@pytest.mark.usefixtures("held_out")
+def test_sets_hold_what_the_held_out_pictures_say(predict):
+    _, out, _ = predict("mine", "pics", "--json", "--sets", 0.9)
+    rows = documents(out)
+    right = [row["picture"].split("/")[1] in row["set"] for row in rows]
+    assert sum(right) >= 11
+    _, out, _ = predict("mine", "pics", "--json", "--sets", 0.99)  # 12 pictures can't promise that
+    assert all(len(row["set"]) == 4 for row in documents(out))
+    assert predict("mine", "pics", "--sets", 0.9, "--classes", "green heart")[0] == 2
+
+
+def test_a_threshold_answers_the_share_that_was_asked_for(predict, held_out):
+    status, out, said = predict("mine", "pics", "--json", "--coverage", 0.75)
+    answered = [row["name"] is not None for row in documents(out)]  # the very pictures that were held out
+    assert status == 0
+    assert sum(answered) in (8, 9)  # scores are kept to 16 bits, which may be above the one at the threshold
+    assert float(said.split()[1].rstrip(":")) == pytest.approx(float(held_out.sort().values[3]), abs=1e-3)
+    assert ": 75% of 12 held-out pictures get a name, " in said
+    for arguments, why in (
+        (["--coverage", 0.75, "--classes", "green heart"], "leave out --classes"),
+        (["--coverage", 1.5], "coverage=1.5"),
+        (["--false-alarms", 0.1], "promptlab adapt --negatives FOLDER has them"),
+    ):
+        status, out, said = predict("mine", "pics", *arguments)
+        assert (status, out) == (2, "")
+        assert why in said
 
 
 def bomb(path):

@@ -41,6 +41,19 @@ def test_the_wrong_label_is_among_the_most_wrong_pictures(found):
     assert wrong["wrong.png"].sure > 0.8
 
 
+def test_each_wrong_picture_has_the_one_that_is_most_like_it(found, world):
+    by_file = {one.file: one.nearest for one in found.wrong}
+    planted = {frozenset(pair.files) for pair in found.contradictions if set(pair.files) & set(by_file)}
+    assert planted
+    for file in by_file:
+        for pair in planted:
+            if file in pair:  # what is one picture twice is most like itself
+                assert by_file[file].file in pair - {file}
+                assert by_file[file].similarity > 0.9
+    shown = page(found, read_evidence(world / "adapted"))
+    assert shown.count("most like a picture of") == len(found.wrong)
+
+
 def test_own_probabilities_follow_the_decision_s_temperature(world, tmp_path, clip):
     from promptlab import load_learner
     from promptlab.learners.base.decision import Decision

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 import promptlab
 from promptlab.cli.main import main
-from promptlab.learners import MTA, TPT, CoCoOp, CoOp, LinearProbe, MaPLe, Optim, TipAdapter, ZeroShot
+from promptlab.learners import MTA, TPT, CLIPAdapter, CoCoOp, CoOp, LinearProbe, MaPLe, Optim, TipAdapter, ZeroShot
 from promptlab.learners.base.decision import Decision
 from promptlab.saved import export
 from promptlab.saved.export import export_learner
@@ -17,6 +17,7 @@ from promptlab.saved.export_about import ExportError, about
 from promptlab.saved.export_check import Agreement
 from promptlab.saved.export_matrix import class_matrix
 from promptlab.support.errors import UsageError
+from tests.helpers.models import tiny_clip
 
 NAMES = ["red striped star", "<b>ring</b>", "日本 \u202eabc"]
 DECISION = Decision(temperature=2.0, threshold=0.5, others=("<b>ring</b>",), chosen_on="held-out folds")
@@ -125,6 +126,24 @@ def test_an_onnx_file_answers_as_promptlab_for_any_number_of_pictures(onnx_file,
         logits, probabilities = session.run(["logits", "probabilities"], {"images": images[:count].numpy()})
         assert np.allclose(logits, expected[:count], atol=1e-3)
         assert np.allclose(probabilities, DECISION.probabilities(expected[:count]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "form", "batch"),
+    [
+        (CoCoOp, {}, "torch_export", 1),  # it writes prompts for each picture
+        (MaPLe, {"depth": 1}, "onnx", None),
+        (CLIPAdapter, {}, "torch_export", None),
+    ],
+)
+def test_what_is_no_matrix_is_a_graph_held_against_promptlab(tmp_path, kind, arguments, form, batch):
+    pytest.importorskip("onnxscript", reason="the extra `export` isn't installed")
+    pytest.importorskip("onnxruntime", reason="the extra `export` isn't installed")
+    learner = kind(tiny_clip(layers=1), ["star", "ring"], **arguments)
+    exported = export_learner(learner, tmp_path / "model", form)
+    assert exported.agreement.holds
+    assert exported.agreement.pictures == 24
+    assert exported.about["batch"] == batch
 
 
 def test_an_onnx_file_says_how_pictures_are_prepared_and_answers_made(onnx_file, clip):

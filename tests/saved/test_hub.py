@@ -126,6 +126,18 @@ def test_the_header_is_what_the_hub_files_by():
     assert "| new | – |" in readme
 
 
+def test_what_was_adapted_has_the_scores_of_its_folds():
+    training = TrainingCard(
+        dataset="My pictures", protocol="adapt", shots="3 to 25", seed=1, views=4, train_images=99, fit_id="ab12",
+        top1={"held_out": 0.646},
+    )  # fmt: skip
+    readme = model_card(card_of(training=training), REPO)
+    (result,) = yaml.safe_load(readme.split("---\n")[1])["model-index"][0]["results"]
+    assert (result["task"]["name"], result["metrics"][0]["value"]) == ("adapt, held-out folds", 0.646)
+    assert "| held-out folds | 64.60 % |" in readme
+    assert "3 to 25 training pictures per class, 99 in all" in readme
+
+
 def test_zero_shot_has_the_hubs_name_for_it():
     readme = model_card(card_of(learner="promptlab.learners.ZeroShot", training=None), REPO)
     assert "pipeline_tag: zero-shot-image-classification" in readme

@@ -114,6 +114,7 @@ def test_the_backbone_is_loaded_by_name_if_none_is_given(tmp_path):
     learner.save_pretrained(tmp_path)
     again = load_learner(str(tmp_path))
     assert (again.clip.name, again.clip.precision) == ("demo", "bf16")
+    assert promptlab.read_card(str(tmp_path / "card.json")) == promptlab.read_card(tmp_path / "card.json")
     assert again.clip.fingerprint == learner.clip.fingerprint
     assert torch.equal(again.ctx, learner.ctx)
 
