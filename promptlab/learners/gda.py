@@ -107,9 +107,8 @@ class GDA(ReadsTexts, PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One closed form, the search included."""
-        if self._given_alpha is not None:
-            return [ClosedFormStage("gaussians", self._solve)]
-        return [ClosedFormStage("gaussians", self._solve, searches="alpha", unsearched="a value for learner.alpha")]
+        searches = "alpha" if self._given_alpha is None else ""
+        return [ClosedFormStage("gaussians", self._solve, searches=searches, unsearched="a value for learner.alpha")]
 
     def classes_changed(self, classes: ClassSet) -> None:
         """Other names get Gaussians of the rows nearest to their texts."""

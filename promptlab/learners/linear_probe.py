@@ -86,9 +86,8 @@ class LinearProbe(PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One closed form."""
-        if self.c is not None:
-            return [ClosedFormStage("regression", self._solve)]
-        return [ClosedFormStage("regression", self._solve, searches="its penalty", unsearched="a value for learner.c")]
+        searches = "its penalty" if self.c is None else ""
+        return [ClosedFormStage("regression", self._solve, searches=searches, unsearched="a value for learner.c")]
 
     def _solve(self, train: Batch, val: Batch | None) -> None:
         """Fit at ``c``, or at what the search on the validation items ends with."""

@@ -101,10 +101,8 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
 
     def fit_plan(self) -> list[Stage]:
         """One stage: every epoch is a step with all rows."""
-        if not self.choose_epoch:
-            return [ClosedFormStage("descent", self._descend)]
-        without = "learner.choose_epoch=false"
-        return [ClosedFormStage("descent", self._descend, searches="its epoch", unsearched=without)]
+        searches, without = "its epoch" if self.choose_epoch else "", "learner.choose_epoch=false"
+        return [ClosedFormStage("descent", self._descend, searches=searches, unsearched=without)]
 
     def _classifier(self) -> Tensor:
         """(C, D), scored by its inner products with images."""
