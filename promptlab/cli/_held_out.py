@@ -9,13 +9,18 @@ from typing import Self
 import numpy as np
 import torch
 
-from promptlab.evaluation.prediction_sets import set_threshold
+from promptlab.evaluation.prediction_sets import (
+    class_set_thresholds,
+    pictures_needed,
+    prediction_sets,
+    set_threshold,
+)
 from promptlab.evaluation.thresholds import threshold_for_coverage, threshold_for_false_alarms
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.logits import logits_name, read_logits
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.errors import UsageError
-from promptlab.support.words import counted
+from promptlab.support.words import counted, some_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,11 +30,13 @@ class HeldOut:
     Args:
         probabilities: (N, C) by the learner's temperature.
         labels: (N,) class indices.
-        is_other: (C,) which classes stand for "none of these".
+        class_names: names of the C classes.
+        is_other: (C,) which of them stand for "none of these".
     """
 
     probabilities: FloatArray
     labels: IntArray
+    class_names: tuple[str, ...]
     is_other: BoolArray
 
     @classmethod
@@ -64,12 +71,31 @@ class HeldOut:
         return cls(
             probabilities=learner.decision.probabilities(torch.from_numpy(kept.logits)).numpy(),
             labels=kept.labels.astype(np.int64),
+            class_names=kept.class_names,
             is_other=np.isin(kept.class_names, learner.decision.others),
         )
 
-    def least_of_set(self, coverage: float) -> float:
-        """The least probability of a class of a prediction set that holds the right one so often."""
-        return set_threshold(self.probabilities, self.labels, coverage)
+    def least_of_sets(self, coverage: float, *, each_class: bool) -> tuple[float | list[float], str]:
+        """The least probability of a class of a prediction set, and what that does to these pictures, in words.
+
+        Args:
+            coverage: how often a set holds the right class.
+            each_class: whether it does so for pictures of each class, and there is a probability for each.
+        """
+        needed, counts = pictures_needed(coverage), np.bincount(self.labels, minlength=len(self.class_names))
+        least: float | list[float]
+        if each_class:
+            least = class_set_thresholds(self.probabilities, self.labels, coverage).tolist()
+            short = [name for name, count in zip(self.class_names, counts, strict=True) if count < needed]
+        else:
+            least = set_threshold(self.probabilities, self.labels, coverage)
+            short = ["every class"] if len(self.labels) < needed else []
+        size = prediction_sets(self.probabilities, np.asarray(least)).sum(1).mean()
+        said = f"sets of {size:.1f} of {counted(len(self.class_names), 'class')} on average over the held-out pictures"
+        if short:
+            of = " of a class" * each_class
+            said += f"; all hold {some_of(short)}: {coverage:g} needs {counted(needed, 'held-out picture')}{of}"
+        return least, said
 
     def threshold(self, *, coverage: float | None, false_alarms: float | None) -> tuple[float, str]:
         """The least probability of an answer, and what it does to these pictures, in words.

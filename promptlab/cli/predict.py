@@ -31,7 +31,8 @@ Says what pictures show, batch after batch, in memory that doesn't grow with the
   find . -name '*.jpg' | promptlab predict my_learner - --format jsonl
 
 --coverage 0.9 chooses the threshold under which so many of the held-out pictures of `promptlab adapt` get a name,
---false-alarms 0.05 the one under which so few of its negative pictures do.
+--false-alarms 0.05 the one under which so few of its negative pictures do. --sets 0.9 gives each picture the classes
+among which the right one is so often (split conformal sets); --class-sets 0.9 promises that for each class by itself.
 
 What can't be read is a row that says why. A video (with PyAV: pip install 'promptlab-clip[video]') is a row too, by
 the mean of the probabilities of its frames. With --top 3, files of cells hold name, probability, name_2, probability_2,
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
     files, total = files_given(options.pictures, sys.stdin.buffer)
     learner = _learner(options)
-    sets_from = None if options.sets is None else _held_out(learner, options, "--sets").least_of_set(options.sets)
+    sets_from = _sets_from(learner, options)
     rows = predict_stream(
         learner,
         files,
@@ -104,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     least.add_argument("--coverage", type=float, metavar="SHARE", help="a threshold that answers so many held-out ones")
     least.add_argument("--false-alarms", type=float, metavar="SHARE", help="one that so many negatives pass, at most")
     parser.add_argument("--classes", metavar="NAMES", help="score these alone, with commas between; any, if it can")
-    parser.add_argument("--sets", type=float, metavar="COVERAGE", help="the classes that hold the right one so often")
+    sets = parser.add_mutually_exclusive_group()
+    sets.add_argument("--sets", type=float, metavar="COVERAGE", help="the classes that hold the right one so often")
+    sets.add_argument("--class-sets", type=float, metavar="COVERAGE", help="the same, so often for each class")
     parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="between frames of a video (1)")
     parser.add_argument("--frames", action="store_true", help="a row for each frame too")
     parser.add_argument(
@@ -145,6 +148,18 @@ def _learner(options: argparse.Namespace) -> PromptLearner:
     if threshold is not None:
         learner.decision = replace(learner.decision, threshold=threshold)
     return learner
+
+
+def _sets_from(learner: PromptLearner, options: argparse.Namespace) -> float | list[float] | None:
+    """The least probability of a class of a prediction set, where sets are asked for."""
+    each_class = options.class_sets is not None
+    coverage = options.class_sets if each_class else options.sets
+    if coverage is None:
+        return None
+    held_out = _held_out(learner, options, "--class-sets" if each_class else "--sets")
+    least, said = held_out.least_of_sets(coverage, each_class=each_class)
+    say(said, stderr=True)
+    return least
 
 
 def _held_out(learner: PromptLearner, options: argparse.Namespace, option: str) -> HeldOut:

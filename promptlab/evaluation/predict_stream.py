@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import compress, groupby
 from typing import Annotated, NamedTuple
 
+import numpy as np
 import torch
 from annotated_types import Interval
 from torch import Tensor
@@ -45,7 +46,7 @@ def predict_stream(
     top: Count = 1,
     every: Seconds = 1.0,
     frames: bool = False,
-    sets_from: Rate | None = None,
+    sets_from: Rate | Sequence[Rate] | None = None,
     batch_size: Count = 64,
     exif: bool | None = None,
     max_pixels: MaxPixels | None = None,
@@ -62,8 +63,9 @@ def predict_stream(
         top: how many classes a row names.
         every: seconds between the frames of a video that are looked at; 0 for every frame.
         frames: whether each of those frames has a row too, before the video's.
-        sets_from: the least probability of a class of a picture's set, as
-            :func:`promptlab.evaluation.prediction_sets.set_threshold` chooses it; None for no sets.
+        sets_from: the least probability of a class of a picture's set, one or C of them, as
+            :func:`promptlab.evaluation.prediction_sets.set_threshold` or ``class_set_thresholds`` choose them; None for
+            no sets.
         batch_size: pictures read and scored at a time; their rows come together.
         exif: turn pictures as the orientation in their EXIF says; None for as it was for those that the learner was
             fitted to, here and in the next two.
@@ -75,7 +77,7 @@ def predict_stream(
 
     Raises:
         TypeError: for what is no picture.
-        ValueError: if the learner is transductive, or an option is out of range.
+        ValueError: if the learner is transductive, an option is out of range, or ``sets_from`` of another length.
 
     Example:
         >>> import promptlab
@@ -85,6 +87,8 @@ def predict_stream(
         gone.jpg None missing
     """
     require_scorable(learner)
+    if isinstance(sets_from, Sequence) and len(sets_from) != len(learner.class_names):
+        raise ValueError(f"sets_from has {len(sets_from)} probabilities, for {len(learner.class_names)} classes")
     reading = reading_for(learner, exif=exif, max_pixels=max_pixels, grey_bits=grey_bits)
     batches = scored(learner, _asked(images, every, reading), reading, batch_size)
     said = partial(_said, top=top, sets_from=sets_from)
@@ -116,12 +120,12 @@ def _rows(learner: PromptLearner, batch: Scored, say: _Say) -> Iterator[_Row]:
         yield _Row(asked, replace(said, seconds=asked.seconds), own)
 
 
-def _said(predicted: Predicted, *, top: int, sets_from: float | None) -> list[Prediction]:
+def _said(predicted: Predicted, *, top: int, sets_from: float | Sequence[float] | None) -> list[Prediction]:
     rows = zip(predicted.pictures, predicted.names, predicted.top(top), strict=True)
     said = [Prediction(picture, name, best[0][1], tuple(best)) for picture, name, best in rows]
     if sets_from is None:
         return said
-    inside = prediction_sets(predicted.probabilities, sets_from)
+    inside = prediction_sets(predicted.probabilities, np.asarray(sets_from))
     sets = [tuple(compress(predicted.class_names, row)) for row in inside.tolist()]
     return [replace(one, set=those) for one, those in zip(said, sets, strict=True)]
 

@@ -69,6 +69,18 @@ def class_set_thresholds(
     return np.array([_least(own[of == label], coverage) for label in classes])
 
 
+@checked()
+def pictures_needed(coverage: Coverage) -> int:
+    """How many held-out pictures a coverage needs; with fewer, every set holds every class.
+
+    Example:
+        >>> pictures_needed(0.9), pictures_needed(0.99)
+        (9, 99)
+    """
+    missed = share(1, 1) - share(coverage, 1)
+    return math.ceil(1 / missed) - 1
+
+
 def prediction_sets(probabilities: npt.ArrayLike, thresholds: float | npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which classes are in each picture's set, (N, C); a set may be empty, where nothing is probable enough.
 

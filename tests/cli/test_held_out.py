@@ -15,6 +15,7 @@ def held_out(known=KNOWN, negative=NEGATIVE):
     return HeldOut(
         probabilities=np.array([*known, *negative], np.float32),
         labels=np.array([0, 1, 1, 1, *[2] * len(negative)]),
+        class_names=("a", "b", "other"),
         is_other=np.array([False, False, True]),
     )
 
@@ -42,3 +43,20 @@ def test_what_no_threshold_does_is_said():
         held_out(negative=[]).threshold(coverage=None, false_alarms=0.1)
     with pytest.raises(UsageError, match="probability of 1"):
         held_out(negative=[[1.0, 0.0, 0.0]]).threshold(coverage=None, false_alarms=0.1)
+
+
+def test_sets_say_how_large_they_are_and_which_pictures_are_too_few():
+    # of (7 + 1) x 0.5 own probabilities the fourth smallest is 0.4
+    least, said = held_out().least_of_sets(0.5, each_class=False)
+    assert least == pytest.approx(0.4)
+    assert said == "sets of 1.1 of 3 classes on average over the held-out pictures"  # 1, 1, 1, 2, 1, 1, 1
+    least, said = held_out().least_of_sets(0.5, each_class=True)  # of one, three and three pictures
+    assert least == pytest.approx([0.9, 0.4, 0.2])
+    assert said == "sets of 0.9 of 3 classes on average over the held-out pictures"  # 1, 1, 1, 1, 1, 0, 1
+    least, said = held_out().least_of_sets(0.75, each_class=True)  # takes three pictures
+    assert least == pytest.approx([0, 0.2, 0.1])
+    assert said.endswith("; all hold a: 0.75 needs 3 held-out pictures of a class")
+    least, said = held_out().least_of_sets(0.9, each_class=False)
+    assert least == 0
+    assert said.endswith("sets of 3.0 of 3 classes on average over the held-out pictures; all hold every class: "
+                         "0.9 needs 9 held-out pictures")  # fmt: skip

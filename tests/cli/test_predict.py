@@ -197,6 +197,13 @@ def test_sets_hold_what_the_held_out_pictures_say(predict):
     assert sum(right) >= 11
     _, out, _ = predict("mine", "pics", "--json", "--sets", 0.99)  # 12 pictures can't promise that
     assert all(len(row["set"]) == 4 for row in documents(out))
+    _, out, said = predict("mine", "pics", "--json", "--class-sets", 0.75)  # three of each class: the least counts
+    right = [row["picture"].split("/")[1] in row["set"] for row in documents(out)]
+    assert sum(right) >= 8  # scores are kept to 16 bits, which may be above each class's least
+    assert said.startswith("sets of ")
+    _, out, said = predict("mine", "pics", "--json", "--class-sets", 0.9)
+    assert all(len(row["set"]) == 4 for row in documents(out))
+    assert said.endswith(": 0.9 needs 9 held-out pictures of a class")
     assert predict("mine", "pics", "--sets", 0.9, "--classes", "green heart")[0] == 2
 
 

@@ -78,6 +78,12 @@ def test_the_decision_and_sets_are_applied(learner, images):
     assert [row.name is None for row in rows] == (predicted.amax(1) < middle).tolist()
     inside = prediction_sets(predicted.numpy(), 0.2)
     assert [row.set for row in rows] == [tuple(np.array(NAMES)[row].tolist()) for row in inside]
+    by_class = [0.1 * (place + 1) for place in range(len(NAMES))]
+    rows = list(promptlab.predict_stream(deciding, images, sets_from=by_class))
+    inside = predicted.numpy() >= np.array(by_class)
+    assert [row.set for row in rows] == [tuple(np.array(NAMES)[row].tolist()) for row in inside]
+    with pytest.raises(ValueError, match=f"sets_from has 1 probabilities, for {len(NAMES)} classes"):
+        promptlab.predict_stream(deciding, images, sets_from=[0.2])
 
 
 def test_it_needs_no_more_than_a_batch_to_give_rows(learner, images):
