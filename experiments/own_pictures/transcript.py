@@ -43,6 +43,7 @@ def main(data: Path) -> None:
         shell.run("promptlab", "predict", "mine", "new", "--out", "names.csv")
         shell.run("head", "-4", "names.csv")
         shell.run("promptlab", "predict", "mine", "negatives", "--coverage", "0.5")
+        shell.run("promptlab", "predict", "mine", "new/Étoile de mer/IMG 0000 (1).JPG", "--class-sets", "0.75")
         shell.say("## A class more")
         shell.run("promptlab", "add-class", "mine", "crab", "negatives/0.jpg", "--out", "mine_and_crab")
         shell.say("## Export")
