@@ -32,7 +32,7 @@ RUNS = {
     "maple_domain_generalization": 3,
     "second_generation_base_to_new": 200,
     "second_generation_eurosat": 360,
-    "second_generation_few_shot": 600,
+    "second_generation_few_shot": 585,
     "ship_base_to_new": 11,
     "ship_generalized_zero_shot": 3,
     "tip_adapter_few_shot": 110,
