@@ -25,7 +25,7 @@ from promptlab.own.new_class import NewClass
 from promptlab.own.picture_files import items_of_files, picture_files
 from promptlab.own.rescoring import evidence_of, rescored
 from promptlab.results.store import RESULT_NAME, RESUME_NAME, UNFINISHED_NAME
-from promptlab.saved.card import CARD_NAME, LEARNED_NAME, read_card
+from promptlab.saved.card import CARD_NAME, LEARNED_NAME, TrainingCard, read_card
 from promptlab.saved.load import backbone_of, load_learner
 from promptlab.saved.save import save_learner
 from promptlab.support.errors import UsageError
@@ -181,19 +181,26 @@ def _write(folder: Path, target: Path | None, grown: Grown) -> Path:
         one for one in read_added(folder).classes if one.name != grown.added.name
     ]  # one whose writing was cut off
     added = Added(classes=(*earlier, grown.added))
+    training = _training(folder)
     if target is None:
         kept = _keep(folder)
         write_added(folder, added)
-        save_learner(grown.learner, folder)
+        save_learner(grown.learner, folder, training=training)
         return kept
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         whole = Path(temporary, target.name)
         shutil.copytree(folder, whole, ignore=shutil.ignore_patterns(*_NOT_COPIED))
-        save_learner(grown.learner, whole)
+        save_learner(grown.learner, whole, training=training)
         write_added(whole, added)
         whole.rename(target)
     return folder
+
+
+def _training(folder: Path) -> TrainingCard | None:
+    """What the card of the learner as it was says of its training, without scores, which are of fewer classes."""
+    training = read_card(folder / CARD_NAME).training
+    return None if training is None else replace(training, top1=None, harmonic=None)
 
 
 def _keep(folder: Path) -> Path:

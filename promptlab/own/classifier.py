@@ -27,7 +27,10 @@ from promptlab.own.candidates import CANDIDATES, Candidate, candidate_named
 from promptlab.own.fitting import BUDGET, choose_and_fit
 from promptlab.own.given_pictures import GivenPictures
 from promptlab.own.posing import VIEWS, pose
-from promptlab.saved.load import load_learner
+from promptlab.own.training_card import training_card
+from promptlab.saved.card import CARD_NAME, TrainingCard, read_card
+from promptlab.saved.load import folder_of, load_learner
+from promptlab.saved.save import save_learner
 
 Pictures = Given | Iterable[Given]
 Array = npt.NDArray[Any]
@@ -55,6 +58,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         learner_: the learner that was fitted.
         scores_: what each candidate scored on held-out pictures.
         reason_: why the learner was taken.
+        training_: what it was trained on, which its card keeps; None where a saved learner's card doesn't say.
 
     Example:
         >>> import promptlab
@@ -117,6 +121,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         outcome = choose_and_fit(posed.problem, how.candidates, budget=how.budget)
         self.classes_, self.learner_ = classes, outcome.learner
         self.scores_, self.reason_ = outcome.chosen.scores, outcome.chosen.reason
+        self.training_: TrainingCard | None = training_card("pictures", posed.problem, outcome)
         return self
 
     def predict(self, X: Pictures) -> Array:
@@ -135,7 +140,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the learner, as :meth:`PromptLearner.save_pretrained`; labels are kept as their names."""
         check_is_fitted(self)
-        return self.learner_.save_pretrained(folder)
+        return save_learner(self.learner_, folder, training=self.training_)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -144,8 +149,10 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         Args:
             folder: what ``save_pretrained``, a run or ``promptlab adapt`` wrote, or an id on the hub.
         """
+        folder = folder_of(folder)
         learner = load_learner(folder)
         found = cls(backbone=learner.clip, learner=type(learner))
+        found.training_ = read_card(folder / CARD_NAME).training
         found.learner_, found.classes_ = learner, np.array(learner.class_names)
         return found
 

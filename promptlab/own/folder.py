@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +15,11 @@ from promptlab.own.folder_contents import clear
 from promptlab.own.folds import ALWAYS_TRAINED
 from promptlab.own.held_out import Problem
 from promptlab.own.labelled_pictures import LabelledPictures, root_of
+from promptlab.own.training_card import short_id, training_card
 from promptlab.results.content_ids import pack_content_ids
-from promptlab.results.ids import canonical_json
 from promptlab.results.logits import logits_of_arrays, write_logits
 from promptlab.results.predictions import Predictions, write_predictions
 from promptlab.results.provenance import utc_now
-from promptlab.saved.card import TrainingCard
 from promptlab.saved.save import save_learner
 from promptlab.support.arrays import IntArray
 from promptlab.support.words import printable
@@ -93,32 +90,10 @@ def write(folder: Path, name: str, outcome: Outcome, problem: Problem, adapted: 
         adapted: the document.
     """
     clear(folder)
-    save_learner(outcome.learner, folder, training=_training(name, problem, adapted))
+    save_learner(outcome.learner, folder, training=training_card(name, problem, outcome))
     if len(outcome.chosen.logits):
         _write_scores(folder, outcome, problem, adapted)
     write_adapted(folder, adapted)
-
-
-def _training(name: str, problem: Problem, adapted: Adapted) -> TrainingCard:
-    """What the learner's card says of it, wherever the card goes without ``adapted.json``."""
-    counts = [count for count in adapted.counts if count]
-    pictures = [[one.content_id, one.label] for one in adapted.pictures]
-    what = [adapted.chosen, adapted.class_names, adapted.template, pictures, adapted.views, adapted.seed]
-    scores = next(one for one in adapted.candidates if one.name == adapted.chosen)
-    return TrainingCard(
-        dataset=printable(name),
-        protocol="adapt",
-        shots=counts[0] if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}",
-        seed=adapted.seed,
-        views=adapted.views,
-        train_images=len(adapted.pictures),
-        fit_id=_id([*what, problem.clip.fingerprint]),
-        top1=None if scores.accuracy is None else {HELD_OUT: scores.accuracy},
-    )
-
-
-def _id(what: list[Any]) -> str:
-    return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
 
 def _write_scores(folder: Path, outcome: Outcome, problem: Problem, adapted: Adapted) -> None:
@@ -127,7 +102,7 @@ def _write_scores(folder: Path, outcome: Outcome, problem: Problem, adapted: Ada
     ids, probabilities = top_predictions(logits / outcome.learner.decision.temperature)
     files = [adapted.pictures[row].file for row in problem.held_out.tolist()]
     contents = held_out.content_ids()
-    eval_id = _id([HELD_OUT, adapted.chosen, adapted.class_names, contents, problem.folds.tolist(), problem.seed])
+    eval_id = short_id([HELD_OUT, adapted.chosen, adapted.class_names, contents, problem.folds.tolist(), problem.seed])
     write_predictions(
         folder,
         Predictions(

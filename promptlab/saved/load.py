@@ -58,7 +58,7 @@ def load_learner(
     """
     if clip is not None and device is not None:
         raise ValueError(f"device={device}: the learner is where its backbone is, and clip is on {clip.device}")
-    folder = _folder(source)
+    folder = folder_of(source)
     card = read_card(folder / CARD_NAME)
     try:
         tensors = read_learned(folder / LEARNED_NAME, card)
@@ -121,7 +121,7 @@ def backbone_of(card: Card, device: str | torch.device = AUTO) -> FrozenCLIP:
     return load_clip(**source, precision=precision, device=device)
 
 
-def _folder(source: str | Path) -> Path:
+def folder_of(source: str | Path) -> Path:
     """The folder itself, or where the hub's files are kept on this machine."""
     folder = Path(source).expanduser()
     if not folder.is_dir():

@@ -1,6 +1,7 @@
 """A class that comes later: what learners make of it, what stays right, what is written."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ import promptlab
 from promptlab.own.add_class import add_class
 from promptlab.own.added import AddedError, read_added
 from promptlab.own.picture_files import picture_files
+from promptlab.saved.card import CARD_NAME, TrainingCard, read_card
+from promptlab.saved.save import save_learner
 from promptlab.support.errors import UsageError
 from tests.helpers.own_pictures import write_adapted_folder, write_pictures
 
@@ -126,6 +129,17 @@ def test_a_second_class_and_an_edited_record(tmp_path, clip, bank):
     path.write_text(json.dumps(document))
     with pytest.raises(AddedError, match="edited by hand"):
         read_added(tmp_path / "zero")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_its_card_says_how_it_was_trained_but_not_what_fewer_classes_scored(tmp_path, clip, bank, in_place):
+    training = TrainingCard(dataset="mine", protocol="adapt", shots="3 to 5", seed=1, views=8, train_images=8,
+                            fit_id="0" * 16, top1={"held_out": 0.5})  # fmt: skip
+    learner = promptlab.ZeroShot(clip, ["red circle"])
+    folder = save_learner(learner, tmp_path / "zero", training=training)
+    new = folder if in_place else tmp_path / "new"
+    add_class(folder, "blue star", to=None if in_place else new, clip=clip, bank=bank)
+    assert read_card(new / CARD_NAME).training == replace(training, top1=None)
 
 
 @pytest.mark.parametrize("in_place", [True, False])

@@ -164,6 +164,8 @@ def test_a_learner_of_one_s_own(given):
 
 def test_saved_and_read_again_it_predicts_the_same(fitted, given, tmp_path):
     read = promptlab.Classifier.from_pretrained(fitted.save_pretrained(tmp_path))
+    assert read.training_ == fitted.training_ == promptlab.read_card(tmp_path / "card.json").training
+    assert (read.training_.protocol, read.training_.shots, read.training_.train_images) == ("adapt", 4, 12)
     assert np.allclose(read.predict_proba(given[0]), fitted.predict_proba(given[0]), atol=1e-6)
     assert read.predict(given[0]).tolist() == fitted.predict(given[0]).tolist()
     assert clone(read).backbone is read.backbone  # not a copy of hundreds of megabytes
