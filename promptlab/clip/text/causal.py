@@ -283,6 +283,8 @@ class CausalTower:
 
     def _chunks(self, plan: PairPlan, budget: int, trains: bool) -> list[Gather]:
         """The plan's chunks under a budget; kept with the plan."""
+        if not trains and self.device.type == "cpu":
+            budget = max(min(budget, memory.FORWARD_MB * 2**20), largest_pair(self, plan, trains))
         key = (budget, trains, self.width, self.heads, len(self.blocks), self.dtype, self.device)
         if key not in plan.gathers:
             plan.gathers[key] = [gather(plan, blocks, self.device) for blocks in chunked(self, plan, budget, trains)]

@@ -11,6 +11,9 @@ import torch
 DEFAULT_MB = 3072
 """Lets 1,000 names with 16 context tokens on ViT-B/16's tower go forward and backward without recomputing."""
 
+FORWARD_MB = 256
+"""What a chunk takes of a processor's forward pass alone, at most: larger ones leave its caches and gain nothing."""
+
 PREFIX_SHARE = 0.25
 """Part of the budget that prefixes may take before they are encoded in groups."""
 

@@ -81,6 +81,20 @@ def test_chunks_change_nothing(position, csc):
     assert (grads[0] - grads[1]).norm() <= 1e-4 * grads[0].norm()
 
 
+def test_a_forward_pass_alone_runs_in_chunks_that_stay_in_the_processor_s_caches(quick_clip, monkeypatch):
+    names = class_names(60)
+    prompts = ClassPrompts(quick_clip, names, n_ctx=4)
+    ctx = context(quick_clip, names, 4, csc=False)
+    trained = quick_clip.text_tower.encode(*prompts(ctx))
+    monkeypatch.setattr(memory, "FORWARD_MB", 1)
+    with torch.no_grad():
+        alone = quick_clip.text_tower.encode(*prompts(ctx))
+    whole, cut = prompts(ctx)[2].gathers.values()
+    assert len(whole) == 1
+    assert len(cut) >= 3
+    torch.testing.assert_close(alone, trained, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("megabytes", [1, 3, 500])
 def test_one_prefix_per_image_is_the_loop(megabytes):
     """CoCoOp's layout: B contexts x C names, features or similarities, one group of prefixes or many."""
