@@ -198,7 +198,7 @@ def test_names_come_back_where_scikit_learn_makes_numbers_of_them(given):
     assert found.argmax(1).tolist() == np.argmax(expected, axis=1).tolist()
     with pytest.warns(UserWarning, match=r"labels are numbers \(0, 1, 2\), which the backbone reads as digits"):
         classifier().fit(paths, np.repeat([0, 1, 2], 4))
-    with pytest.raises(ValueError, match="class_names=.*a mapping of labels to names is needed"):
+    with pytest.raises(ValueError, match=r"class_names=.*a mapping of labels to names is needed"):
         classifier(class_names=["a", "b", "c"]).fit(paths, names)
 
 

@@ -45,7 +45,7 @@ def test_nothing_is_said_of_a_configuration_that_nobody_has(table):
 
 def test_a_table_on_standard_input_has_that_name(monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a.png\nb.png\n")))
-    with pytest.raises(DatasetError, match="^standard input has no column path and no column label"):
+    with pytest.raises(DatasetError, match=r"^standard input has no column path and no column label"):
         read_labelled("-")
 
 
