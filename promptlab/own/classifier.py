@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -146,6 +147,22 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         found = self._predicted(X)
         probabilities: Array = found.decision.probabilities(found.logits.double()).numpy()
         return probabilities
+
+    def score(
+        self, X: Pictures, y: Sequence[Any] | Array, sample_weight: Sequence[float] | Array | None = None
+    ) -> float:
+        """Share of right answers; "none of these" is right where the label is None, and wrong elsewhere.
+
+        Args:
+            X: N pictures.
+            y: (N,) labels.
+            sample_weight: (N,) what each picture counts.
+        """
+        answers = self.predict(X)
+        if all(answer is not None for answer in answers.tolist()):
+            return float(accuracy_score(y, answers, sample_weight=sample_weight))
+        pairs = zip(answers.tolist(), np.asarray(y).tolist(), strict=True)
+        return float(np.average([answer == label for answer, label in pairs], weights=sample_weight))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the learner, as :meth:`PromptLearner.save_pretrained`; labels are kept as their names."""

@@ -13,6 +13,7 @@ import numpy as np
 from promptlab.class_text.name_notes import CURE
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import Dataset, Items
+from promptlab.data.pictures.formats import is_image_name
 from promptlab.data.readers.csv_table import is_number, read_table
 from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.folder import read_folder
@@ -78,6 +79,8 @@ def read_labelled(pictures: str, *, group: str | None = None, template: str = DE
     if not path.exists():
         raise DatasetError(f"there is nothing at {path}: a folder with a folder of pictures per class, or a table "
                            "(CSV) with the columns path and label, is needed")  # fmt: skip
+    if path.is_file() and is_image_name(path.name):
+        raise DatasetError(f"{path} is a picture: a folder with a folder of pictures per class, or a table, is needed")
     if not path.is_dir():
         return _of_table(path, str(path), path.parent, group, template)
     if group is not None:

@@ -209,6 +209,10 @@ def test_none_of_these_is_none(fitted, given, tmp_path):
     predicted = read.predict(given[0])
     assert None in predicted
     assert read.classes_[0] not in predicted
+    assert read.score(given[0], given[1]) == np.mean(predicted == np.array(given[1], dtype=object)) < 1
+    assert read.score(given[0], [None if name in others else name for name in given[1]]) > read.score(*given)
+    weights = [float(name not in others) for name in given[1]]
+    assert read.score(*given, sample_weight=weights) > read.score(*given)
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,10 @@ def test_a_column_that_is_there_twice_is_refused(table):
 def test_a_name_that_turns_what_follows_is_no_fault_of_its_encoding(table):
     with pytest.raises(DatasetError, match=r"1 class name holds signs that can't be seen: a\\u202eb"):
         read_labelled(str(table("path,label", "a\u202eb", "a\u202eb", "c", "c")))
+
+
+def test_a_picture_alone_is_no_table(tmp_path):
+    pictures(tmp_path, 1, 1)
+    (picture,) = tmp_path.glob("*/*.png")
+    with pytest.raises(DatasetError, match=r"000\.png is a picture: a folder with a folder of pictures per class"):
+        read_labelled(str(picture))
