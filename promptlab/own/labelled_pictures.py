@@ -71,10 +71,12 @@ def read_labelled(pictures: str, *, group: str | None = None, template: str = DE
 
     Raises:
         DatasetError: naming everything that is wrong with the pictures.
-        UsageError: for a group without a table.
+        UsageError: for an empty path, and a group without a table.
     """
     if pictures == STANDARD_INPUT:
         return _of_standard_input(group, template)
+    if not pictures.strip():
+        raise UsageError(f"PICTURES is {pictures!r}: a folder, a table, or - is needed; . is the working folder")
     path = Path(pictures).expanduser().absolute()
     if not path.exists():
         raise DatasetError(f"there is nothing at {path}: a folder with a folder of pictures per class, or a table "

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from promptlab.own.labelled_pictures import read_labelled
-from promptlab.support.errors import DatasetError
+from promptlab.own.negatives import with_negatives
+from promptlab.support.errors import DatasetError, UsageError
 from tests.helpers.drawn import pictures
 
 
@@ -69,3 +70,12 @@ def test_a_picture_alone_is_no_table(tmp_path):
     (picture,) = tmp_path.glob("*/*.png")
     with pytest.raises(DatasetError, match=r"000\.png is a picture: a folder with a folder of pictures per class"):
         read_labelled(str(picture))
+
+
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch, table):
+    given = read_labelled(str(table("path,label", "a", "a", "b", "b")))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"--negatives '': a folder, or names with commas between, is needed"):
+        with_negatives(given, "")
+    with pytest.raises(UsageError, match=r"PICTURES is '': a folder, a table, or - is needed"):
+        read_labelled("")
