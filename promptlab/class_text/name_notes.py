@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from promptlab.class_text.spelling import spelling
 
+CURE = "dataset.class_names gives other names, e.g. in a file with a line KEY<TAB>NAME for each class"
+"""What helps against names that are no words."""
 _SHOWN = 3
 _SMALL, _LARGE = "a-zß-öø-ÿ", "A-ZÀ-ÖØ-Þ"
 _CAMEL_CASE = re.compile(f"[{_SMALL}]{{2}}[{_LARGE}][{_SMALL}]{{2}}")
@@ -63,8 +65,7 @@ def _no_words(names: Sequence[str], template: str) -> list[str]:
     if not odd:
         return []
     looks = "1 class name isn't made of words" if len(odd) == 1 else f"{len(odd)} class names aren't made of words"
-    cure = "dataset.class_names gives other names, e.g. in a file with a line KEY<TAB>NAME for each class"
-    return [f"{looks}: {_first(listed)}; {cure}"]
+    return [f"{looks}: {_first(listed)}; {CURE}"]
 
 
 def _kind(name: str) -> str:

@@ -55,7 +55,8 @@ class HeldOut:
         path = Path(folder).expanduser() / logits_name("held_out")
         if not path.is_file():
             raise UsageError(
-                f"{option} needs the scores of held-out pictures, and there is no {path}: promptlab adapt has them"
+                f"{option} needs the scores of held-out pictures, and there is no {path}: promptlab adapt has them, "
+                "where a class has more than one picture and the budget was enough"
             )
         kept = read_logits(path)
         if kept.class_names != learner.class_names:

@@ -139,7 +139,10 @@ def _learner(options: argparse.Namespace) -> PromptLearner:
 
     learner = load_learner(options.learner, device=options.device)
     if options.classes is not None:
-        learner = for_classes(learner, next(csv.reader([options.classes], skipinitialspace=True), []))
+        try:
+            learner = for_classes(learner, next(csv.reader([options.classes], skipinitialspace=True), []))
+        except ValueError as error:
+            raise UsageError(f"--classes {options.classes!r}: {error}") from error
     threshold = options.threshold
     if options.coverage is not None or options.false_alarms is not None:
         held_out = _held_out(learner, options, "--coverage" if options.false_alarms is None else "--false-alarms")

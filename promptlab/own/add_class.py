@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from promptlab.class_text.spelling import spelling
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import Reading
@@ -29,7 +30,7 @@ from promptlab.saved.card import CARD_NAME, LEARNED_NAME, TrainingCard, read_car
 from promptlab.saved.load import backbone_of, load_learner
 from promptlab.saved.save import save_learner
 from promptlab.support.errors import UsageError
-from promptlab.support.words import some_of
+from promptlab.support.words import counted, printable, some_of
 
 _OF_THE_OLD = (*EXPORTS, "README.md")
 """What says or holds the classes as they were, and would be pushed or used as the new learner's."""
@@ -75,7 +76,8 @@ def add_class(
         The learner with its class, and where the old one is (``folder`` itself with ``to``).
 
     Raises:
-        UsageError: if the learner can't take a class, has one of that name, or pictures aren't there.
+        UsageError: if the learner can't take a class, has one of that name however it is spelled, or pictures aren't
+            there.
         CardError: if the learner can't be read or written.
 
     Example:
@@ -118,6 +120,13 @@ def _refuse(learner: PromptLearner, name: str) -> None:
         raise UsageError(f"{name!r} is a class of it already, among {some_of(sorted(learner.class_names))}")
     if not name.strip():
         raise UsageError("the name of the class is empty: its words are what the learner knows of it")
+    alike = next((one for one in learner.class_names if spelling(one) == spelling(name)), None)
+    if alike is not None:
+        raise UsageError(
+            f"{name!r} is read as {alike!r}, a class of it already: they can't be told apart by their names"
+        )
+    if printable(name) != name:
+        raise UsageError(f"the name of the class holds signs that can't be seen: {printable(name)}")
 
 
 def grow(
@@ -144,7 +153,7 @@ def grow(
     evidence = evidence_of(folder, learner)
     known = None if evidence is None else evidence.pictures
     new = _features(learner, own, bank)
-    parts, _ = pictures_of(folder, Reading(**learner.reading))
+    parts, names = pictures_of(folder, Reading(**learner.reading))
     old = torch.cat([_features(learner, items, bank) for items in parts or (known,)])
     making = NewClass(learner=learner, name=name, template=template or template_of(learner), others=old)
     grown, made = making.of(new)
@@ -155,7 +164,7 @@ def grow(
         files=tuple(map(str, files)),
         content_ids=tuple(own.content_ids()),
         logits=tuple(map(tuple, logits.tolist())),
-        made=made,
+        made=made + _of_other_classes(own, files, parts, names),
         rescored=replace(
             found,
             own=len(own),
@@ -165,6 +174,16 @@ def grow(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return Grown(learner=grown, added=added)
+
+
+def _of_other_classes(own: Items, files: Sequence[Path], parts: Sequence[Items], names: Sequence[str]) -> str:
+    """What is said of pictures that are another class's to the byte, which the learner now holds under two labels."""
+    known = dict(zip((content for items in parts for content in items.content_ids()), names, strict=True))
+    pairs = zip(files, own.content_ids(), strict=True)
+    both = [f"{file.name} ({known[content]})" for file, content in pairs if content in known]
+    if not both:
+        return ""
+    return f"; {counted(len(both), 'picture is', 'pictures are')} another class's too, to the byte: {some_of(both, 3)}"
 
 
 def _features(learner: PromptLearner, items: Items | None, bank: FeatureBank) -> Tensor:

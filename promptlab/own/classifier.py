@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -31,6 +33,8 @@ from promptlab.own.training_card import training_card
 from promptlab.saved.card import CARD_NAME, TrainingCard, read_card
 from promptlab.saved.load import folder_of, load_learner
 from promptlab.saved.save import save_learner
+from promptlab.support.errors import UsageError
+from promptlab.support.words import some_of
 
 Pictures = Given | Iterable[Given]
 Array = npt.NDArray[Any]
@@ -52,6 +56,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         views: random views of each picture that are trained on; 0 for the evaluation transform alone.
         budget: minutes that the choice may take.
         seed: of folds and fits.
+        class_names: what the backbone reads for labels that are no names, ``{0: "cat"}``; others are read as they are.
+            scikit-learn hands numbers on in place of names in ``cross_val_predict(method="predict_proba")`` and inside
+            its ensembles and calibrators: there ``dict(enumerate(sorted(set(y))))`` gives the names back.
 
     Attributes:
         classes_: (C,) the labels, sorted; columns of probabilities are in their order.
@@ -77,6 +84,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         views: int = VIEWS,
         budget: float = BUDGET,
         seed: int = 1,
+        class_names: Mapping[Any, str] | None = None,
     ) -> None:
         self.backbone = backbone
         self.learner = learner
@@ -84,6 +92,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.views = views
         self.budget = budget
         self.seed = seed
+        self.class_names = class_names
 
     def fit(self, X: Pictures, y: Sequence[Any] | Array, groups: Sequence[Any] | Array | None = None) -> Self:
         """Choose a learner where none is named, fit it on all pictures, and a temperature on held-out ones.
@@ -112,7 +121,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         posed = pose(
             self._clip(),
             Items(source, np.arange(len(source)), indices.astype(np.int64)),
-            [str(one) for one in classes.tolist()],
+            self._names(classes.tolist()),
             how.template,
             groups=() if groups is None else [str(group) for group in groups],
             views=how.views,
@@ -134,8 +143,26 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         return best
 
     def predict_proba(self, X: Pictures) -> Array:
-        """Probabilities (N, C), columns in the order of ``classes_``."""
-        return self._predicted(X).probabilities.double().numpy()
+        """Probabilities (N, C), columns in the order of ``classes_``; in float64, to which scikit-learn holds sums."""
+        found = self._predicted(X)
+        probabilities: Array = found.decision.probabilities(found.logits.double()).numpy()
+        return probabilities
+
+    def score(
+        self, X: Pictures, y: Sequence[Any] | Array, sample_weight: Sequence[float] | Array | None = None
+    ) -> float:
+        """Share of right answers; "none of these" is right where the label is None, and wrong elsewhere.
+
+        Args:
+            X: N pictures.
+            y: (N,) labels.
+            sample_weight: (N,) what each picture counts.
+        """
+        answers = self.predict(X)
+        if all(answer is not None for answer in answers.tolist()):
+            return float(accuracy_score(y, answers, sample_weight=sample_weight))
+        pairs = zip(answers.tolist(), np.asarray(y).tolist(), strict=True)
+        return float(np.average([answer == label for answer, label in pairs], weights=sample_weight))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the learner, as :meth:`PromptLearner.save_pretrained`; labels are kept as their names."""
@@ -151,10 +178,24 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         """
         folder = folder_of(folder)
         learner = load_learner(folder)
-        found = cls(backbone=learner.clip, learner=type(learner))
+        found = cls(backbone=learner.clip, learner=partial(type(learner), **learner.arguments))
         found.training_ = read_card(folder / CARD_NAME).training
         found.learner_, found.classes_ = learner, np.array(learner.class_names)
         return found
+
+    def _names(self, labels: Sequence[Any]) -> list[str]:
+        """What the backbone reads for the labels; numbers, which scikit-learn may have made of names, are warned of."""
+        given = {} if self.class_names is None else self.class_names
+        if not isinstance(given, Mapping):
+            raise UsageError(f"class_names={given!r}: a mapping of labels to names is needed, such as {{0: 'cat'}}")
+        bare = [label for label in labels if label not in given and isinstance(label, int | float)]
+        if bare:
+            shown = some_of(list(map(str, bare)), 3)
+            said = (
+                f"labels are numbers ({shown}), which the backbone reads as digits: class_names={{0: 'cat'}} names them"
+            )
+            warnings.warn(said, stacklevel=3)
+        return [str(given.get(label, label)) for label in labels]
 
     def _predicted(self, X: Pictures) -> Predicted:
         check_is_fitted(self)
@@ -168,7 +209,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             return CANDIDATES
         if isinstance(self.learner, str):
             return (candidate_named(self.learner),)
-        make, name = self.learner, getattr(self.learner, "__name__", "learner")
+        make, name = self.learner, getattr(getattr(self.learner, "func", self.learner), "__name__", "learner")
         return (Candidate(name, name, lambda clip, names, template: make(clip, names)),)
 
     def __sklearn_clone__(self) -> Self:

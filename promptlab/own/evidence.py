@@ -11,7 +11,7 @@ import numpy as np
 from promptlab.data.items import Items
 from promptlab.data.pictures.reading import USUAL, Reading
 from promptlab.learners.base.decision import ALWAYS, Decision
-from promptlab.own.adapted import ADAPTED_NAME, HELD_OUT, read_adapted
+from promptlab.own.adapted import ADAPTED_NAME, HELD_OUT, PAGE_NAME, read_adapted
 from promptlab.own.documented_pictures import found_pictures
 from promptlab.report.pictures import folders_of
 from promptlab.results.logits import logits_name, read_logits
@@ -111,6 +111,10 @@ def _scores_in(folder: Path, evaluation: str | None) -> Path:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     found = {path.stem.removeprefix("predictions-"): path for path in sorted(folder.glob("predictions-*.safetensors"))}
+    if not found and (folder / ADAPTED_NAME).is_file():
+        raise UsageError(
+            f"{folder} has no predictions: no picture was held out when it was adapted, and its {PAGE_NAME} says why"
+        )
     if not found:
         raise UsageError(
             f"{folder} has no predictions: give a folder that `promptlab adapt` wrote, or a run's (with result.json)"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from promptlab.class_text.name_notes import CURE
 from promptlab.class_text.templates import DEFAULT_TEMPLATE
 from promptlab.data.items import Dataset, Items
-from promptlab.data.readers.csv_table import read_table
+from promptlab.data.pictures.formats import is_image_name
+from promptlab.data.readers.csv_table import is_number, read_table
 from promptlab.data.readers.default_name import own_name
 from promptlab.data.readers.folder import read_folder
 from promptlab.data.readers.listed_paths import under_one_root
@@ -69,14 +71,18 @@ def read_labelled(pictures: str, *, group: str | None = None, template: str = DE
 
     Raises:
         DatasetError: naming everything that is wrong with the pictures.
-        UsageError: for a group without a table.
+        UsageError: for an empty path, and a group without a table.
     """
     if pictures == STANDARD_INPUT:
         return _of_standard_input(group, template)
+    if not pictures.strip():
+        raise UsageError(f"PICTURES is {pictures!r}: a folder, a table, or - is needed; . is the working folder")
     path = Path(pictures).expanduser().absolute()
     if not path.exists():
         raise DatasetError(f"there is nothing at {path}: a folder with a folder of pictures per class, or a table "
                            "(CSV) with the columns path and label, is needed")  # fmt: skip
+    if path.is_file() and is_image_name(path.name):
+        raise DatasetError(f"{path} is a picture: a folder with a folder of pictures per class, or a table, is needed")
     if not path.is_dir():
         return _of_table(path, str(path), path.parent, group, template)
     if group is not None:
@@ -89,12 +95,19 @@ def _of_standard_input(group: str | None, template: str) -> LabelledPictures:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "pictures.csv")
         table.write_bytes(sys.stdin.buffer.read())
-        return _of_table(table, STANDARD_INPUT, Path.cwd(), group, template)
+        try:
+            return _of_table(table, STANDARD_INPUT, Path.cwd(), group, template)
+        except DatasetError as error:
+            raise DatasetError(str(error).replace(str(table), "standard input")) from error
 
 
 def _of_table(table: Path, given: str, images: Path, group: str | None, template: str) -> LabelledPictures:
     name = own_name(None, "csv", table)
-    dataset = read_csv(name, table, images=str(images), test="none", template=template, exif=True, skip_bad=True)
+    labels = set(read_table(table).labels)
+    names = {label: label for label in labels} if all(map(is_number, labels)) else None  # as a folder's: their digits
+    dataset = read_csv(
+        name, table, images=str(images), class_names=names, test="none", template=template, exif=True, skip_bad=True
+    )
     found = _of_dataset(dataset, given)
     return found if group is None else replace(found, groups=_groups(found.files, table, images, group))
 
@@ -123,9 +136,14 @@ def _of_dataset(dataset: Dataset, given: str) -> LabelledPictures:
         dataset.class_names,
         dataset.class_origins or dataset.class_names,
         dataset.template,
-        notes=tuple(note for note in dataset.notes if SKIPPED not in note),
+        notes=tuple(_without_keys(note) for note in dataset.notes if SKIPPED not in note),
         left_out=tuple(note.replace(f" ({SKIPPED})", "") for note in left_out),
     )
+
+
+def _without_keys(note: str) -> str:
+    """A reader's note without keys of the configuration, which nobody who adapts has."""
+    return note.replace(" (dataset.test=none)", "").replace(CURE, "rename them to have them read otherwise")
 
 
 def root_of(items: Items) -> Path:

@@ -35,7 +35,7 @@ def with_negatives(given: LabelledPictures, negatives: str) -> LabelledPictures:
         DatasetError: for a folder without a picture that can be opened.
     """
     folder = Path(negatives).expanduser()
-    if folder.is_dir():
+    if negatives.strip() and folder.is_dir():  # an empty path is the working folder's
         return _with_pictures(given, folder.absolute())
     if os.sep in negatives:
         raise UsageError(f"--negatives {negatives}: there is no such folder; a folder, or names with commas between")

@@ -124,6 +124,8 @@ def backbone_of(card: Card, device: str | torch.device = AUTO) -> FrozenCLIP:
 def folder_of(source: str | Path) -> Path:
     """The folder itself, or where the hub's files are kept on this machine."""
     folder = Path(source).expanduser()
+    if folder.is_file():
+        raise FileNotFoundError(f"{folder} is a file: the folder that save_pretrained, adapt or a run wrote is needed")
     if not folder.is_dir():
         if not (isinstance(source, str) and is_repo(source)):
             raise FileNotFoundError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")

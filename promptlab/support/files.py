@@ -34,6 +34,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Yields:
         The temporary file in the same folder, empty, for whoever writes by path.
 
+    Raises:
+        IsADirectoryError: if it is a folder.
+
     Example:
         >>> folder = tempfile.TemporaryDirectory()
         >>> with replacing(Path(folder.name, "notes.txt")) as temporary:
@@ -42,6 +45,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ['notes.txt']
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: the name of a file is needed")
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.{_host()}-{os.getpid()}."  # says whose it is: see sweep_leftovers
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=".tmp")

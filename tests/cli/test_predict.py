@@ -330,3 +330,14 @@ def test_memory_stays_where_it_was(here):
     before = machine.restart_peak()
     assert sum(1 for _ in promptlab.predict_stream(learner, given, batch_size=4)) == 60
     assert machine.peak_memory_bytes() - before < 90e6
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("", "no classes are chosen"), ("{0},{0}", "chosen more than once"), ("moon", "no class of")]
+)
+def test_classes_that_can_t_be_are_a_command_that_isn_t_understood(predict, place, names, said):
+    first = sorted(path.name for path in (place / "pics").iterdir())[0]
+    status, _, err = predict("probe", "pics", "--classes", names.format(first))
+    assert status == 2
+    assert "--classes" in err
+    assert said in err

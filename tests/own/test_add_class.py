@@ -59,6 +59,14 @@ def test_a_class_with_pictures(adapted, pictures, clip, bank):
     assert read_added(adapted).classes == (grown.added,)
 
 
+def test_pictures_of_another_class_are_said(adapted, pictures, clip, bank):
+    folder, files, name = pictures
+    other = files[0].partition("/")[0]
+    grown, _ = add_class(adapted, name, [folder / name, folder / files[0]], clip=clip, bank=bank)
+    file = (folder / files[0]).name
+    assert grown.added.made.endswith(f"; 1 picture is another class's too, to the byte: {file} ({other})")
+
+
 def test_pictures_help_over_the_name_alone(pictures, clip, bank):
     _, files, name = pictures
     items = promptlab.demo_dataset("demo_textures").test
@@ -104,6 +112,8 @@ def test_what_cannot_be_is_refused_and_nothing_changes(tmp_path, clip, bank):
     refused = [
         ((tmp_path / "csc", "ring"), "CoOp can't take a class without training"),
         ((tmp_path / "zero", "red circle"), "is a class of it already"),
+        ((tmp_path / "zero", "Red_circle "), "is read as 'red circle', a class of it already"),
+        ((tmp_path / "zero", "a\x1b[2J"), r"signs that can't be seen: a\\x1b\[2J"),
         ((tmp_path / "zero", " "), "name of the class is empty"),
         ((tmp_path / "zero", "ring", ["none.png"]), "no file or folder none.png"),
         ((tmp_path / "zero", "ring", [tmp_path / "csc"]), "holds no pictures"),

@@ -1,6 +1,7 @@
 """``promptlab.Classifier``: scikit-learn's contract, on pictures."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
@@ -114,7 +115,8 @@ def test_order_of_pictures_and_batches_change_nothing(fitted, given):
 
 
 def test_labels_may_be_numbers(given):
-    found = classifier().fit(given[0], np.repeat([7, 3, 5], 4))
+    with pytest.warns(UserWarning, match="labels are numbers"):
+        found = classifier().fit(given[0], np.repeat([7, 3, 5], 4))
     assert found.classes_.tolist() == [3, 5, 7]
     assert found.learner_.class_names == ("3", "5", "7")
     assert found.predict(given[0]).dtype == np.int64
@@ -171,6 +173,35 @@ def test_saved_and_read_again_it_predicts_the_same(fitted, given, tmp_path):
     assert clone(read).backbone is read.backbone  # not a copy of hundreds of megabytes
 
 
+def test_a_fitted_one_can_be_pickled(fitted, given):
+    again = pickle.loads(pickle.dumps(fitted))
+    assert (again.predict_proba(given[0]) == fitted.predict_proba(given[0])).all()
+
+
+def test_probabilities_sum_to_one_as_scikit_learn_checks_it(fitted, given):
+    assert np.abs(fitted.predict_proba(given[0]).sum(1) - 1).max() < 1e-12
+
+
+def test_a_saved_one_is_fitted_again_as_it_was(fitted, given, tmp_path):
+    read = promptlab.Classifier.from_pretrained(fitted.save_pretrained(tmp_path))
+    again = clone(read).set_params(views=0).fit(*given)
+    assert again.learner_.arguments == fitted.learner_.arguments
+    assert again.reason_.startswith("TipAdapterF was asked for")
+    assert np.allclose(again.predict_proba(given[0]), fitted.predict_proba(given[0]), atol=1e-6)
+
+
+def test_names_come_back_where_scikit_learn_makes_numbers_of_them(given):
+    paths, names = given
+    named = classifier(class_names=dict(enumerate(sorted(set(names)))))
+    found = cross_val_predict(named, paths, names, cv=2, method="predict_proba")
+    expected = [classifier().fit(paths, names).predict_proba([path])[0] for path in paths]  # folds choose temperatures
+    assert found.argmax(1).tolist() == np.argmax(expected, axis=1).tolist()
+    with pytest.warns(UserWarning, match=r"labels are numbers \(0, 1, 2\), which the backbone reads as digits"):
+        classifier().fit(paths, np.repeat([0, 1, 2], 4))
+    with pytest.raises(ValueError, match=r"class_names=.*a mapping of labels to names is needed"):
+        classifier(class_names=["a", "b", "c"]).fit(paths, names)
+
+
 def test_none_of_these_is_none(fitted, given, tmp_path):
     read = promptlab.Classifier.from_pretrained(fitted.save_pretrained(tmp_path))
     others = (read.classes_[0],)
@@ -178,6 +209,10 @@ def test_none_of_these_is_none(fitted, given, tmp_path):
     predicted = read.predict(given[0])
     assert None in predicted
     assert read.classes_[0] not in predicted
+    assert read.score(given[0], given[1]) == np.mean(predicted == np.array(given[1], dtype=object)) < 1
+    assert read.score(given[0], [None if name in others else name for name in given[1]]) > read.score(*given)
+    weights = [float(name not in others) for name in given[1]]
+    assert read.score(*given, sample_weight=weights) > read.score(*given)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,11 @@ def test_names_that_lead_out_of_the_folder_are_never_opened(world, tmp_path):
 def test_a_folder_without_scores_is_refused(tmp_path, world):
     with pytest.raises(UsageError, match="has no predictions"):
         read_evidence(tmp_path)
+    shutil.copy(world / "adapted" / "adapted.json", tmp_path)
+    with pytest.raises(
+        UsageError, match=r"no picture was held out when it was adapted, and its adapted\.html says why"
+    ):
+        read_evidence(tmp_path)
     with pytest.raises(UsageError, match="no scores of 'test': there are held_out"):
         read_evidence(world / "adapted", "test")
 

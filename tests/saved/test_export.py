@@ -245,3 +245,9 @@ def test_the_verb_writes_beside_the_learner_and_says_how_it_answers(coop, tmp_pa
 def _copied(exported, path):
     path.write_bytes(exported.path.read_bytes())
     return exported.about
+
+
+def test_a_folder_in_place_of_the_file_is_said_before_any_work(coop, tmp_path, monkeypatch):
+    monkeypatch.setattr("promptlab.saved.export.write_matrix", pytest.fail)
+    with pytest.raises(UsageError, match=r"is a folder: the name of a file is needed, such as .*classes.npz"):
+        export_learner(coop, tmp_path, "numpy")

@@ -493,6 +493,11 @@ def test_the_hub(clip, tmp_path, monkeypatch):
         load_learner("somebody/coop-demo", clip)
     with pytest.raises(FileNotFoundError, match="it can't be an id on the hub"):
         load_learner(tmp_path / "nowhere", clip)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"model\.onnx is a file: the folder that save_pretrained, adapt or a run"
+    ):
+        load_learner(str(tmp_path / "model.onnx"), clip)
 
 
 def test_promptlab_offers_it():

@@ -66,3 +66,12 @@ def test_a_writer_says_whose_its_temporary_file_is(tmp_path):
         assert f".result.json.{files._host()}-{os.getpid()}." in temporary.name
         files.sweep_leftovers(tmp_path)
         assert temporary.exists()
+
+
+def test_a_folder_in_place_of_a_file_is_named_itself(tmp_path):
+    with (
+        pytest.raises(IsADirectoryError, match=f"^{tmp_path} is a folder: the name of a file is needed"),
+        replacing(tmp_path),
+    ):
+        pass
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))

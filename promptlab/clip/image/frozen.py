@@ -70,6 +70,10 @@ class FrozenPass:
         with torch.no_grad():
             self._layers = [_layer_of(block) for block in tower.blocks]
 
+    def __reduce__(self) -> tuple[type[FrozenPass], tuple[ImageTower]]:
+        """Pickled and copied by its tower alone, whose numbers the layers are views of."""
+        return type(self), (self.tower,)
+
     @classmethod
     def of(cls, model: nn.Module, name: str) -> FrozenPass | None:
         """That of a model's image tower; None where it isn't plain, and the model's own has to run."""

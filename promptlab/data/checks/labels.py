@@ -60,11 +60,17 @@ def check_labels(
         raise DatasetError(f"{where}: classes without a name: {nameless[:5]}")
     undecoded = [name for name in class_names if printable(name) != name]
     if undecoded:
-        are = counted(len(undecoded), "class name is", "class names are")
         raise DatasetError(
-            f"{where}: {are} no UTF-8: {printable(some_of(undecoded))}. Rename what is read, or give names: "
-            "dataset.class_names=FILE, one name per line"
+            f"{where}: {_why_not_shown(undecoded)}: {printable(some_of(undecoded))}. Rename what is read, or give "
+            "names: dataset.class_names=FILE, one name per line"
         )
+
+
+def _why_not_shown(names: Sequence[str]) -> str:
+    """What is wrong with names that can't be shown as they are: bytes that are no text, or signs for a screen."""
+    if any("\ud800" <= sign <= "\udfff" for name in names for sign in name):
+        return f"{counted(len(names), 'class name is', 'class names are')} no UTF-8"
+    return f"{counted(len(names), 'class name holds', 'class names hold')} signs that can't be seen"
 
 
 def refuse_single_class(class_names: Sequence[str], what: str, origins: Sequence[str] = ()) -> None:

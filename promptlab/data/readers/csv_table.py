@@ -54,7 +54,7 @@ def read_table(file: Path, more: str | None = None) -> Table:
         more: name of another column that is wanted, in any case.
 
     Raises:
-        DatasetError: if it can't be read, lacks a column, or has no rows.
+        DatasetError: if it can't be read, lacks a column or has it twice, or has no rows.
     """
     try:
         with open_text(file) as lines:
@@ -66,6 +66,7 @@ def read_table(file: Path, more: str | None = None) -> Table:
                     f"{file} has no column {' and no column '.join(absent)}; it has {', '.join(columns) or 'none'}. "
                     "A first line path,label or path,label,split is needed."
                 )
+            _refuse_twice(file, columns, [columns[place] for place in at.values() if place is not None], more)
             if more is not None and _named(more) not in columns:
                 raise DatasetError(f"{file} has no column {more!r}; it has {', '.join(columns)}")
             reader = csv.reader(lines, delimiter=separator)
@@ -100,6 +101,14 @@ def _named(cell: str) -> str:
 def _place(columns: list[str], words: tuple[str, ...]) -> int | None:
     """Which column is called by one of these words, the first word before the others."""
     return next((columns.index(word) for word in words if word in columns), None)
+
+
+def _refuse_twice(file: Path, columns: list[str], read: list[str], more: str | None) -> None:
+    """Refuse two columns of one name where it is read: which of them is meant can't be told."""
+    wanted = read if more is None else [*read, _named(more)]
+    twice = next((column for column in wanted if columns.count(column) > 1), None)
+    if twice is not None:
+        raise DatasetError(f"{file} has {columns.count(twice)} columns {twice}; give all but one another name")
 
 
 def _columns(reader: Any, path: int, label: int, split: int | None, more: int | None, count: int, above: int) -> Table:

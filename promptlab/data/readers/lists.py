@@ -31,6 +31,7 @@ from promptlab.data.readers.split_rows import dataset_of_rows
 from promptlab.data.readers.tested import Test, tested, with_test
 from promptlab.support.errors import DatasetError
 from promptlab.support.ranges import checked
+from promptlab.support.words import counted
 
 
 @checked(leaving=("name", "path", "class_names", "template"))
@@ -101,6 +102,9 @@ def read_csv(
     pairs = list(zip(paths, labels, strict=True))
     given = {"": pairs} if table.splits is None else _by_split(pairs, table.splits)
     once, notes = each_once(tested(given, test))
+    if test == "none" and given.get("test"):
+        rows = counted(len(given["test"]), "row of the test list is", "rows of the test list are")
+        notes = (*notes, f"{rows} left out (dataset.test=none)")
     left_out: list[Finding] = []
     if skip_bad:
         once, left_out = without_bad(root, once, reading)
