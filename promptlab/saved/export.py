@@ -81,7 +81,8 @@ def export_learner(
     Raises:
         ExportError: if the learner can't be written so, with what can be done, or if the file answers otherwise than
             promptlab.
-        UsageError: for an unknown form, int8 of another form than ONNX, or where packages are missing.
+        UsageError: for an unknown form, int8 of another form than ONNX, a folder where the file should be, or where
+            packages are missing.
 
     Example:
         >>> import promptlab
@@ -96,6 +97,8 @@ def export_learner(
     if int8 and to != "onnx":
         raise UsageError(f"int8 is a form of ONNX files: give it with --to onnx, not with {to}")
     path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"--out {path}: that is a folder; give the name of a file, such as {path / FILES[to]}")
     count = OF_DEMO_MEASURED if int8 else OF_DEMO
     pictures = Pictures.of_demo(learner, count) if check is None else Pictures.in_folder(learner, check)
     path.parent.mkdir(parents=True, exist_ok=True)
