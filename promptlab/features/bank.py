@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.data.amounts import Count, FeatureKind, ImageKind, KeptViews, Scale
+from promptlab.data.amounts import COOP_SCALE, Count, FeatureKind, ImageKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.datasets import note_dataset
@@ -64,7 +64,7 @@ class FeatureBank:
         items: Items,
         *,
         views: KeptViews = 0,
-        crop_scale: Scale = (0.08, 1.0),
+        crop_scale: Scale = COOP_SCALE,
         kind: FeatureKind = "projected",
         normalised: bool = True,
         batch_size: Count = BATCH_SIZE,
@@ -146,7 +146,7 @@ class FeatureBank:
         items: Items,
         *,
         views: KeptViews = 0,
-        crop_scale: Scale = (0.08, 1.0),
+        crop_scale: Scale = COOP_SCALE,
         kind: ImageKind = "projected",
         normalised: bool = True,
         batch_size: Count = BATCH_SIZE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptlab.data.amounts import ImageKind
+from promptlab.data.amounts import COOP_SCALE, ImageKind
 from promptlab.features.encode import ImageEncoder, feature_width
 from promptlab.features.store import Collection
 from promptlab.features.transforms import evaluation_transform_id, training_transform
@@ -11,7 +11,7 @@ from promptlab.features.transforms import evaluation_transform_id, training_tran
 def collections_of(
     clip: ImageEncoder,
     views: int = 0,
-    crop_scale: tuple[float, float] = (0.08, 1.0),
+    crop_scale: tuple[float, float] = COOP_SCALE,
     kind: ImageKind = "projected",
     device: str | None = None,
 ) -> tuple[Collection, ...]:

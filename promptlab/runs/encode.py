@@ -13,7 +13,7 @@ import torch
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.choice import Choice
 from promptlab.config.settings import Settings
-from promptlab.data.amounts import FeatureKind
+from promptlab.data.amounts import COOP_SCALE, FeatureKind
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.actors import Part, Plan, jobs_of
@@ -209,7 +209,7 @@ def _wants_of(settings: Settings, splits: Sequence[str]) -> Iterator[Want]:
             split,
             getattr(of, split),
             views,
-            settings.view_scale if views else (0.08, 1.0),
+            settings.view_scale if views else COOP_SCALE,
             learner.reads,
             learner.normalised,
             settings.backbone,

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
-from promptlab.clip.frozen import FeatureKind, FrozenCLIP, ImageStates
+from promptlab.clip.frozen import COOP_SCALE, FeatureKind, FrozenCLIP, ImageStates
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.balance import NO_BALANCE, Balance
 from promptlab.learners.base.decision import ALWAYS, Decision
@@ -94,7 +94,7 @@ class PromptLearner(HasClasses, RemembersArguments, HasTensors, ABC):
     """Whether features, as it gets them, are L2-normalised; False: as long as the image tower makes them."""
     keeps_states: ImageStates | None = None
     """Of a learner that needs images: what of kept views its stages get, as rows (B, S) in place of images."""
-    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_scale: tuple[float, float] = COOP_SCALE
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
     searches: bool = False
     """Whether a closed form chooses something on the validation images; refused where those are tested images."""
