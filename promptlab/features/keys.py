@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from promptlab.data.amounts import COOP_SCALE, ImageKind
+from promptlab.features.collection import Collection
 from promptlab.features.encode import ImageEncoder, feature_width
-from promptlab.features.store import Collection
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 
 

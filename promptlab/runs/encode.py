@@ -18,11 +18,11 @@ from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.actors import Part, Plan, jobs_of
 from promptlab.features.bank import BATCH_SIZE, FeatureBank
+from promptlab.features.collection import Collection
 from promptlab.features.encode import Job
 from promptlab.features.keys import collections_of
 from promptlab.features.on_ray import Cluster, encode_on_ray
 from promptlab.features.shards import mark
-from promptlab.features.store import Collection
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.runs import session
 from promptlab.runs.parts import open_targets
