@@ -21,8 +21,9 @@ from promptlab.bench.timing import interleave, timed
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
+from promptlab.features.collection import Collection
 from promptlab.features.keys import collections_of
-from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.store import FeatureStore
 from promptlab.features.transforms import require_preprocess
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError

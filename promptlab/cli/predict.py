@@ -129,6 +129,8 @@ def _form(options: argparse.Namespace) -> str:
 
         if options.out.suffix.lower() not in SUFFIXES:
             raise UsageError(f"--out {options.out}: names of files end in {', '.join(SUFFIXES)}")
+        if options.out.is_dir():
+            raise UsageError(f"--out {options.out}: that is a folder; give the name of a file")
     return "json" if options.json else options.format or "table"
 
 

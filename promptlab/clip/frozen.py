@@ -21,6 +21,7 @@ from promptlab.clip.text.side import TextSide
 from promptlab.clip.text.tower import TextTower
 from promptlab.clip.tokens import Tokens
 from promptlab.clip.towers import text_tower
+from promptlab.data.amounts import COOP_SCALE as COOP_SCALE
 from promptlab.data.amounts import FeatureKind as FeatureKind
 from promptlab.data.amounts import ImageStates as ImageStates
 from promptlab.data.amounts import StatesPrecision as StatesPrecision

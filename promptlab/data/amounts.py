@@ -46,6 +46,8 @@ ImageKind = FeatureKind | ImageStates
 Share = Annotated[float, Interval(gt=0, le=1)]
 Scale = Annotated[tuple[Share, Share], doc("a list of the smallest and largest share of the area, above 0 and to 1,")]
 """How much of an image a random view shows."""
+COOP_SCALE: Scale = (0.08, 1.0)
+"""CoOp's, which random views have unless a method's paper has another."""
 MaxPixels = Annotated[int, Interval(ge=1, le=2**40)]
 """The most pixels that a picture may have."""
 GreyBits = Annotated[int, Interval(ge=8, le=32)]

@@ -21,7 +21,8 @@ def for_classes(learner: PromptLearner, names: Sequence[str]) -> PromptLearner:
         names: of its classes, or, where it is ``open_vocabulary``, of any.
 
     Raises:
-        UsageError: for a class that it doesn't know and can't take by name.
+        UsageError: for a class that it doesn't know and can't take by name, one that is there twice, or what is no
+            name.
 
     Example:
         >>> import promptlab
@@ -35,7 +36,10 @@ def for_classes(learner: PromptLearner, names: Sequence[str]) -> PromptLearner:
             f"{unknown[0]!r} is no class of this learner{suggest(unknown[0], learner.class_names)}; what a "
             f"{type(learner).__name__} learned is of its own classes alone: {some_of(learner.class_names, 20)}"
         )
-    found = learner.extend(names, template_of(learner)) if unknown else learner.select(list(names))
+    try:
+        found = learner.extend(names, template_of(learner)) if unknown else learner.select(list(names))
+    except ValueError as error:  # of names: empty, there twice, too long for a prompt
+        raise UsageError(str(error)) from error
     others = tuple(name for name in learner.decision.others if name in names)
     found.decision = replace(learner.decision, others=others)
     return found

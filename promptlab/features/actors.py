@@ -19,10 +19,10 @@ from torch import Tensor
 
 from promptlab.data.amounts import FeatureKind
 from promptlab.data.items import ImageSource
+from promptlab.features.collection import Collection
 from promptlab.features.encode import ImageEncoder, Job, Row, Unreadable, encode_jobs
 from promptlab.features.shard_files import write_shard
 from promptlab.features.shards import MARKER, find_rows, folder_of
-from promptlab.features.store import Collection
 from promptlab.features.transforms import TrainingTransform
 from promptlab.support.arrays import BoolArray
 from promptlab.support.errors import DatasetError, PromptlabError

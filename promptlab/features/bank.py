@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlab.data.amounts import Count, FeatureKind, ImageKind, KeptViews, Scale
+from promptlab.data.amounts import COOP_SCALE, Count, FeatureKind, ImageKind, KeptViews, Scale
 from promptlab.data.items import Items
 from promptlab.data.sources.features import FeatureRows
+from promptlab.features.collection import Collection
 from promptlab.features.datasets import note_dataset
 from promptlab.features.encode import ImageEncoder, Unreadable, encode_jobs, feature_width
 from promptlab.features.gathering import Rows, Work, Writer
 from promptlab.features.shards import find_rows, shards_dir, warn_of_shared_disk
 from promptlab.features.shares import Shares
-from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.store import FeatureStore
 from promptlab.support.arrays import BoolArray, FloatArray
 from promptlab.support.errors import DatasetError
 from promptlab.support.progress import image_progress
@@ -64,7 +65,7 @@ class FeatureBank:
         items: Items,
         *,
         views: KeptViews = 0,
-        crop_scale: Scale = (0.08, 1.0),
+        crop_scale: Scale = COOP_SCALE,
         kind: FeatureKind = "projected",
         normalised: bool = True,
         batch_size: Count = BATCH_SIZE,
@@ -146,7 +147,7 @@ class FeatureBank:
         items: Items,
         *,
         views: KeptViews = 0,
-        crop_scale: Scale = (0.08, 1.0),
+        crop_scale: Scale = COOP_SCALE,
         kind: ImageKind = "projected",
         normalised: bool = True,
         batch_size: Count = BATCH_SIZE,

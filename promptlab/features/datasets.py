@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptlab.features.store import CONTENT_MASK, FeatureStore, key_range
+from promptlab.features.collection import CONTENT_MASK, key_range
+from promptlab.features.store import FeatureStore
 from promptlab.support.words import printable
 
 _NOTED_SECONDS = 3600.0

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from promptlab.data.amounts import ImageKind
 from promptlab.data.items import Items
+from promptlab.features.collection import Collection
 from promptlab.features.encode import ImageEncoder, Job, Row
 from promptlab.features.keys import collections_of
 from promptlab.features.shards import Found
-from promptlab.features.store import Collection, FeatureStore
+from promptlab.features.store import FeatureStore
 from promptlab.features.transforms import TrainingTransform, require_preprocess, training_transform
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 

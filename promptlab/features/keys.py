@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from promptlab.data.amounts import ImageKind
+from promptlab.data.amounts import COOP_SCALE, ImageKind
+from promptlab.features.collection import Collection
 from promptlab.features.encode import ImageEncoder, feature_width
-from promptlab.features.store import Collection
 from promptlab.features.transforms import evaluation_transform_id, training_transform
 
 
 def collections_of(
     clip: ImageEncoder,
     views: int = 0,
-    crop_scale: tuple[float, float] = (0.08, 1.0),
+    crop_scale: tuple[float, float] = COOP_SCALE,
     kind: ImageKind = "projected",
     device: str | None = None,
 ) -> tuple[Collection, ...]:

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from promptlab.data.hashing import ID_DIGITS
-from promptlab.features.store import Collection, is_whole, row_checksum
+from promptlab.features.collection import Collection, is_whole, row_checksum
 from promptlab.support.arrays import FloatArray, IntArray
 from promptlab.support.checksums import DamageError
 from promptlab.support.files import write_bytes_atomic

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from promptlab.features.collection import Collection
 from promptlab.features.shard_files import PREFIX, Shard, ShardName, keys_of
-from promptlab.features.store import Collection
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.checksums import DamageError
 from promptlab.support.errors import UsageError

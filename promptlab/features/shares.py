@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from promptlab.features.store import Collection
+from promptlab.features.collection import Collection
 from promptlab.support.arrays import IntArray
 from promptlab.support.locks import taking
 

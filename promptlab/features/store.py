@@ -11,15 +11,15 @@ import json
 import logging
 import sqlite3
 import time
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
+from promptlab.features.collection import Collection as Collection
+from promptlab.features.collection import is_whole, key_range, row_checksum
 from promptlab.features.norms import read_norms, write_norms
 from promptlab.support.arrays import BoolArray, FloatArray, IntArray
 from promptlab.support.database import Database
@@ -27,35 +27,8 @@ from promptlab.support.paths import cache_dir
 
 log = logging.getLogger(__name__)
 
-_CONTENT_BITS = 40
-CONTENT_MASK = (1 << _CONTENT_BITS) - 1
-"""What of a row's key is the content's id."""
 _READ_ROWS = 16384
 _USED_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What features share: which backbone made them, from which transform, and which view of it.
-
-    Args:
-        backbone: fingerprint of the backbone.
-        name: the backbone's name, for people.
-        transform: id of the transform, with all its parameters.
-        view: 0 for the evaluation transform, 0 to K-1 for random views.
-        dim: D, numbers per feature; V of features before the projection.
-    """
-
-    backbone: str
-    name: str
-    transform: str
-    view: int
-    dim: int
-
-    @property
-    def dtype(self) -> np.dtype[np.floating[Any]]:
-        """What a row's numbers are kept in: float32, but for states of the image tower that say fp16."""
-        return np.dtype("<f2" if self.transform.partition("@")[0].endswith("_fp16") else "<f4")
 
 
 class FeatureStore:
@@ -176,24 +149,6 @@ class FeatureStore:
         if ids:
             mark = "UPDATE collections SET used = ? WHERE id = ?"
             self.database.writing(lambda connection: connection.executemany(mark, [(now, i) for i in ids]))
-
-
-def row_checksum(collection: Collection, content: str, feature: bytes) -> int:
-    """The checksum of a row: 32 bits, and a 33rd that tells it from those of earlier versions, of the feature alone."""
-    of = f"{collection.backbone} {collection.transform} {collection.view} {content}"
-    return 1 << 32 | zlib.crc32(feature, zlib.crc32(of.encode()))
-
-
-def is_whole(collection: Collection, content: str, feature: object, checksum: object) -> bool:
-    """Whether a row is as it was written, whatever the types that a damaged file gives."""
-    if not isinstance(feature, bytes) or len(feature) != collection.dtype.itemsize * collection.dim:
-        return False
-    return checksum in (row_checksum(collection, content, feature), zlib.crc32(feature))
-
-
-def key_range(collection_id: int) -> tuple[int, int]:
-    """First and last possible key of a collection's rows."""
-    return collection_id << _CONTENT_BITS, ((collection_id + 1) << _CONTENT_BITS) - 1
 
 
 def _find(connection: sqlite3.Connection, collection: Collection) -> tuple[int, float] | None:

@@ -22,6 +22,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
+from promptlab.data.amounts import COOP_SCALE
+
 CROP_RATIO = (3 / 4, 4 / 3)
 FLIP_PROBABILITY = 0.5
 _VERSION = 1
@@ -86,7 +88,7 @@ class TrainingTransform:
         mean: tuple[float, ...],
         std: tuple[float, ...],
         *,
-        scale: tuple[float, float] = (0.08, 1.0),
+        scale: tuple[float, float] = COOP_SCALE,
     ) -> None:
         low, high = (float(share) for share in scale)
         if not 0 < low <= high <= 1:
@@ -154,7 +156,7 @@ class TrainingPixels(TrainingTransform):
         return {}
 
 
-def training_transform(clip: ImageSettings, crop_scale: tuple[float, float] = (0.08, 1.0)) -> TrainingTransform:
+def training_transform(clip: ImageSettings, crop_scale: tuple[float, float] = COOP_SCALE) -> TrainingTransform:
     """CoOp's training transform for a backbone.
 
     Raises:

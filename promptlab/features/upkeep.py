@@ -11,9 +11,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from promptlab.data.file_hashes import TABLE as REMEMBERED_FILES
+from promptlab.features.collection import Collection, is_whole, key_range
 from promptlab.features.datasets import forget_datasets
 from promptlab.features.norms import damaged_norms, forget_norms
-from promptlab.features.store import Collection, FeatureStore, is_whole, key_range
+from promptlab.features.store import FeatureStore
 
 _DAY_SECONDS = 86400.0
 

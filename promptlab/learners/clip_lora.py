@@ -28,7 +28,7 @@ from torch import Tensor
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.clip.low_rank import Drop, LowRankUpdates, Product, dropping
 from promptlab.learners.base.class_set import ClassSet
-from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.image_side import ImageSideLearner
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, GradientStage, Stage
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
@@ -40,7 +40,7 @@ Position = Literal["all", "bottom", "mid", "up", "half-bottom", "half-up", "top3
 """Layers with updates: all, a third, a half, or the last three."""
 
 
-class CLIPLoRA(PromptLearner):
+class CLIPLoRA(ImageSideLearner):
     """Both towers with low-rank updates, trained by cross-entropy on images.
 
     Args:
@@ -70,7 +70,6 @@ class CLIPLoRA(PromptLearner):
     """
 
     balances = True
-    needs = "images"
     open_vocabulary = True
     added_later = MappingProxyType({"position": "all"})
 
@@ -108,16 +107,6 @@ class CLIPLoRA(PromptLearner):
         """Other names are read in the same prompt, whatever their dataset's is."""
         self.prompts = WrittenPrompts(self.clip, classes.names, template=self.text_template)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 3, H, W), nothing dropped."""
-        return self._logits(images)
-
-    def scorer(self) -> Scorer:
-        """The classifier with the text side computed once."""
-        with torch.no_grad():
-            classify = self.clip.classifier(self.text_features())
-        return lambda images: classify(self.image_features(images))
-
     def text_features(self, drop: Drop | None = None) -> Tensor:
         """(C, D) L2-normalised; ``drop`` is what a training step does to the branches' inputs."""
         return self.prompts.encode(adapters=self.updates.adapters("text", drop))
@@ -129,14 +118,12 @@ class CLIPLoRA(PromptLearner):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy, with the branches' dropout drawn from the batch's generator; none without one."""
         drop = dropping(self.dropout, batch.generator, self.clip.device)
-        return self.balance.cross_entropy(self._logits(batch.inputs, drop), batch.labels)
+        logits = self.clip.logits(self.image_features(batch.inputs, drop), self.text_features(drop))
+        return self.balance.cross_entropy(logits, batch.labels)
 
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over all updates."""
         return [GradientStage("updates", list(self.parameters()), self.loss, self.optim)]
-
-    def _logits(self, images: Tensor, drop: Drop | None = None) -> Tensor:
-        return self.clip.logits(self.image_features(images, drop), self.text_features(drop))
 
 
 def layers_of(position: Position, layers: int) -> range:

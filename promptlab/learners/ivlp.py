@@ -11,7 +11,6 @@ silently drops the words, ``ctx_init=null`` has to say so.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
-from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.image_side import ImageSideLearner
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.reads_texts import ReadsTexts
 from promptlab.learners.base.stages import GradientStage, Stage
@@ -59,31 +58,16 @@ class DeepImagePrompts(nn.Module):
         return dict(enumerate(self.layers))
 
 
-class PromptsImages(PromptLearner):
-    """A learner with ``image_prompts`` and, by a subclass, ``text_features``; it trains on images."""
+class PromptsImages(ImageSideLearner):
+    """A learner with ``image_prompts`` and, by a subclass, ``text_features``."""
 
-    needs = "images"
     open_vocabulary = True
     image_prompts: DeepImagePrompts
     optim: Optim
 
-    @abstractmethod
-    def text_features(self) -> Tensor:
-        """(C, D) L2-normalised."""
-
     def image_features(self, images: Tensor) -> Tensor:
         """(B, D) L2-normalised, of images (B, 3, H, W) under the prompts."""
         return self.clip.encode_images(images, self.image_prompts())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 3, H, W)."""
-        return self.clip.logits(self.image_features(images), self.text_features())
-
-    def scorer(self) -> Scorer:
-        """The classifier with the text side computed once."""
-        with torch.no_grad():
-            classify = self.clip.classifier(self.text_features())
-        return lambda images: classify(self.image_features(images))
 
     def authors_names(self) -> dict[str, str]:
         """What each tensor is called in a checkpoint of the authors' code."""

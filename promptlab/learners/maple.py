@@ -19,8 +19,9 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.image_side import ImageSideLearner
 from promptlab.learners.base.layers import linear
-from promptlab.learners.base.learner import PromptLearner, Scorer
+from promptlab.learners.base.learner import Scorer
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import GradientStage, Stage
@@ -28,7 +29,7 @@ from promptlab.prompts.class_prompts import ClassPrompts
 from promptlab.prompts.starting_context import ContextLength, ContextWords, starting_context
 
 
-class MaPLe(PromptLearner):
+class MaPLe(ImageSideLearner):
     """Prompts in the first ``depth`` layers of both towers, trained by cross-entropy on images.
 
     The text prompt of a class is ``[SOS, context 1..M, rest of ctx_init, name, '.', EOT]``. Below V is the width of the
@@ -58,7 +59,6 @@ class MaPLe(PromptLearner):
     """
 
     open_vocabulary = True
-    needs = "images"
     per_class = ("prompts",)
 
     def __init__(
@@ -94,10 +94,6 @@ class MaPLe(PromptLearner):
         if words and n_ctx is not None and n_ctx > len(words):
             raise ValueError(f"n_ctx={n_ctx}, but ctx_init={' '.join(words)!r} has {len(words)} words: give more of "
                              "them, or none (null)")  # fmt: skip
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, C) of images (B, 3, H, W)."""
-        return self.clip.logits(self.image_features(images), self.text_features())
 
     def scorer(self) -> Scorer:
         """The classifier with the text side and the image prompts computed once."""

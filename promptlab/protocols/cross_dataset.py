@@ -13,8 +13,12 @@ from promptlab.data.readers.tested import with_test
 from promptlab.data.sampling import DrawName
 from promptlab.protocols.draw import Draw, Val, draw
 from promptlab.protocols.task import EvaluationSet, Task
-from promptlab.support.errors import DatasetError
+from promptlab.support.errors import DatasetError, UsageError
 from promptlab.support.ranges import checked
+
+
+class TargetsError(DatasetError, UsageError):
+    """Targets that no run of the protocol can have, whatever their files hold; the message names what is wrong."""
 
 
 @checked()
@@ -116,14 +120,15 @@ def check_targets(protocol: str, source: Dataset, targets: Sequence[Dataset]) ->
         targets: the other datasets.
 
     Raises:
-        DatasetError: naming what is wrong.
+        TargetsError: naming what is wrong.
+        DatasetError: for a target with a single class.
     """
     names = [target.name for target in targets]
     if not names:
-        raise DatasetError(f"{protocol} needs targets: protocol.targets=[NAME,...], names of `promptlab list datasets`")
+        raise TargetsError(f"{protocol} needs targets: protocol.targets=[NAME,...], names of `promptlab list datasets`")
     for target in targets:
         refuse_single_class(target.class_names, f"{protocol}: target {target.name}", target.class_origins)
     for name in names:
         if name == source.name or names.count(name) > 1:
             reason = "is the source, which is scored anyway" if name == source.name else "is there twice"
-            raise DatasetError(f"{protocol}: target {name} {reason}")
+            raise TargetsError(f"{protocol}: target {name} {reason}")

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from promptlab.results import tables
 from promptlab.results.calibration import Temperature
+from promptlab.results.harmonic import harmonic_of as harmonic_of
 from promptlab.results.ids import FitFacts
 from promptlab.results.open_world import OpenWorldResult
 from promptlab.results.possible import impossible
@@ -24,19 +25,16 @@ from promptlab.results.schema import (
     GitCommit,
     Harmonic,
     Host,
-    Metrics,
     Seconds,
     SeenUnseenCurve,
     TrainedParameters,
 )
-from promptlab.results.statistics import harmonic_mean
 from promptlab.support.checksums import DamageError, sealed, unsealed
 from promptlab.support.errors import PromptlabError
 from promptlab.support.typed_json import PlainError, from_plain, render, to_plain
 
 SCHEMA_VERSION = 2
 """Version 2 has a checksum; version 1 had none and is else the same."""
-HARMONIC_METRICS = ("top1", "mean_class_accuracy")
 
 
 class ResultError(PromptlabError, ValueError):
@@ -206,41 +204,6 @@ class Result:
         if fault is not None:
             raise ResultError(f"{source}: {fault}; the file was damaged, or edited by hand")
         return result
-
-
-def harmonic_of(
-    evaluations: Mapping[str, EvaluationResult], names: tuple[str, str] | None, metric: str = "top1"
-) -> Harmonic | None:
-    """The harmonic mean of two evaluations, for the learner and for zero-shot.
-
-    Args:
-        evaluations: what was scored, by name.
-        names: the two evaluations; None gives None.
-        metric: ``top1``, or ``mean_class_accuracy`` as generalised zero-shot learning has it.
-
-    Raises:
-        ValueError: if a name isn't among the evaluations or the metric isn't one of the two.
-    """
-    if names is None:
-        return None
-    if metric not in HARMONIC_METRICS:
-        raise ValueError(f"H is made of one of {', '.join(HARMONIC_METRICS)}, got {metric!r}")
-    for name in names:
-        if name not in evaluations:
-            raise ValueError(f"no evaluation {name!r} to make H of; there are {', '.join(evaluations)}")
-    first, second = (evaluations[name] for name in names)
-    return Harmonic(
-        of=names,
-        metric=metric,
-        learner=_harmonic(first.metrics, second.metrics, metric),
-        zero_shot=_harmonic(first.zero_shot, second.zero_shot, metric),
-    )
-
-
-def _harmonic(first: Metrics | None, second: Metrics | None, metric: str) -> float | None:
-    if first is None or second is None:
-        return None
-    return harmonic_mean(getattr(first, metric), getattr(second, metric))
 
 
 def _as_current(document: dict[str, Any], source: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from promptlab.learners.base.marks import marks_of
 from promptlab.learners.base.stages import GradientStage
 from promptlab.protocols.task import Task
 from promptlab.results import provenance
-from promptlab.results.document import Result, harmonic_of
+from promptlab.results.document import Result
+from promptlab.results.harmonic import harmonic_of
 from promptlab.results.open_world import OpenWorldResult
 from promptlab.results.schema import EvaluationResult, Harmonic, Seconds, SeenUnseenCurve, TrainedParameters
 from promptlab.runs.earlier import Earlier

@@ -13,16 +13,16 @@ import torch
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.choice import Choice
 from promptlab.config.settings import Settings
-from promptlab.data.amounts import FeatureKind
+from promptlab.data.amounts import COOP_SCALE, FeatureKind
 from promptlab.data.items import SPLITS, Dataset, Items
 from promptlab.data.sources.features import FeatureRows
 from promptlab.features.actors import Part, Plan, jobs_of
 from promptlab.features.bank import BATCH_SIZE, FeatureBank
+from promptlab.features.collection import Collection
 from promptlab.features.encode import Job
 from promptlab.features.keys import collections_of
 from promptlab.features.on_ray import Cluster, encode_on_ray
 from promptlab.features.shards import mark
-from promptlab.features.store import Collection
 from promptlab.features.transforms import require_preprocess, training_transform
 from promptlab.runs import session
 from promptlab.runs.parts import open_targets
@@ -209,7 +209,7 @@ def _wants_of(settings: Settings, splits: Sequence[str]) -> Iterator[Want]:
             split,
             getattr(of, split),
             views,
-            settings.view_scale if views else (0.08, 1.0),
+            settings.view_scale if views else COOP_SCALE,
             learner.reads,
             learner.normalised,
             settings.backbone,

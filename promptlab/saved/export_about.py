@@ -10,13 +10,17 @@ from typing import Any
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import PromptlabError, UsageError
 from promptlab.support.signatures import path_of
 from promptlab.support.version import __version__
 
 
 class ExportError(PromptlabError, ValueError):
     """A learner that can't be exported in the form that is wanted; the message says why, and what can be done."""
+
+
+class ExportRefusedError(ExportError, UsageError):
+    """What was asked for can't be exported, whatever comes of trying: the wrong form, or nothing to hold it against."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +101,11 @@ def require_fixed(learner: PromptLearner) -> None:
     """Refuse a learner whose logits of a picture are no function of its pixels that stays.
 
     Raises:
-        ExportError: with the reason.
+        ExportRefusedError: with the reason.
     """
     name = type(learner).__name__
     if learner.transductive:
-        raise ExportError(
+        raise ExportRefusedError(
             f"{name} scores all test images together, so no exported program can answer as it does: score Items with "
             "promptlab.evaluate"
         )
@@ -111,7 +115,9 @@ def require_fixed(learner: PromptLearner) -> None:
         why = f"scores {learner.test_views} random views of each picture together"
     else:
         return
-    raise ExportError(f"{name} {why}, so no exported program can answer as it does: score with promptlab.predict")
+    raise ExportRefusedError(
+        f"{name} {why}, so no exported program can answer as it does: score with promptlab.predict"
+    )
 
 
 def _resized(size: Any) -> tuple[str, int]:

@@ -20,7 +20,7 @@ from promptlab.data.readers.folder_tree import read_tree
 from promptlab.demo.datasets import demo_dataset
 from promptlab.features.transforms import require_preprocess
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.saved.export_about import ExportError
+from promptlab.saved.export_about import ExportError, ExportRefusedError
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4
@@ -95,12 +95,12 @@ class Pictures:
         Which files count is said by :func:`promptlab.data.readers.folder_tree.read_tree`.
 
         Raises:
-            ExportError: if there are none.
+            ExportRefusedError: if there are none.
         """
         base = Path(folder).expanduser()
         paths = [base / name for name in read_tree(base)[0].all_images()] if base.is_dir() else []
         if not paths:
-            raise ExportError(f"{base} holds no pictures to try the export on: a folder of some is needed")
+            raise ExportRefusedError(f"{base} holds no pictures to try the export on: a folder of some is needed")
         labels = places_of([path.parent.name for path in paths], learner.class_names)
         reading = Reading(**learner.reading)
         files = [partial(open_picture, str(path), reading, name=str(path)) for path in paths]

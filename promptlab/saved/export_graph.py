@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.saved.export_about import ExportError, about, require_fixed
+from promptlab.saved.export_about import ExportError, ExportRefusedError, about, require_fixed
 from promptlab.support.words import first_line
 
 INPUT, OUTPUTS = "images", ("logits", "probabilities")
@@ -62,7 +62,7 @@ def graph_of(learner: PromptLearner) -> tuple[Any, int | None]:
     require_fixed(learner)
     name, clip = type(learner).__name__, learner.clip
     if clip.precision != "fp32":
-        raise ExportError(
+        raise ExportRefusedError(
             f"{name} was learned on a backbone in {clip.precision}, and graphs are held to 1e-4, which only "
             "fp32 keeps: fit it with backbone.precision=fp32, or export its class matrix (--to safetensors)"
         )

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptlab.learners.base.learner import PromptLearner
-from promptlab.saved.export_about import ExportError, about, require_fixed
+from promptlab.saved.export_about import ExportRefusedError, about, require_fixed
 
 Features = dict[bool, str]
 LENGTHS: Features = {True: "L2-normalised", False: "as long as the image tower makes them"}
@@ -57,7 +57,7 @@ def class_matrix(learner: PromptLearner) -> ClassMatrix:
     """The matrix by which a learner scores.
 
     Raises:
-        ExportError: if its answer is none, with what exports it instead.
+        ExportRefusedError: if its answer is none, with what exports it instead.
 
     Example:
         >>> import promptlab
@@ -71,7 +71,9 @@ def class_matrix(learner: PromptLearner) -> ClassMatrix:
     name, clip = type(learner).__name__, learner.clip
     instead = "export it --to onnx or --to torch_export, which take images"
     if learner.needs == "images" or learner.reads != "projected":
-        raise ExportError(f"{name} reads more of a picture than its feature, so no class matrix answers: {instead}")
+        raise ExportRefusedError(
+            f"{name} reads more of a picture than its feature, so no class matrix answers: {instead}"
+        )
     score = learner.eval().scorer()
     origin = score(torch.zeros(1, clip.dim, device=clip.device)).float()
     axes = score(torch.eye(clip.dim, device=clip.device)).float() - origin  # (D, C)
@@ -83,7 +85,7 @@ def class_matrix(learner: PromptLearner) -> ClassMatrix:
         expected = score(given.to(clip.device)).float().cpu()
         if bool((found.logits(given) - expected).abs().max() <= _TOLERANCE * max(1.0, float(expected.abs().max()))):
             return found
-    raise ExportError(f"{name} doesn't score a picture's feature by one class matrix: {instead}")
+    raise ExportRefusedError(f"{name} doesn't score a picture's feature by one class matrix: {instead}")
 
 
 def write_matrix(learner: PromptLearner, path: Path, to: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def write_matrix(learner: PromptLearner, path: Path, to: str) -> dict[str, Any]:
         What the file says besides the tensors.
 
     Raises:
-        ExportError: as :func:`class_matrix`.
+        ExportRefusedError: as :func:`class_matrix`.
     """
     found = class_matrix(learner)
     said = {**about(learner), "features": LENGTHS[found.normalised], "logits": "scale * features @ weight.T + bias"}

@@ -12,8 +12,8 @@ from torch import Tensor
 from promptlab.data.amounts import ImageStates
 from promptlab.data.items import Items
 from promptlab.features.bank import FeatureBank
+from promptlab.features.collection import Collection
 from promptlab.features.keys import collections_of
-from promptlab.features.store import Collection
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.support.database import CacheError
 from promptlab.support.progress import image_progress

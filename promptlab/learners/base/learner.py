@@ -29,15 +29,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from promptlab.clip.frozen import FeatureKind, FrozenCLIP, ImageStates
+from promptlab.clip.frozen import COOP_SCALE, FeatureKind, FrozenCLIP, ImageStates
 from promptlab.learners.base.arguments import RemembersArguments
 from promptlab.learners.base.balance import NO_BALANCE, Balance
 from promptlab.learners.base.decision import ALWAYS, Decision
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.has_classes import HasClasses
+from promptlab.learners.base.has_tensors import HasTensors
 from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import Batch, Stage
 from promptlab.prompts.class_texts import checked_names, warn_of_repeated
@@ -49,7 +49,7 @@ Scorer = Callable[[Tensor], Tensor]
 """Inputs of a batch (B, D) or (B, 3, H, W) to logits (B, C)."""
 
 
-class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
+class PromptLearner(HasClasses, RemembersArguments, HasTensors, ABC):
     """A frozen CLIP and something small that is learned to score C classes.
 
     Subclasses take ``clip`` and ``class_names``, then keyword-only hyper-parameters with the paper's defaults; those
@@ -94,7 +94,7 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
     """Whether features, as it gets them, are L2-normalised; False: as long as the image tower makes them."""
     keeps_states: ImageStates | None = None
     """Of a learner that needs images: what of kept views its stages get, as rows (B, S) in place of images."""
-    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_scale: tuple[float, float] = COOP_SCALE
     """Smallest and largest share of an image that the paper's random views show; CoOp's unless overridden."""
     searches: bool = False
     """Whether a closed form chooses something on the validation images; refused where those are tested images."""
@@ -213,56 +213,6 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         either = own.uses_unlabelled or inner.uses_unlabelled
         return replace(own, chooser=own.chooser or inner.chooser, uses_unlabelled=either)
 
-    def learned_tensors(self) -> Mapping[str, Tensor]:
-        """What saving a learner means: its state, without the backbone and anything that follows from the names."""
-        return self.state_dict()
-
-    def authors_names(self) -> Mapping[str, str]:
-        """What each of the learned tensors is called in a checkpoint of the authors' code.
-
-        Raises:
-            TypeError: if that isn't known.
-        """
-        raise TypeError(f"{type(self).__name__} doesn't say what its tensors are called in its authors' checkpoints")
-
-    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
-        for name, tensor in self.state_dict(keep_vars=True).items():
-            saved = tensors.get(name)
-            if saved is not None and tensor.numel() == 0 and saved.shape[1:] == tensor.shape[1:]:
-                tensor.data = saved.to(tensor.device, tensor.dtype, copy=True)
-
-    def load_learned(self, tensors: Mapping[str, Tensor]) -> Self:
-        """Take over saved tensors; those that a closed form fills take the saved number of rows too.
-
-        Raises:
-            ValueError: if tensors are missing, unknown, of other shapes or kinds, or not finite; the message names
-                them, and nothing is changed.
-        """
-        before = {name: tensor.data for name, tensor in self.state_dict(keep_vars=True).items()}
-        self.take_shapes(tensors)
-        own = self.learned_tensors()
-        problems = [f"{name} is missing" for name in own.keys() - tensors.keys()]
-        problems += [f"{name} is unknown" for name in tensors.keys() - own.keys()]
-        problems += [
-            f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
-            for name in own.keys() & tensors.keys()
-            if tensors[name].shape != own[name].shape
-        ]
-        problems += [
-            f"{name} {problem}"
-            for name in own.keys() & tensors.keys()
-            if (problem := _unusable(tensors[name], like=own[name])) is not None
-        ]
-        if problems:
-            for name, tensor in self.state_dict(keep_vars=True).items():
-                tensor.data = before[name]
-            raise ValueError(f"these tensors don't fit {type(self).__name__}: {'; '.join(sorted(problems))}")
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(tensors[name])
-        return self
-
     def save_pretrained(self, folder: str | Path, *, result: Result | None = None) -> Path:
         """Write the learned tensors and a card, so that :func:`promptlab.load_learner` brings the learner back.
 
@@ -279,12 +229,3 @@ class PromptLearner(HasClasses, RemembersArguments, nn.Module, ABC):
         from promptlab import save_learner  # the room of saved learners lies above this one
 
         return save_learner(self, folder, result=result)
-
-
-def _unusable(tensor: Tensor, like: Tensor) -> str | None:
-    """Why a saved tensor can't take the place of one of a learner."""
-    if tensor.is_floating_point() != like.is_floating_point():
-        return f"holds {tensor.dtype}, expected {like.dtype}"
-    if not tensor.isfinite().all():
-        return "holds NaN or infinities"
-    return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Self
 
 from torch import Tensor
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.around import INNER, AroundAnother
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.offers import OFFERED
@@ -18,11 +18,8 @@ from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE
 from promptlab.support.signatures import accepted
 
-INNER = "inner."
-"""In front of the names of the inner learner's tensors and stages."""
 
-
-class Wrapper(PromptLearner):
+class Wrapper(AroundAnother):
     """Fits any learner, then itself; a subclass says what it adds by ``forward`` and :meth:`own_stages`.
 
     ``needs``, ``reads``, ``normalised``, ``crop_scale``, ``open_vocabulary`` and ``test_views`` are the inner
@@ -68,9 +65,7 @@ class Wrapper(PromptLearner):
             )
         given = {name: value for name, value in offers.items() if value is not None}
         self.inner = inner(clip, self.class_names, **accepted(inner, given))
-        read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
-        if read:  # a saved wrapper holds what the inner learner's files held
-            self.arguments = {**self.arguments, "inner": partial(inner, **read)}
+        self.keep_files_read(inner)
         if self.inner.transductive or self.inner.test_time:
             raise ValueError(f"{type(self).__name__} can't be put around {type(self.inner).__name__}, which scores "
                              "test images by more than its forward")  # fmt: skip
@@ -129,17 +124,6 @@ class Wrapper(PromptLearner):
         other = self._relabelled(self.class_names)
         other.inner = inner
         return other
-
-    def learned_tensors(self) -> Mapping[str, Tensor]:
-        """The wrapper's tensors and the inner learner's, those under ``inner.``."""
-        own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(INNER)}
-        return {**own, **{INNER + name: tensor for name, tensor in self.inner.learned_tensors().items()}}
-
-    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give both the saved rows of what a closed form fills; the inner learner checks its own."""
-        super().take_shapes({name: tensor for name, tensor in tensors.items() if not name.startswith(INNER)})
-        inner = {name.removeprefix(INNER): tensor for name, tensor in tensors.items() if name.startswith(INNER)}
-        self.inner.take_shapes(inner)
 
     def _of_inner(self, stage: Stage) -> Stage:
         if isinstance(stage, GradientStage):

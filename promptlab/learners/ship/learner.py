@@ -15,9 +15,8 @@ inner learner's epoch is chosen too, by accuracy on those images, where the auth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Self
 
 import torch
@@ -26,13 +25,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.around import AroundAnother
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.offers import Offers
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import Batch, ClosedFormStage, GradientStage, Stage
-from promptlab.learners.base.wrapper import INNER
 from promptlab.learners.ship.decoders import Activation, PromptDecoder
 from promptlab.learners.ship.generators import VAE, GeneratorName, make_generator
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, Template
@@ -43,7 +42,7 @@ MEAN_LENGTH = "made-up features have the mean length of the real ones beside the
 Width = Annotated[int, Interval(ge=1, le=65_536)]
 
 
-class SHIP(PromptLearner):
+class SHIP(AroundAnother):
     """Any learner, with synthetic features for the classes without images.
 
     Args:
@@ -101,9 +100,7 @@ class SHIP(PromptLearner):
         generator = generator or torch.Generator().manual_seed(0)
         offers = Offers(template=template, has_images=self.has_images, generator=generator)
         self.inner = inner(clip, self.class_names, **offers.to(inner))
-        read = {key: self.inner.arguments[key] for key in self.inner.file_arguments if key in self.inner.arguments}
-        if read:  # a saved SHIP holds what the inner learner's files held
-            self.arguments = {**self.arguments, "inner": partial(inner, **read)}
+        self.keep_files_read(inner)
         _require_joint_features(type(self.inner).__name__, self.inner)
         if self.inner.transductive or self.inner.test_time or self.inner.test_views:
             raise ValueError(f"SHIP can't be put around {type(self.inner).__name__}, which scores test images by more "
@@ -133,16 +130,6 @@ class SHIP(PromptLearner):
             return super().facts()
         _require_joint_features("the learner inside it", inner)
         return replace(super().facts(inner), normalised=inner.normalised)
-
-    def learned_tensors(self) -> Mapping[str, Tensor]:
-        """The generator's tensors and the inner learner's, those under ``inner.``."""
-        own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(INNER)}
-        return {**own, **{INNER + name: tensor for name, tensor in self.inner.learned_tensors().items()}}
-
-    def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give the inner learner the saved rows of what a closed form fills; it checks that they fit each other."""
-        inner = {name.removeprefix(INNER): tensor for name, tensor in tensors.items() if name.startswith(INNER)}
-        self.inner.take_shapes(inner)
 
     def forward(self, image_features: Tensor) -> Tensor:
         """The inner learner's logits (B, C) of image features (B, D), as that reads them."""

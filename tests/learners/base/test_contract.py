@@ -12,7 +12,7 @@ from tests.helpers.faulty import FAULTS
 from tests.helpers.learners import NearestMean
 
 IN_NEW_PROCESS = "test_a_new_process_scores_the_same"
-TESTS = [name for name in vars(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
+TESTS = [name for name in dir(LearnerContract) if name.startswith("test_") and name != IN_NEW_PROCESS]
 
 
 class TestNearestMean(LearnerContract):
