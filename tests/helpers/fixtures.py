@@ -41,9 +41,9 @@ def shared_data():
 @pytest.fixture
 def one_process(monkeypatch):
     """The contract without its new process, which takes seconds; what it finds, others test."""
-    from promptlab.learners.base import contract
+    from promptlab.learners.base.contract import saving
 
-    monkeypatch.setattr(contract, "scores_in_new_process", lambda saved: [asked.logits for asked in saved])
+    monkeypatch.setattr(saving, "scores_in_new_process", lambda saved: [asked.logits for asked in saved])
 
 
 @pytest.fixture

@@ -59,8 +59,12 @@ def lpclip_path(train, val, labels, steps=8):
 
 @pytest.mark.parametrize(("seed", "noise"), [(0, 1.0), (1, 3.0), (2, 5.0), (3, 5.0)])
 def test_the_path_is_lpclips(seed, noise):
-    """P27: the same C at every step, the same classifier at the end."""
+    """P27: the same C at every step, the same classifier at the end.
+
+    In float64: in float32 the solver stops short under small C, and where depends on a bit of C and on the processor.
+    """
     train, val, labels = arrays(seed, noise)
+    train, val = train.astype(np.float64), val.astype(np.float64)
     path = search_c(
         lambda c: LogisticRegression(solver="lbfgs", max_iter=1000, C=c).fit(train, labels),
         lambda clf: sum(clf.predict(val) == labels) / len(labels),
