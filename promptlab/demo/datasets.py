@@ -16,7 +16,7 @@ from promptlab.data.items import Dataset, Items
 from promptlab.demo.captions import noun
 from promptlab.demo.scenes import Corner, dataset_picture
 from promptlab.demo.world import SURFACE, Picture, render
-from promptlab.support.arrays import IntArray
+from promptlab.support.arrays import ByteArray, IntArray
 from promptlab.support.random_streams import picture_stream
 from promptlab.support.ranges import checked
 
@@ -74,17 +74,20 @@ CORNERS: dict[str, Corner] = {
 
 
 class RenderedImages:
-    """Pictures drawn when they are asked for."""
+    """Pictures drawn when they are first asked for."""
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
         self._pictures = tuple(pictures)
+        self._drawn: dict[int, ByteArray] = {}  # 3 KB each
 
     def __len__(self) -> int:
         return len(self._pictures)
 
     def open(self, index: int) -> Image.Image:
         """The picture, 32x32 RGB."""
-        return Image.fromarray(render(self._pictures[index]))
+        if index not in self._drawn:
+            self._drawn[index] = render(self._pictures[index])
+        return Image.fromarray(self._drawn[index])
 
     def describe(self, index: int) -> str:
         """What is drawn."""

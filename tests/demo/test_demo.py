@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from promptlab.clip import FrozenCLIP
+from promptlab.demo import datasets
 from promptlab.demo.captions import caption, noun
 from promptlab.demo.datasets import CORNERS, SHAPES, demo_dataset
 from promptlab.demo.model import ARCHITECTURE, METADATA, TOKEN_IDS, WEIGHTS, DemoWeightsError, load_demo_clip
@@ -150,3 +151,14 @@ def test_contrastive_loss_is_clips_where_captions_differ():
     cross_entropy = torch.nn.functional.cross_entropy
     expected = (cross_entropy(logits, labels) + cross_entropy(logits.T, labels)) / 2
     torch.testing.assert_close(_contrastive(images, texts, range(5), torch.tensor(20.0)), expected)
+
+
+def test_a_picture_is_drawn_once_and_is_the_caller_s_own(monkeypatch):
+    drawn, draw = [], datasets.render
+    monkeypatch.setattr(datasets, "render", lambda picture: drawn.append(picture) or draw(picture))
+    source = datasets.RenderedImages(demo_dataset("demo_textures").train.source._pictures)
+    first = source.open(3)
+    before = first.tobytes()
+    first.paste((9, 9, 9), (0, 0, 9, 9))
+    assert source.open(3).tobytes() == before
+    assert len(drawn) == 1
