@@ -1,6 +1,9 @@
 """Every way to weights of the hub, rehearsed with files of the same form: its cache, a mirror, what goes wrong."""
 
 import json
+import os
+import subprocess
+import sys
 
 import huggingface_hub
 import open_clip
@@ -96,6 +99,20 @@ def test_a_mirror_is_asked_and_its_files_stay(hub, files):
     assert asked == 2
     assert holds(load_clip(f"hf-hub:{REPO}"), files)
     assert len([method for method, _ in hub.asked if method == "GET"]) == asked
+
+
+def test_hf_endpoint_in_the_environment_is_asked(files, tmp_path):
+    """As a user sets it: for a new process, whose client reads it when it is imported."""
+    found = Hub(REPO, {"open_clip_config.json": files / "config", "open_clip_model.safetensors": files / "safe"})
+    environment = os.environ | {"HF_ENDPOINT": found.url, "HF_HOME": str(tmp_path / "home"), "no_proxy": "127.0.0.1"}
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "HUGGINGFACE_HUB_CACHE"):
+        environment.pop(name, None)
+    code = f"import promptlab; print(promptlab.load_clip('hf-hub:{REPO}', device='cpu').dim)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    found.close()
+    assert done.stdout == "16\n", done.stderr
+    assert f"/{REPO}/resolve/main/open_clip_model.safetensors" in {path for method, path in found.asked}
+    assert list((tmp_path / "home").rglob("open_clip_model.safetensors"))
 
 
 def test_a_gated_repository_says_what_to_do(hub):
