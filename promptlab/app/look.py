@@ -97,10 +97,7 @@ class Looker:
         if len(asked) > MOST_NAMES or max(map(len, asked)) > LONGEST_NAME:
             raise UsageError(f"at most {MOST_NAMES:,} classes of {LONGEST_NAME} characters can be asked for")
         if asked != self._asked.class_names:
-            try:
-                self._asked = for_classes(self.learner, asked)
-            except ValueError as error:  # a name longer than the context
-                raise UsageError(str(error)) from error
+            self._asked = for_classes(self.learner, asked)
         return self._asked
 
     def _neighbours(self, file: str) -> tuple[tuple[Image.Image, str], ...]:

@@ -143,7 +143,7 @@ def _learner(options: argparse.Namespace) -> PromptLearner:
     if options.classes is not None:
         try:
             learner = for_classes(learner, next(csv.reader([options.classes], skipinitialspace=True), []))
-        except ValueError as error:
+        except UsageError as error:
             raise UsageError(f"--classes {options.classes!r}: {error}") from error
     threshold = options.threshold
     if options.coverage is not None or options.false_alarms is not None:
@@ -161,7 +161,10 @@ def _sets_from(learner: PromptLearner, options: argparse.Namespace) -> float | l
     coverage = options.class_sets if each_class else options.sets
     if coverage is None:
         return None
-    held_out = _held_out(learner, options, "--class-sets" if each_class else "--sets")
+    option = "--class-sets" if each_class else "--sets"
+    if not 0 < coverage < 1:
+        raise UsageError(f"{option} {coverage:g}: a share above 0 and below 1 is needed")
+    held_out = _held_out(learner, options, option)
     least, said = held_out.least_of_sets(coverage, each_class=each_class)
     say(said, stderr=True)
     return least

@@ -165,6 +165,7 @@ def test_classes_are_chosen_from_known_ones_or_named_anew(predict):
         (["mine", "pics", "--json", "--format", "csv"], "--json is --format json"),
         (["mine", "pics", "--top", "0"], "top=0"),
         (["mine", "pics", "--threshold", "1.5"], "threshold=1.5"),
+        (["mine", "pics", "--class-sets", "1.5"], "--class-sets 1.5: a share above 0 and below 1 is needed"),
         (["mine", "pics", "--sets", "0.9"], "there is no mine/logits-held_out.safetensors"),
         (["mine", "pics", "--coverage", "0.9"], "--coverage needs the scores of held-out pictures"),
     ],
