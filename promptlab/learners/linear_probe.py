@@ -87,7 +87,8 @@ class LinearProbe(PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """One closed form."""
         searches = "its penalty" if self.c is None else ""
-        return [ClosedFormStage("regression", self._solve, searches=searches, unsearched="a value for learner.c")]
+        trains, without = (self.weight, self.bias), "a value for learner.c"
+        return [ClosedFormStage("regression", self._solve, searches=searches, unsearched=without, trains=trains)]
 
     def _solve(self, train: Batch, val: Batch | None) -> None:
         """Fit at ``c``, or at what the search on the validation items ends with."""

@@ -102,7 +102,8 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
     def fit_plan(self) -> list[Stage]:
         """One stage: every epoch is a step with all rows."""
         searches, without = "its epoch" if self.choose_epoch else "", "learner.choose_epoch=false"
-        return [ClosedFormStage("descent", self._descend, searches=searches, unsearched=without)]
+        trains = (self.weight, self.bias, self.alpha)
+        return [ClosedFormStage("descent", self._descend, searches=searches, unsearched=without, trains=trains)]
 
     def _classifier(self) -> Tensor:
         """(C, D), scored by its inner products with images."""

@@ -25,14 +25,16 @@ def images_per_second(run: Result) -> float | None:
     return images / run.seconds.evaluate if images and run.seconds.evaluate > 0 else None
 
 
-def _average(of: Callable[[Result], float | None]) -> Callable[[SweepRow], float | None]:
-    """The mean over a row's runs of what they have."""
+def _over_runs(
+    of: Callable[[Result], float | None], taken: Callable[[list[float]], float] = mean
+) -> Callable[[SweepRow], float | None]:
+    """The mean, or what else is ``taken``, over a row's runs of what they have."""
 
-    def average(row: SweepRow) -> float | None:
+    def whole(row: SweepRow) -> float | None:
         found = [value for run in row.runs if (value := of(run)) is not None]
-        return mean(found) if found else None
+        return taken(found) if found else None
 
-    return average
+    return whole
 
 
 def _in(unit: float, size: int | None) -> float | None:
@@ -41,29 +43,29 @@ def _in(unit: float, size: int | None) -> float | None:
 
 
 COSTS: tuple[Column[SweepRow], ...] = (
-    Column(name="parameters", of=_average(lambda run: run.trained_parameters.count), text="{:,.0f}".format),
+    Column(name="parameters", of=_over_runs(lambda run: run.trained_parameters.count), text="{:,.0f}".format),
     Column(
         name="learner kB",
-        of=_average(lambda run: _in(KILOBYTE, run.learned_bytes)),
+        of=_over_runs(lambda run: _in(KILOBYTE, run.learned_bytes)),
         text="{:,.1f}".format,
         has=lambda row: any(run.learned_bytes is not None for run in row.runs),
     ),
-    Column(name="training s", of=_average(lambda run: run.seconds.fit), text="{:,.1f}".format),
-    Column(name="images/s", of=_average(images_per_second), text="{:,.0f}".format),
+    Column(name="training s", of=_over_runs(lambda run: run.seconds.fit, min), text="{:,.1f}".format),
+    Column(name="images/s", of=_over_runs(images_per_second, max), text="{:,.0f}".format),
     Column(
         name="memory GB",
-        of=_average(lambda run: run.peak_memory_bytes_of_process / GIGABYTE),
+        of=_over_runs(lambda run: run.peak_memory_bytes_of_process / GIGABYTE),
         text="{:,.2f}".format,
     ),
     Column(
         name="GPU GB",
-        of=_average(lambda run: _in(GIGABYTE, run.peak_memory_bytes_of_gpu)),
+        of=_over_runs(lambda run: _in(GIGABYTE, run.peak_memory_bytes_of_gpu)),
         text="{:,.2f}".format,
         has=lambda row: any(run.peak_memory_bytes_of_gpu is not None for run in row.runs),
     ),
 )
 """Trained parameters, size of the saved learner, seconds to fit, test images a second, and the peak memory of the
-process and of the GPU; means over seeds."""
+process and of the GPU; means over seeds, of times the fastest seed's: another program only ever slows a run down."""
 
 
 def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
@@ -73,6 +75,7 @@ def cost_notes(rows: Sequence[SweepRow]) -> list[str]:
     several = " (costs of different machines don't compare)" if len(machines) > 1 else ""
     return [
         "parameters: trained by gradient; learner: its saved file; images/s: test images scored, features in the bank "
-        "being free; memory: peak of the process, in a sweep the runs before included; GPU: peak of the run on its GPU",
+        "being free; times are the fastest seed's; memory: peak of the process, in a sweep the runs before included; "
+        "GPU: peak of the run on its GPU",
         f"measured on {some_of(list(machines), 3)}{several}",
     ]

@@ -198,7 +198,8 @@ class TrainedParameters:
     """What was learned.
 
     Args:
-        count: numbers that gradient descent trained; what a closed form finds (a cache, L-BFGS) isn't counted.
+        count: numbers trained on a loss, by an optimiser, L-BFGS or full-batch descent; a cache and what a search finds
+            aren't counted.
         shapes: name of each learned tensor, of closed forms too, to its shape.
     """
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.marks import marks_of
-from promptlab.learners.base.stages import GradientStage
+from promptlab.learners.base.stages import GradientStage, Stage
 from promptlab.protocols.task import Task
 from promptlab.results import provenance
 from promptlab.results.document import Result
@@ -123,6 +124,9 @@ def _harmonic(evaluations: Scores, task: Task) -> Harmonic | None:
 
 def _trained(learner: PromptLearner) -> TrainedParameters:
     shapes = {name: tuple(tensor.shape) for name, tensor in learner.learned_tensors().items()}
-    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
-    trained = {id(parameter): parameter.numel() for stage in stages for parameter in stage.parameters}
+    trained = {id(tensor): tensor.numel() for stage in learner.fit_plan() for tensor in _trained_by(stage)}
     return TrainedParameters(count=sum(trained.values()), shapes=shapes)
+
+
+def _trained_by(stage: Stage) -> Sequence[Tensor]:
+    return stage.parameters if isinstance(stage, GradientStage) else stage.trains

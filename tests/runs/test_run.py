@@ -371,6 +371,14 @@ def test_a_run_killed_while_it_scores_does_not_train_again(monkeypatch, killed_a
     assert not run(config()).fresh
 
 
+@pytest.mark.parametrize(
+    ("learner", "count"),
+    [("linear_probe", 12 * 128 + 12), ("lp_plus_plus", 12 * 128 + 2 * 12), ("gda", 0), ("zlap_inductive", 0)],
+)
+def test_what_a_closed_form_trains_on_a_loss_is_counted(learner, count):
+    assert run(settings_of([*QUICK[:2], f"learner={learner}"])).result.trained_parameters.count == count
+
+
 def test_trained_parameters_are_those_that_gradients_trained():
     cached = run(settings_of([*QUICK[:2], "learner=tip_adapter"])).result.trained_parameters
     trained = run(

@@ -142,6 +142,8 @@ class ClosedFormStage:
         uses_unlabelled: whether the training batch holds all ``unlabelled`` images too, (N, K, D).
         searches: what it looks for on the validation images, without which the fit is refused; nothing if empty.
         unsearched: the setting that does without that search, for the refusal.
+        trains: the learned tensors that minimise a loss (L-BFGS, full-batch descent), which count as trained
+            parameters; a cache and what a search finds don't.
 
     Example:
         >>> from promptlab.learners import ClosedFormStage
@@ -154,6 +156,7 @@ class ClosedFormStage:
     uses_unlabelled: bool = False
     searches: str = ""
     unsearched: str = ""
+    trains: Sequence[Tensor] = ()
 
 
 Stage = GradientStage | ClosedFormStage
