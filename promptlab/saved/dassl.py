@@ -17,6 +17,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from promptlab.clip.weights.checkpoints import CheckpointError
+from promptlab.support.errors import NotThereError
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import first_line, some_of
 
@@ -65,18 +66,18 @@ def _file(path: Path) -> Path:
     """The checkpoint that a path means."""
     if not path.is_dir():
         if not path.exists():
-            raise FileNotFoundError(f"there is no checkpoint {path.absolute()}")
+            raise NotThereError(f"there is no checkpoint {path.absolute()}")
         return path
     folders = [path] if _epochs(path) else [inner for inner in sorted(path.iterdir()) if _epochs(inner)]
     if len(folders) > 1:
-        raise FileNotFoundError(
+        raise NotThereError(
             f"{path.absolute()} has checkpoints of several modules, {some_of([inner.name for inner in folders])}: name "
             "one of these folders"
         )
     if not folders:
         others = sorted(file.relative_to(path).as_posix() for file in path.glob("**/*.pth.tar*"))
         hint = f"; it has {', '.join(others)}: name the file itself to read it" if others else ""
-        raise FileNotFoundError(f"{path.absolute()} has no model.pth.tar-EPOCH{hint}")
+        raise NotThereError(f"{path.absolute()} has no model.pth.tar-EPOCH{hint}")
     epochs = _epochs(folders[0])
     return epochs[max(epochs)]
 

@@ -24,6 +24,7 @@ from promptlab.saved.card import CARD_NAME, LEARNED_NAME, Card, CardError, read_
 from promptlab.saved.hub_files import fetched, is_repo
 from promptlab.saved.learned import read_learned, require_saved
 from promptlab.support.devices import AUTO
+from promptlab.support.errors import NotThereError
 from promptlab.support.signatures import path_of
 from promptlab.support.words import first_line
 
@@ -125,10 +126,10 @@ def folder_of(source: str | Path) -> Path:
     """The folder itself, or where the hub's files are kept on this machine."""
     folder = Path(source).expanduser()
     if folder.is_file():
-        raise FileNotFoundError(f"{folder} is a file: the folder that save_pretrained, adapt or a run wrote is needed")
+        raise NotThereError(f"{folder} is a file: the folder that save_pretrained, adapt or a run wrote is needed")
     if not folder.is_dir():
         if not (isinstance(source, str) and is_repo(source)):
-            raise FileNotFoundError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")
+            raise NotThereError(f"there is no folder {folder.absolute()}, and it can't be an id on the hub (a/b)")
         try:
             folder = fetched(source, (CARD_NAME, LEARNED_NAME, RESULT_NAME))
         except Exception as error:  # the hub's client has dozens

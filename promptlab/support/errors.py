@@ -25,6 +25,10 @@ class UsageError(PromptlabError, ValueError):
     exit_status = 2
 
 
+class NotThereError(UsageError, FileNotFoundError):
+    """A file or folder that was asked for by name and isn't there."""
+
+
 class DatasetError(PromptlabError, ValueError):
     """A dataset, or a text that belongs to one, that can't be used as it is; the message says what to do."""
 

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from promptlab.support import reads
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import NotThereError, PromptlabError
 from promptlab.support.pointers import refuse_pointer
 from promptlab.support.words import counted, first_line, some_of
 
@@ -70,7 +70,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         reads.note(self.path)
         if not self.path.is_file():
-            raise FileNotFoundError(f"no checkpoint file at {self.path.absolute()}")
+            raise NotThereError(f"no checkpoint file at {self.path.absolute()}")
         refuse_pointer(self.path, CheckpointError)
 
     @cached_property

@@ -22,7 +22,7 @@ from open_clip.pretrained import download_pretrained_from_hf
 from promptlab.clip.weights import names
 from promptlab.clip.weights.checkpoints import Checkpoint
 from promptlab.clip.weights.transforms import refuse_transform, transform_of_file
-from promptlab.support.errors import PromptlabError
+from promptlab.support.errors import NotThereError, PromptlabError
 from promptlab.support.json_texts import read_json_text
 from promptlab.support.words import first_line
 
@@ -155,13 +155,13 @@ def _require_file_activation(name: str, checkpoint: Checkpoint, quick_gelu: bool
 def _resolve_folder(name: str, folder: Path, quick_gelu: bool | None) -> Source:
     config = folder / _CONFIG
     if not config.is_file():
-        raise FileNotFoundError(f"{name} needs a folder with {_CONFIG}: there is no {config.absolute()}")
+        raise NotThereError(f"{name} needs a folder with {_CONFIG}: there is no {config.absolute()}")
     model_cfg, preprocess_cfg = _read_config(config, quick_gelu)
     found = [folder / file for file in _USUAL_FILES if (folder / file).is_file()][:1]
     found = found or [path for path in sorted(folder.iterdir()) if path.suffix in _CHECKPOINT_SUFFIXES]
     if len(found) != 1:
         files = names.listed([path.name for path in found])
-        raise FileNotFoundError(f"{name} needs one file of weights, such as {_USUAL_FILES[0]}; found {files}")
+        raise NotThereError(f"{name} needs one file of weights, such as {_USUAL_FILES[0]}; found {files}")
     checkpoint = Checkpoint(found[0])
     return Source(name, name, model_cfg, lambda: checkpoint, preprocess_cfg)
 

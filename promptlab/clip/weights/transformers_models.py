@@ -27,6 +27,7 @@ from promptlab.clip.weights.transformers_state import (
     vision_config,
     vision_state,
 )
+from promptlab.support.errors import NotThereError
 from promptlab.support.extras import extra
 from promptlab.support.words import first_line, some_of
 
@@ -67,7 +68,7 @@ def load_transformers(identifier: str) -> tuple[nn.Module, HFTokenizer, Callable
     if is_folder(identifier):
         folder = Path(identifier).expanduser()
         if not folder.is_dir():
-            raise FileNotFoundError(f"{label}: there is no folder {folder.absolute()}")
+            raise NotThereError(f"{label}: there is no folder {folder.absolute()}")
         identifier = str(folder)
     with extra("hf", label):
         import transformers
