@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import yaml
 from annotated_types import MinLen, Predicate, doc
 
+from promptlab.support.errors import UsageError
 from promptlab.support.paths import conf_dir
 from promptlab.support.texts import text_lines
 
@@ -71,10 +72,10 @@ def check_template(template: str) -> str:
     """Return ``template`` if it has exactly one ``{}`` for the class name, and no other braces.
 
     Raises:
-        ValueError: naming the template and what it needs.
+        UsageError: naming the template and what it needs.
     """
     if not is_template(template):
-        raise ValueError(
+        raise UsageError(
             f"template {template!r} needs exactly one {{}} where the class name goes, and no other braces (a text file "
             "may hold it)"
         )

@@ -20,7 +20,7 @@ from promptlab.data.readers.folder import read_folder
 from promptlab.data.readers.listed_paths import under_one_root
 from promptlab.data.readers.lists import read_csv
 from promptlab.data.sources.files import FileImages
-from promptlab.support.errors import DatasetError, UsageError
+from promptlab.support.errors import DatasetError, NotThereError, UsageError
 
 STANDARD_INPUT = "-"
 SKIPPED = "skip_bad"
@@ -71,7 +71,7 @@ def read_labelled(pictures: str, *, group: str | None = None, template: str = DE
 
     Raises:
         DatasetError: naming everything that is wrong with the pictures.
-        UsageError: for an empty path, and a group without a table.
+        UsageError: for an empty path, one where nothing is (NotThereError), and a group without a table.
     """
     if pictures == STANDARD_INPUT:
         return _of_standard_input(group, template)
@@ -79,7 +79,7 @@ def read_labelled(pictures: str, *, group: str | None = None, template: str = DE
         raise UsageError(f"PICTURES is {pictures!r}: a folder, a table, or - is needed; . is the working folder")
     path = Path(pictures).expanduser().absolute()
     if not path.exists():
-        raise DatasetError(f"there is nothing at {path}: a folder with a folder of pictures per class, or a table "
+        raise NotThereError(f"there is nothing at {path}: a folder with a folder of pictures per class, or a table "
                            "(CSV) with the columns path and label, is needed")  # fmt: skip
     if path.is_file() and is_image_name(path.name):
         raise DatasetError(f"{path} is a picture: a folder with a folder of pictures per class, or a table, is needed")

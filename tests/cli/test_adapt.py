@@ -246,7 +246,7 @@ def test_negative_pictures_are_a_class_other(given, tmp_path, capsys):
         (("--budget", "0"), 2, "budget=0"),
         (("--views", "-1"), 2, "views=-1"),
         (("--backbone", "vit_b17"), 2, "vit_b17"),
-        (("--template", "a photo"), 1, "needs exactly one {}"),
+        (("--template", "a photo"), 2, "needs exactly one {}"),
         (("--group", "patient"), 2, "--group patient: a folder has no columns; give a table"),
         (("--negatives", "one"), 2, "--negatives: 'one' is one of the classes already"),
         (("--negatives", "no/such"), 2, "--negatives no/such: there is no such folder"),
@@ -261,7 +261,7 @@ def test_what_can_t_be_is_said(given, tmp_path, capsys, more, status, said):
 
 def test_pictures_that_can_t_be_are_said(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["adapt", "nowhere", *DEMO]) == 1
+    assert main(["adapt", "nowhere", *DEMO]) == 2
     assert f"there is nothing at {tmp_path / 'nowhere'}: a folder with a folder" in capsys.readouterr().err
     (tmp_path / "one" / "red").mkdir(parents=True)
     Image.new("RGB", (8, 8), "red").save("one/red/1.png")
