@@ -46,7 +46,8 @@ class Settings:
             which learners that need images have for every other number, unless they say ``keep_states``.
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
         val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``.
-        select: which epoch to keep: ``last``, or the best on ``val``.
+        select: which epoch to keep: ``last``, or the best on ``val``; ``test`` keeps the best on the first evaluation's
+            test images, as some authors' code does: its Results are marked ``selected_on_test``.
         balance: what makes up for unequal numbers of training images in a learner's cross-entropy: ``class_weights``,
             ``logit_adjustment`` or ``none``.
         calibration: ``temperature`` fits one on validation images, or without any on held-out folds of the training
@@ -82,7 +83,7 @@ class Settings:
     views: Views = 16
     crop_scale: Scale | None = None
     val: Literal["few", "shots", "full", "none"] = "few"
-    select: Literal["last", "val"] = "last"
+    select: Literal["last", "val", "test"] = "last"
     balance: Literal["none", "class_weights", "logit_adjustment"] = "none"
     calibration: Literal["none", "temperature"] = "none"
     trainer: Mapping[str, Any] = field(default_factory=dict)

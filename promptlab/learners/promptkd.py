@@ -16,7 +16,8 @@ features and takes other names, the paper's a PromptSRC of a larger CLIP (``teac
 on another dataset, as theirs is on ImageNet for other datasets. The student keeps h with its tensors: loading it needs
 no teacher, and other names can't be scored.
 Where promptlab departs: fp32; the last epoch, or with ``select=val`` the best on validation images. The authors keep
-the epoch that is best on test images (of base classes; across datasets of the target), which no setting gives here.
+the epoch that is best on test images (of base classes; across datasets of the target): ``select=test``, which
+``experiment=promptkd_base_to_new`` has, and Results and tables are marked ``selected_on_test``.
 """
 
 from __future__ import annotations

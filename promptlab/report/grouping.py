@@ -17,7 +17,7 @@ from promptlab.results.document import Result
 from promptlab.results.ids import canonical_json
 from promptlab.support.typed_json import to_plain
 
-DRAWN_BY_SEED = ("seed", "train_digest", "val_digest")
+DRAWN_BY_SEED = ("seed", "train_digest", "val_digest", "tested_digest")
 _LONGEST_VALUE = 24
 
 

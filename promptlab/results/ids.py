@@ -18,7 +18,7 @@ import numpy.typing as npt
 from promptlab.support.typed_json import to_plain
 
 ID_LENGTH = 16
-_ADDED_LATER = ("unlabelled_digest", "balance", "calibration")
+_ADDED_LATER = ("unlabelled_digest", "balance", "calibration", "tested_digest")
 """Facts that came after fits had ids."""
 
 
@@ -37,7 +37,7 @@ class FitFacts:
         train_digest: :func:`items_digest` of the training items.
         val_digest: the same of the validation items, or None without any.
         views: ``0``, the number of encoded random views, or ``"online"``.
-        selection: how the final parameters are chosen, ``last`` or ``val``.
+        selection: how the final parameters are chosen, ``last``, ``val`` or ``test``.
         trainer: options of the Lightning Trainer that change what is learned, e.g. gradient clipping.
         image_transforms: ids of the evaluation transform and, where views are drawn, of the training transform; none
             where features are given.
@@ -47,6 +47,7 @@ class FitFacts:
             what follows, None is no part of an id.
         balance: what made up for unequal numbers of training images in the loss, or None.
         calibration: what was fitted to held-out logits, ``temperature`` or None.
+        tested_digest: :func:`items_digest` of the test images that chose the epoch, or None.
     """
 
     learner: str
@@ -67,6 +68,7 @@ class FitFacts:
     unlabelled_digest: str | None = None
     balance: str | None = None
     calibration: str | None = None
+    tested_digest: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != len(self.has_images):

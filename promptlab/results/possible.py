@@ -103,7 +103,7 @@ def _faults(result: Measured) -> Iterator[str]:
         yield from _of_curve(result.seen_unseen)
     if result.open_world is not None:
         yield from _of_open_world(result.open_world, result.evaluations)
-    for score in ("accuracy", "val_accuracy"):
+    for score in ("accuracy", "val_accuracy", "test_accuracy"):
         values = [getattr(point, score) for point in result.learning_curve]
         for place in [at for at, value in enumerate(values) if value is not None and not LEAST <= value <= MOST]:
             yield from outside(f"learning_curve[{place}].{score}", [values[place]])

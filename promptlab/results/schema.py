@@ -182,6 +182,7 @@ class EpochRecord:
         learning_rate: the rate that the epoch ran with, None for stages without one.
         val_accuracy: on the validation images in [0, 1], None where they choose nothing.
         val_loss: on the validation images, for stages whose epoch is chosen by it.
+        test_accuracy: on the first evaluation's test images in [0, 1], None where ``select`` isn't ``test``.
     """
 
     stage: str
@@ -191,6 +192,7 @@ class EpochRecord:
     learning_rate: float | None
     val_accuracy: float | None = None
     val_loss: float | None = None
+    test_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,7 @@ def new_document(
     """The document of a run that trained, and wrote what it learned into its folder."""
     settings, task = parts.settings, parts.task
     stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
+    selected_on_test = settings.select == "test" and any(stage.chosen_by == "accuracy" for stage in stages)
     return Result(
         created=provenance.utc_now(),
         protocol=task.protocol,
@@ -83,7 +84,7 @@ def new_document(
         git=provenance.own_commit(),
         host=provenance.host(str(parts.clip.device)),
         notes=(*task.notes, *report.cut_short, *report.notes),
-        marks=marks_of(learner),
+        marks=marks_of(learner, selected_on_test=selected_on_test),
         open_world=joint.open_world,
         temperature=report.temperature,
         class_images=tuple(np.bincount(parts.train.labels, minlength=len(parts.known)).tolist()),

@@ -62,6 +62,7 @@ def fit_of(parts: Parts) -> Fit:
         precision=parts.clip.precision,
         balance=None if settings.balance == "none" else settings.balance,
         calibration=None if settings.calibration == "none" else settings.calibration,
+        tested_digest=digest(task.evaluations[0].items, parts) if settings.select == "test" else None,
     )
     return Fit(facts, fit_id(facts))
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from promptlab.config.settings import ConfigError
 from promptlab.data.items import Items
 from promptlab.data.sources.files import check_images
+from promptlab.evaluation.evaluate import evaluate
 from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.document import Result
 from promptlab.results.store import RESUME_NAME
 from promptlab.runs.earlier import Earlier
 from promptlab.runs.facts import Fit
-from promptlab.runs.parts import Parts
+from promptlab.runs.parts import Parts, bind
 from promptlab.runs.temperature import chosen_temperature, decision_of
 from promptlab.saved.card import CardError, TrainingCard
 from promptlab.saved.save import save_run, save_run_card, training_of
@@ -70,6 +72,7 @@ def fit_or_take_over(
         bank,
         val=parts.val,
         select=settings.select,
+        test_accuracy=partial(_test_accuracy, learner, parts, bank) if settings.select == "test" else None,
         trainer={**settings.trainer, **({} if logger is None else {"logger": logger})},
         checkpoint=folder / RESUME_NAME,
         ckpt_every_s=settings.ckpt_every_s,
@@ -82,6 +85,15 @@ def fit_or_take_over(
         report = replace(report, temperature=temperature)
     _keep(folder, learner, parts, identity)
     return report
+
+
+def _test_accuracy(learner: PromptLearner, parts: Parts, bank: FeatureBank) -> float:
+    """On the images of the first evaluation, among its classes."""
+    first = parts.task.evaluations[0]
+    bound = bind(learner, parts, first)
+    if isinstance(bound, str):
+        raise ConfigError(f"select=test: {bound}")
+    return evaluate(bound, first.items, bank).top1
 
 
 def take_over(learner: PromptLearner, earlier: Earlier) -> PromptLearner:

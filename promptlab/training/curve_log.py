@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 _SHOWN = {"loss": "loss", "accuracy": "accuracy", "learning_rate": "lr", "val_accuracy": "val_accuracy",
-          "val_loss": "val_loss"}  # fmt: skip
+          "val_loss": "val_loss", "test_accuracy": "test_accuracy"}  # fmt: skip
 """Fields of a record, and what loggers call them behind the stage's name."""
 
 

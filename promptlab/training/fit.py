@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,7 +30,7 @@ from promptlab.training.resume import Resume
 from promptlab.training.stage_data import StageData
 
 log = logging.getLogger(__name__)
-Selection = Literal["last", "val"]
+Selection = Literal["last", "val", "test"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def fit(
     views: Views = 16,
     crop_scale: Scale | None = None,
     select: Selection = "last",
+    test_accuracy: Callable[[], float] | None = None,
     seed: Seed = 1,
     trainer: Mapping[str, Any] | None = None,
     checkpoint: str | Path | None = None,
@@ -85,7 +86,8 @@ def fit(
         views: for learners that read features: K draws among K random views of each image, encoded once; 0 uses the
             evaluation transform alone; ``"online"`` encodes a fresh random view in every step.
         crop_scale: smallest and largest share of an image in a random view; the learner's ``crop_scale`` if None.
-        select: keep the ``last`` epoch, or the best on ``val`` (the earliest of equals).
+        select: keep the ``last`` epoch, or the best on ``val``, or by ``test_accuracy`` (the earliest of equals).
+        test_accuracy: of the learner as it is, for ``select="test"``, by which some papers' numbers were chosen.
         seed: order of the items and draws of views follow from it.
         trainer: options for ``lightning.Trainer`` (callbacks, logger, max_time, precision, ...); which are taken, and
             what stands in place of the others, is in :mod:`promptlab.config.trainer`.
@@ -118,8 +120,10 @@ def fit(
     options = check_options(trainer or {}, device=learner.clip.device.type)
     if select == "val" and (val is None or not len(val)):
         raise ValueError("select='val' needs validation images: give val=few or val=full, or select='last'")
+    if (select == "test") != (test_accuracy is not None):
+        raise ValueError("select='test' needs test_accuracy, and nothing else takes one")
     scale = crop_scale or learner.crop_scale
-    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed, workers)
+    data = StageData(learner, train, val, unlabelled, bank or FeatureBank(), views, scale, seed, workers, test_accuracy)
     plan, learner.reading = learner.fit_plan(), reading_of(train.source).choices
     if not plan:
         return FitReport((), "nothing is trained")
@@ -152,7 +156,8 @@ def fit(
         resume.done()
     progress = resume.progress
     epochs = ", ".join(f"epoch {epoch}" for epoch in progress.kept if epoch is not None)
-    selection = f"best on validation images ({epochs})" if select == "val" else "last epoch"
+    chosen = {"val": f"best on validation images ({epochs})", "test": f"best on test images ({epochs})"}
+    selection = chosen.get(select, "last epoch") if epochs else "last epoch"
     return FitReport(tuple(progress.curve), selection, progress.seconds, tuple(progress.cut_short), notes)
 
 
@@ -167,8 +172,7 @@ def _run(plan: Sequence[Stage], data: StageData, options: Mapping[str, Any], res
             continue
         from promptlab.training.gradient_stage import run_stage  # Lightning: what no gradient trains goes without
 
-        score = data.score(stage) if select == "val" and stage.chosen_by != "last" else None
-        module = run_stage(stage, data, options, resume, curve_log, score)
+        module = run_stage(stage, data, options, resume, curve_log, data.comparison(stage, select))
         progress.curve += module.curve
         progress.kept.append(module.best_epoch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from promptlab.learners.base.stages import GradientStage
+from promptlab.training.comparison import Comparison
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.module import StageModule
 from promptlab.training.options import last_step, trainer_arguments
@@ -27,7 +28,7 @@ def run_stage(
     options: Mapping[str, Any],
     resume: Resume,
     curve_log: CurveLog,
-    score: Callable[[], float] | None,
+    comparison: Comparison | None,
 ) -> StageModule:
     """Run one gradient stage, and note it if the trainer's options ended it early.
 
@@ -37,7 +38,7 @@ def run_stage(
         options: for ``lightning.Trainer``, checked.
         resume: keeps the fit's state, and says where to go on.
         curve_log: hands the curve to loggers.
-        score: on validation images, which chooses the epoch; None keeps the last.
+        comparison: what chooses the epoch; None keeps the last.
 
     Returns:
         The module, with its curve and the epoch that was chosen.
@@ -46,7 +47,7 @@ def run_stage(
         ValueError: if the trainer's options don't fit the data, or leave nothing to run.
     """
     loader, encode = data.batches(stage)
-    module = StageModule(data.learner, stage, loader, resume, curve_log, encode=encode, score=score)
+    module = StageModule(data.learner, stage, loader, resume, curve_log, encode=encode, comparison=comparison)
     device = module.learner.clip.device
     bar = EpochBar(f"{type(module.learner).__name__} {stage.name}")
     module.steps = last_step(stage.optim, options)

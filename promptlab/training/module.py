@@ -14,6 +14,7 @@ from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Batch, GradientStage
 from promptlab.results.schema import EpochRecord
 from promptlab.training.average import EpochAverage, copy_values
+from promptlab.training.comparison import Comparison
 from promptlab.training.curve_log import CurveLog
 from promptlab.training.loaders import EpochLoader
 from promptlab.training.resume import KEY, Resume
@@ -29,7 +30,7 @@ class StageModule(lightning.LightningModule):
         resume: keeps the state at the ends of epochs.
         curve_log: hands the curve to the trainer's loggers.
         encode: turns a batch's images into what the learner needs; None where the batches hold that already.
-        score: on validation images, asked after each epoch; the parameters of the epoch with the largest are kept.
+        comparison: asked after each epoch; the parameters of the best one are kept.
 
     Attributes:
         curve: a record per epoch so far.
@@ -46,7 +47,7 @@ class StageModule(lightning.LightningModule):
         curve_log: CurveLog,
         *,
         encode: Callable[[Tensor], Tensor] | None = None,
-        score: Callable[[], float] | None = None,
+        comparison: Comparison | None = None,
     ) -> None:
         super().__init__()
         self.learner = learner
@@ -54,7 +55,7 @@ class StageModule(lightning.LightningModule):
         self.best_epoch: int | None = None
         self.steps: int | None = None
         self.loader = loader
-        self._stage, self._resume, self._encode, self._score = stage, resume, encode, score
+        self._stage, self._resume, self._encode, self._comparison = stage, resume, encode, comparison
         self._curve_log = curve_log
         self._groups = stage.all_groups()
         self._counted = list(learner.buffers())
@@ -138,8 +139,7 @@ class StageModule(lightning.LightningModule):
         if self._average:
             self._average.add(self.current_epoch)
         with self._average.in_place() if self._average else nullcontext():
-            score = self._compare()
-        by_loss = self._stage.chosen_by == "loss"
+            compared = self._compare()
         self.curve.append(
             EpochRecord(
                 stage=self._stage.name,
@@ -147,8 +147,7 @@ class StageModule(lightning.LightningModule):
                 loss=float(losses.mean()),
                 accuracy=accuracy,
                 learning_rate=self._lr_at(0),
-                val_accuracy=None if by_loss else score,
-                val_loss=-score if by_loss and score is not None else None,
+                **compared,
             )
         )
         self._write_curve()
@@ -178,14 +177,18 @@ class StageModule(lightning.LightningModule):
         elif self._average:
             self._average.put()
 
-    def _compare(self) -> float | None:
-        """The score of the parameters as they are, kept if it is the best so far."""
-        score = self._score() if self._score is not None else None
-        if score is not None and (self._best is None or score > self._best[0]):
+    def _compare(self) -> dict[str, float]:
+        """What the parameters as they are compare by, kept if they are the best so far."""
+        if self._comparison is None:
+            return {}
+        number = self._comparison.of()
+        self.learner.train()
+        score = self._comparison.score(number)
+        if self._best is None or score > self._best[0]:
             self._best = (score, [parameter.detach().clone() for parameter in self._stage.parameters])
             self._best_buffers = [buffer.clone() for buffer in self._counted]
             self.best_epoch = self.current_epoch
-        return score
+        return {self._comparison.field: number}
 
     def _write_curve(self) -> None:
         self._curve_log.write(self.trainer.loggers, [*self._resume.progress.curve, *self.curve])

@@ -20,6 +20,7 @@ from promptlab.features.transforms import TrainingPixels, require_preprocess, tr
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.stages import Augmentation, Batch, ClosedFormStage, GradientStage, Stage, View
 from promptlab.support.random_streams import stream, stream_seed
+from promptlab.training.comparison import Comparison
 from promptlab.training.decoder import workers_for
 from promptlab.training.image_loader import ImageLoader
 from promptlab.training.kept_states import kept_states
@@ -42,6 +43,7 @@ class StageData:
         crop_scale: smallest and largest share of an image in a random view.
         seed: of all random streams.
         workers: processes that decode pictures.
+        test_accuracy: what ``select="test"`` compares epochs by.
     """
 
     learner: PromptLearner
@@ -53,6 +55,7 @@ class StageData:
     crop_scale: tuple[float, float]
     seed: int
     workers: Workers = 0
+    test_accuracy: Callable[[], float] | None = None
 
     def require(self, stage: Stage, select: str) -> None:
         """Refuse a stage that asks for what the fit hasn't got.
@@ -127,23 +130,27 @@ class StageData:
         )
         return train, self._held_out(stage.name)
 
-    def score(self, stage: GradientStage) -> Callable[[], float]:
-        """What ``select="val"`` compares epochs by, larger is better."""
+    def comparison(self, stage: GradientStage, select: str) -> Comparison | None:
+        """What a stage's epochs are compared by; None where the last one is kept."""
         scored = stage.scored if isinstance(stage.scored, PromptLearner) else self.learner
 
         def accuracy() -> float:
             assert self.val is not None
-            score = evaluate(scored, self.val, self.bank).top1
-            self.learner.train()
-            return score
+            return evaluate(scored, self.val, self.bank).top1
 
-        def minus_loss() -> float:
+        def loss() -> float:
             held_out = self._held_out(stage.name)
             assert held_out is not None
             with torch.no_grad():
-                return -float(stage.loss(held_out))
+                return float(stage.loss(held_out))
 
-        return accuracy if stage.chosen_by == "accuracy" else minus_loss
+        if select == "val" and stage.chosen_by == "loss":
+            return Comparison("val_loss", loss)
+        if select == "val" and stage.chosen_by == "accuracy":
+            return Comparison("val_accuracy", accuracy)
+        if select == "test" and stage.chosen_by == "accuracy" and self.test_accuracy is not None:
+            return Comparison("test_accuracy", self.test_accuracy)
+        return None
 
     @property
     def _cached(self) -> bool:

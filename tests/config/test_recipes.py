@@ -36,6 +36,9 @@ KGCOOP = B16 | DASSL | FOUR_WORDS | {"learner": "kgcoop", "weight": 8.0, "teache
                                      "optim.batch_size": 128, "optim.epochs": 100}  # fmt: skip
 DEPT = B16 | {"learner": "dept-kgcoop", "weight": 0.7, "lr_factor": 6.5, "inner.weight": 2, "inner.optim.lr": 0.0035,
               "inner.optim.epochs": 10, "inner.optim.batch_size": 4, "inner.optim.warmup_epochs": 1}  # fmt: skip
+PROMPTKD = B16 | DASSL | {"learner": "promptkd", "select": "test", "n_ctx_vision": 4, "prompt_depth_vision": 9,
+                          "weight": 1000, "temperature": 1.0, "optim.lr": 0.005, "optim.batch_size": 8,
+                          "optim.epochs": 20}  # fmt: skip
 MAPLE = B16 | DASSL | FOUR_WORDS | {"learner": "maple", "n_ctx": 2, "depth": 9, "optim.lr": 0.0035,
                                     "optim.batch_size": 4, "optim.epochs": 5}  # fmt: skip
 FROM_IMAGENET = {"depth": 3, "optim.lr": 0.0026, "optim.epochs": 2}
@@ -81,6 +84,7 @@ PAPERS = {
     "kgcoop_base_to_new": (KGCOOP, {"dtd": {"teacher_template": "a photo of a {}, a type of texture."}}),
     "maple_base_to_new": (MAPLE, {}),
     "dept_base_to_new": (DEPT, {}),
+    "promptkd_base_to_new": (PROMPTKD, {name: {"weight": 200} for name in ("fgvc_aircraft", "oxford_flowers", "dtd")}),
     "ship_base_to_new": (SHIP, {"imagenet": SHIP_IMAGENET}),
     "clip_adapter_few_shot": (CLIP_ADAPTER, FEWER_ON_IMAGENET),
     "tip_adapter_few_shot": (TIP, TIP_BY_DATASET),
@@ -121,7 +125,7 @@ def with_dataset(recipe, dataset, **keys):
 def came_to(settings, keys):
     """Those settings, named as the tables above name them."""
     own = {"backbone": settings.backbone.arguments["name"], "protocol": settings.protocol.name, "shots": settings.shots,
-           "views": settings.views, "crop": settings.view_scale, "val": settings.val,
+           "views": settings.views, "crop": settings.view_scale, "val": settings.val, "select": settings.select,
            "learner": settings.learner.label}  # fmt: skip
     return {key: own[key] if key in own else argument(settings.learner, key.split(".")) for key in keys}
 

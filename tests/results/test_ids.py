@@ -62,9 +62,10 @@ def test_every_fact_counts():
         "unlabelled_digest": "x",
         "balance": "class_weights",
         "calibration": "temperature",
+        "tested_digest": "x",
     }
     assert changed.keys() == to_plain(make_fit()).keys()
-    assert len({fit_id(make_fit())} | {fit_id(make_fit(**{name: value})) for name, value in changed.items()}) == 19
+    assert len({fit_id(make_fit())} | {fit_id(make_fit(**{name: value})) for name, value in changed.items()}) == 20
     facts = {"name": "new", "items_digest": "0", "class_names": ("a",), "template": "{}", "image_transform": None}
     ids = {eval_id("1", facts), eval_id("2", facts)} | {eval_id("1", facts | {name: "x"}) for name in facts}
     assert len(ids) == 7

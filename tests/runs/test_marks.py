@@ -1,11 +1,15 @@
 """What sets a learner apart is in its Result and in tables; what a learner asks for, a run gives."""
 
 import io
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
+import torch
 from rich.console import Console
 
+import promptlab
 from promptlab.config.choice import Choice
 from promptlab.learners import SHIP, CoOp, MaPLe, Optim, TipAdapter, ZeroShot
 from promptlab.report.table import sweep_table
@@ -29,6 +33,38 @@ def test_a_result_is_marked(learner, marks, tmp_path):
     outcome = run(small_settings(learner, tmp_path))
     assert outcome.result.marks == marks
     assert read_result(outcome.folder / "result.json").marks == marks
+
+
+def test_the_epoch_that_is_best_on_test_images_is_kept_only_where_it_is_asked_for(tmp_path, monkeypatch):
+    scored, scores = [], iter((0.2, 0.7, 0.7, 0.4))
+
+    def evaluate(learner, items, bank):
+        scored.append((learner.class_names, items.labels.tolist(), learner.ctx.detach().clone()))
+        return SimpleNamespace(top1=next(scores))
+
+    monkeypatch.setattr("promptlab.runs.fit.evaluate", evaluate)
+    settings = small_settings(Choice(CoOp, {"optim": Choice(Optim, {"epochs": 4})}), tmp_path)
+    last = run(settings).result
+    assert (last.marks, last.selection, last.fit.tested_digest, scored) == ((), "last epoch", None, [])
+    outcome = run(replace(settings, select="test"))
+    result, (first, *_) = outcome.result, outcome.result.evaluations.values()
+    assert (result.marks, result.selection) == (("selected_on_test",), "best on test images (epoch 1)")
+    assert read_result(outcome.folder / "result.json").marks == ("selected_on_test",)
+    assert {(names, len(labels)) for names, labels, _ in scored} == {(first.facts.class_names, first.metrics.images)}
+    assert [point.test_accuracy for point in result.learning_curve] == [0.2, 0.7, 0.7, 0.4]
+    assert {point.val_accuracy for point in result.learning_curve} == {None}
+    kept = promptlab.load_learner(outcome.folder, promptlab.load_clip("demo")).ctx
+    assert torch.equal(kept, scored[1][2])
+    assert not torch.equal(kept, scored[3][2])
+    assert result.fit.tested_digest == first.facts.items_digest
+    assert result.fit_id != last.fit_id
+
+
+@pytest.mark.parametrize("learner", [Choice(ZeroShot), Choice(TipAdapter, {"search": False})])
+def test_where_no_epoch_is_chosen_none_was_chosen_on_test_images(learner, tmp_path):
+    result = run(replace(small_settings(learner, tmp_path), select="test")).result
+    assert result.marks == ()
+    assert "test" not in result.selection
 
 
 def test_tables_set_marked_results_apart(tmp_path):

@@ -175,8 +175,10 @@ def test_closed_forms_get_all_views_and_validation(clip, bank):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"select": "best"}, r"select='best'\): one of last, val"),
+        ({"select": "best"}, r"select='best'\): one of last, val, test"),
         ({"select": "val"}, "needs validation images"),
+        ({"select": "test"}, "needs test_accuracy"),
+        ({"test_accuracy": float}, "needs test_accuracy, and nothing else takes one"),
         ({"views": -1}, "or online is needed"),
         ({"trainer": {"max_epochs": 3}}, "epochs belong to the learner"),
         ({"trainer": {"precision": "bf16-true"}}, "learned vectors stay fp32"),

@@ -12,6 +12,7 @@ from promptlab.features.transforms import training_transform
 from promptlab.learners import GradientStage
 from promptlab.learners.base.optim import Optim, ParameterGroup
 from promptlab.support.random_streams import stream, stream_seed, view_stream
+from promptlab.training.comparison import Comparison
 from promptlab.training.fit import fit
 from promptlab.training.loaders import FeatureLoader
 from promptlab.training.stage_data import StageData
@@ -403,7 +404,7 @@ def test_the_epoch_that_is_kept_has_its_own_batch_statistics(clip, bank, monkeyp
         kept.append({name: tensor.clone() for name, tensor in learner.state_dict().items()})
         return next(scores)
 
-    monkeypatch.setattr(StageData, "score", lambda data, stage: score)
+    monkeypatch.setattr(StageData, "comparison", lambda data, stage, select: Comparison("val_accuracy", score))
     fitted(learner, bank, **UNLABELLED, select="val", val=items(40, 60))
     assert int(learner.norm.num_batches_tracked) == 4
     for name, tensor in learner.state_dict().items():

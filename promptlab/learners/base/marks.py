@@ -8,8 +8,12 @@ MARKS = ("transductive", "test_time", "unlabelled images", "descriptions", "sele
 """All of them, in the order in which they are shown."""
 
 
-def marks_of(learner: PromptLearner) -> tuple[str, ...]:
+def marks_of(learner: PromptLearner, *, selected_on_test: bool = False) -> tuple[str, ...]:
     """A learner's marks, with those of the learners inside it.
+
+    Args:
+        learner: as it was scored.
+        selected_on_test: whether its fit kept the epoch that was best on test images.
 
     Returns:
         Some of :data:`MARKS`, in their order.
@@ -21,7 +25,7 @@ def marks_of(learner: PromptLearner) -> tuple[str, ...]:
         ('descriptions',)
     """
     parts = [part for part in learner.modules() if isinstance(part, PromptLearner)]
-    found = {mark for part in parts for mark in _own(part)}
+    found = {mark for part in parts for mark in _own(part)} | ({"selected_on_test"} if selected_on_test else set())
     return tuple(mark for mark in MARKS if mark in found)
 
 

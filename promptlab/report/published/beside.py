@@ -154,6 +154,8 @@ def departures(row: SweepRow, other: Published) -> tuple[str, ...]:
             said.append(f"{recipe.argument}={ours}, published: {recipe.value}")
     if row.facts.get("fit.selection") == "val":
         said.append("epoch chosen on validation images, published: the last")
+    if row.facts.get("fit.selection") == "test" and "selected_on_test" not in other.marks:
+        said.append("epoch chosen on test images, published: the last")
     if len(row.seeds) != PUBLISHED_SEEDS:
         said.append(f"{len(row.seeds)} seeds, published: {PUBLISHED_SEEDS}")
     return (*said, *_of_the_data(row), *(mark for mark in other.marks if mark not in row.marks))
