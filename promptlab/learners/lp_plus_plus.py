@@ -52,7 +52,7 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
         epochs: full-batch steps.
         alpha_gradient: what alpha's steps follow.
         choose_epoch: keep the epoch that is best on the validation images; the last one if False.
-        generator: of the random start of the bias.
+        generator: source of the bias's random start; None seeds one with 0.
 
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
@@ -90,6 +90,7 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
         self.epochs, self.alpha_gradient, self.choose_epoch = epochs, alpha_gradient, choose_epoch
         self.read_texts(template, templates, prompts)
         classes, device = len(class_names), clip.device
+        generator = generator or torch.Generator().manual_seed(0)
         self._bias_start = clip.dim**-0.5 * (2 * torch.rand(classes, generator=generator) - 1)
         self.register_buffer("weight", torch.zeros(classes, clip.dim, device=device))
         self.register_buffer("bias", torch.zeros(classes, device=device))
