@@ -45,6 +45,12 @@ def test_the_authors_numbers(golden, case):
     close(learner.class_contexts().detach(), expected["class_prompts"], 1e-5)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     images = F.normalize(golden.drawn("image_features", (6, 48), 1.0), dim=-1)
+    learner.weight, batch = 0.0, Batch(images, golden.labels)
+    ce = learner.loss(batch).detach()
+    learner.weight = 1.0
+    torch.testing.assert_close(ce, expected["loss.ce"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(learner.loss(batch).detach() - ce, expected["loss.kg"], atol=1e-5, rtol=0)
+    learner.weight = 8.0
     hold(learner, THEIRS, Batch(images, golden.labels), expected)
 
 
