@@ -105,6 +105,17 @@ def test_and_to_what_it_says_elsewhere(learner, where, expected):
     assert {key: flat[key] for key in expected} == expected
 
 
+@pytest.mark.parametrize("words", [
+    *(["protocol=few_shot", f"learner={name}"] for name in ("zslp", "clap", "taskres", "lp_plus_plus", "gda")),
+    ["experiment=tip_adapter_few_shot"],
+])  # fmt: skip
+def test_sentences_take_the_place_of_imagenets_prompts(words, tmp_path):
+    file = tmp_path / "set.json"
+    file.write_text('{"tench": ["A fish."]}')
+    arguments = settings_of([*words, "dataset=imagenet", f"learner.prompts={file}"]).learner.arguments
+    assert (arguments["templates"], str(arguments["prompts"])) == (None, str(file))
+
+
 @pytest.mark.parametrize("dataset", PROGRAD)
 def test_prograds_table_is_its_authors(dataset):
     assert plain(settings("prograd", dataset=dataset))["teacher_template"] == PROGRAD[dataset]
