@@ -91,6 +91,17 @@ def test_another_dataset_is_read_in_its_own_prompt(clip):
     ]
 
 
+def test_another_dataset_of_the_same_prompt_is_not_read_in_the_trained_ones_texts(clip):
+    """Stanford Cars' prompt is that of most datasets; what stands behind the name is its own."""
+    template = "a photo of a {}."
+    learner = TCP(clip, ["cat", "tree"], layer=3, template=template, tail_template="{}, a type of car")
+    own = TCP(clip, ["red bus", "boat"], layer=3, template=template).load_learned(learner.learned_tensors())
+    moved = learner.rebind(["red bus", "boat"], template)
+    torch.testing.assert_close(moved.tested_on("caltech101", "cars").text_features(), own.text_features())
+    assert moved.tested_on("cars", "cars").texts.prompts.ending == ", a type of car"  # its new classes
+    assert learner.tested_on("sketched_cars", "cars") is learner  # its own classes in other images
+
+
 @pytest.mark.parametrize(
     ("dataset", "teacher", "tail", "epochs"),
     [
