@@ -10,9 +10,11 @@ several templates their mean), the logits are the backbone's of f and ``normalis
 
 What is learned: p. Nothing is chosen on validation images, which is the paper's point. A batch holds rows of the pool
 of all images' views (theirs are ``views=20``), and an epoch has as many batches as the images alone would give.
+On ImageNet the authors read the classes in CLIP's seven best prompts and the dataset's own (``templates="select"``).
 A class that comes later (:meth:`ZSLP.with_class`) is promptlab's own addition.
-Where promptlab departs: fp32; underscores in names are spaces. The released CLAP holds the multipliers fixed, where the
-paper derives them from an augmented Lagrangian; so does this.
+Where promptlab departs: fp32; underscores in names are spaces (the authors leave them). The released CLAP holds the
+multipliers fixed, where the paper derives them from an augmented Lagrangian; so does this, and has none of their code's
+other penalties.
 """
 
 from __future__ import annotations

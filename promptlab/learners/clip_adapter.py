@@ -97,6 +97,10 @@ class CLIPAdapter(ReadsTexts, TextSideLearner):
         classify = super().scorer()
         return lambda image_features: classify(self.adapted(image_features))
 
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        return {f"adapter.{layer}.weight": f"fc.{layer}.weight" for layer in (0, 2)}
+
     def fit_plan(self) -> list[Stage]:
         """One gradient stage over the adapter."""
         return [GradientStage("adapter", list(self.adapter.parameters()), self.loss, self.optim)]

@@ -2,11 +2,12 @@
 
 Papers: IVLP is the baseline of PromptSRC (https://arxiv.org/abs/2307.06948) and of MaPLe
 (https://arxiv.org/abs/2210.03117); code: muzairkhattak/PromptSRC. VPT: Visual Prompt Tuning,
-https://arxiv.org/abs/2203.12119, here as MaPLe's authors use it beside CLIP's hand-written prompts.
+https://arxiv.org/abs/2203.12119, here as MaPLe's authors use it beside class texts.
 What is learned: for each prompted layer of a tower M vectors of its width; the first ones of the text tower start from
 words, all others from N(0, 0.02). MaPLe without its projections.
 Where promptlab departs: fp32 and a generator of its own; with more text prompts than words, where the authors' code
-silently drops the words, ``ctx_init=null`` has to say so.
+silently drops the words, ``ctx_init=null`` has to say so; VPT reads each dataset in its hand-written prompt, where
+MaPLe's authors read all of them in "a photo of a {}." (``templates=["a photo of a {}."]``).
 """
 
 from __future__ import annotations

@@ -12,9 +12,12 @@ With F the rows (N, D) and t the text features (C, D), both normalised:
 - ``alpha_gradient="accumulated"``: the released code never clears alpha's gradient, so its steps follow the sum over
   all epochs so far, which made the published numbers; ``"current"`` is the paper's block descent.
 
-The epoch is the one with most hits on validation images, the last of equals; the authors draw as many of them as
-training images. Where promptlab departs: fp32 in place of fp16; with several views of an image each is a row, and
-``w_k`` starts at the sum of the images' mean views (``views=1`` is the authors' setting).
+The epoch is the one with most hits on validation images, the last of equals. The authors draw as many of them as
+training images, in the seeds 1 to 10, and fill a class up with repetition (``val=shots protocol.rule=repeated``); on
+ImageNet they read the classes in CLIP's seven best prompts alone (``templates="select_only"``).
+Where promptlab departs: fp32 in place of fp16; with several views of an image each is a row, and ``w_k`` starts at the
+sum of the images' mean views (``views=1`` is the authors' setting); every seed draws its own training images, where
+theirs share those of seed 1 in six of the datasets; ImageNet's validation images aren't augmented.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
         epochs: full-batch steps.
         alpha_gradient: what alpha's steps follow.
         choose_epoch: keep the epoch that is best on the validation images; the last one if False.
-        generator: of the random start of the bias.
+        generator: source of the bias's random start; None seeds one with 0.
 
     Raises:
         ValueError: for a number out of range, or a template without ``{}``.
@@ -90,6 +93,7 @@ class LPPlusPlus(ReadsTexts, PromptLearner):
         self.epochs, self.alpha_gradient, self.choose_epoch = epochs, alpha_gradient, choose_epoch
         self.read_texts(template, templates, prompts)
         classes, device = len(class_names), clip.device
+        generator = generator or torch.Generator().manual_seed(0)
         self._bias_start = clip.dim**-0.5 * (2 * torch.rand(classes, generator=generator) - 1)
         self.register_buffer("weight", torch.zeros(classes, clip.dim, device=device))
         self.register_buffer("bias", torch.zeros(classes, device=device))

@@ -4,6 +4,8 @@ Paper: Task Residual for Tuning Vision-Language Models, https://arxiv.org/abs/22
 With t (C, D) the text features as long as the text tower makes them (of several templates their mean), the logits are
 the backbone's of f and ``normalise(t + alpha x)``.
 What is learned: x (C, D), zero at the start, by cross-entropy. ``alpha`` is fixed: 0.5, on Oxford Flowers 1.
+On ImageNet the authors read the classes in CLIP's seven best prompts and the dataset's own (``templates="select"``),
+elsewhere in the dataset's own; the YAML has that, as it has their rates.
 Where promptlab departs: fp32; cached views of the images unless ``views=online``; underscores in names are spaces (the
 authors leave them). Their "enhanced base" needs text projections that they don't release the training of: left out.
 """

@@ -103,12 +103,14 @@ class TCP(TextSideLearner):
         self.optim = optim or Optim(name="adam", eps=1e-3, epochs=50)
 
     def tested_on(self, dataset: str, source: str) -> Self:
-        """In the dataset's own texts, where it is another one and there is a table."""
+        """Where it is another one, in its texts of the tables; without, new classes in its hand-written prompt."""
         teachers, tails = self.target_templates
-        if dataset == source or not (teachers or tails):
+        wanted = teachers.get(dataset), tails.get(dataset)
+        moved = bool(teachers or tails) or self.texts.of_others
+        if dataset == source or not moved or wanted == self.texts.given:
             return self
         other = self.copied()
-        other.texts = self.texts.read_in(teachers.get(dataset), tails.get(dataset))
+        other.texts = self.texts.read_in(*wanted)
         return other
 
     def class_contexts(self) -> Tensor:
@@ -179,6 +181,14 @@ class TextsOfClasses:
         self.taught = ClassTexts(clip, class_names, template=teacher_template or template).features
         self.prompts = ClassPrompts(clip, class_names, n_ctx=n_ctx, words=" ".join(words), ending=ending)
 
+    of_others = False
+    """Whether they were moved to other names than they were made for."""
+
+    @property
+    def given(self) -> tuple[str | None, str | None]:
+        """The templates of teacher and tail where they aren't the hand-written prompt's."""
+        return self._templates[1:]
+
     def select(self, class_indices: Sequence[int]) -> TextsOfClasses:
         """The texts of some of the classes."""
         chosen = copy.copy(self)
@@ -188,7 +198,9 @@ class TextsOfClasses:
     def rebind(self, class_names: Sequence[str], template: str) -> TextsOfClasses:
         """Other names; in the texts given where the hand-written prompt is that of the classes so far."""
         own, teacher, tail = self._templates
-        return self._of(class_names, template, *((teacher, tail) if template == own else (None, None)))
+        other = self._of(class_names, template, *((teacher, tail) if template == own else (None, None)))
+        other.of_others = True
+        return other
 
     def read_in(self, teacher_template: str | None, tail_template: str | None) -> TextsOfClasses:
         """The same classes with other templates than the hand-written one, or with that alone."""

@@ -59,12 +59,12 @@ SHIP_IMAGENET = {
     "inner.optim.epochs": 20,
 }  # fmt: skip
 TIP = RN50 | {"learner": "tip_adapter", "views": 10, "crop": (0.5, 1.0), "val": "full", "beta": 1, "alpha": 1.17,
-              "search": True, "search_scale": [7, 3], "search_step": [200, 20]}  # fmt: skip
+              "templates": None, "search": True, "search_scale": [7, 3], "search_step": [200, 20]}  # fmt: skip
 TIP_F = TIP | {"learner": "tip_adapter_f", "optim.name": "adamw", "optim.lr": 0.001, "optim.eps": 1e-4,
                "optim.weight_decay": 0.01, "optim.schedule": "cosine_per_step", "optim.warmup_epochs": 0,
                "optim.batch_size": 256, "optim.epochs": 20}  # fmt: skip
 TIP_BY_DATASET = {
-    "imagenet": {"search": False}, "caltech101": {"search_scale": [12, 5], "alpha": 3},
+    "imagenet": {"search": False, "templates": "select_only"}, "caltech101": {"search_scale": [12, 5], "alpha": 3},
     "dtd": {"search_scale": [13, 13], "alpha": 2}, "eurosat": {"search_scale": [12, 10], "alpha": 2},
     "fgvc_aircraft": {"search_scale": [30, 30], "alpha": 5}, "food101": {"search_scale": [10, 10]},
     "oxford_flowers": {"search_scale": [50, 50], "alpha": 10}, "stanford_cars": {"search_scale": [20, 10], "alpha": 3},

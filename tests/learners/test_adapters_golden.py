@@ -31,6 +31,8 @@ def test_tip_adapter(golden):
     found = float(learner.alpha), float(learner.beta)
     assert found == pytest.approx((float(expected["best_alpha"]), float(expected["best_beta"])))
     torch.testing.assert_close(learner(test), expected["test_logits"], atol=1e-4, rtol=0)
+    right = learner(golden.unit("val").inputs).argmax(-1) == golden.unit("val").labels
+    assert float(right.float().mean()) == pytest.approx(float(expected["best_val_acc"]) / 100, abs=1e-4)
 
 
 def test_its_keys_from_raw_views_are_theirs(golden):
@@ -60,6 +62,11 @@ def test_tip_adapter_f(golden):
         optimiser.step()
     torch.testing.assert_close(torch.stack(losses), expected["losses"], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(learner.keys.detach(), expected["keys_after_3_steps"], atol=3e-5, rtol=0)
+    learner.keys.data = expected["keys_chosen_on_test"].clone()  # what their script goes on with, and we don't
+    with torch.no_grad():
+        learner.fit_plan()[-1].solve(golden.unit("train"), golden.unit("val"))
+    found = float(learner.alpha), float(learner.beta)
+    assert found == pytest.approx((float(expected["best_alpha"]), float(expected["best_beta"])))
 
 
 def test_clip_adapter(golden):

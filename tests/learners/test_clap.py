@@ -56,6 +56,11 @@ def test_both_start_as_zero_shot_clip(kind):
     torch.testing.assert_close(kind(clip, NAMES)(images), ZeroShot(clip, NAMES)(images), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", [ZSLP, CLAP])
+def test_batches_are_drawn_from_the_pool_of_all_views(kind):
+    assert kind(tiny_clip(), NAMES).fit_plan()[-1].draws == "pool"
+
+
 @pytest.mark.parametrize(("case", "kind"), [("zslp", ZSLP), ("clap", CLAP), ("clap.ensemble", CLAP)])
 def test_the_authors_numbers(golden, case, kind):
     expected, train = golden.of(case), golden.unit("train")
@@ -73,6 +78,7 @@ def test_the_authors_numbers(golden, case, kind):
     (gradient,) = torch.autograd.grad(loss, learner.prototypes)
     torch.testing.assert_close(learner(batch.inputs), expected["logits"], atol=1e-4, rtol=0)
     torch.testing.assert_close(loss, expected["loss"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ZSLP.loss(learner, batch), expected["cross_entropy"], atol=1e-5, rtol=1e-5)
     theirs = expected["grad.prototypes"]
     torch.testing.assert_close(gradient, theirs, atol=1e-5 * float(theirs.abs().max()), rtol=0)
 

@@ -13,6 +13,7 @@ from promptlab.learners import Optim, PromptLearner, TipAdapter
 from promptlab.learners.base.contract import NAMES, backbone, require_same
 from promptlab.learners.base.new_process import scores_in_new_process
 from promptlab.learners.contract import LearnerContract
+from promptlab.support.signatures import accepted
 from tests.helpers import toys
 from tests.helpers.kept_texts import kept_texts
 from tests.helpers.learners import LEARNERS
@@ -78,6 +79,16 @@ def test_all_of_them_score_the_same_in_one_new_process():
     saved = [contract_of(case).saved() for case in CASES]
     for asked, answer in zip(saved, scores_in_new_process(saved), strict=True):
         require_same(asked, answer)
+
+
+@pytest.mark.parametrize("case", LEARNERS)
+def test_without_a_generator_the_start_is_no_matter_of_torchs_global_stream(case):
+    learner, arguments = LEARNERS[case]
+    arguments = accepted(learner, {"has_images": [True, True, True, False, False]}) | arguments
+    with torch.random.fork_rng(devices=[]):
+        before = torch.get_rng_state()
+        learner(backbone(), NAMES, **arguments)
+        assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_every_learner_is_among_them():

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.learners import GDA, Batch, ZeroShot
+from promptlab.learners.gda import ALPHAS
 from tests.helpers.adapters import adapters_golden, solve
 from tests.helpers.models import rule_tensor, tiny_clip
 
@@ -144,9 +145,20 @@ def test_the_authors_numbers(golden):
     torch.testing.assert_close(learner.weight.T, expected["W"], rtol=0, atol=1e-5 * float(expected["W"].abs().max()))
     torch.testing.assert_close(learner.bias, expected["b"] + torch.tensor(7.0).log(), rtol=1e-4, atol=1e-4)
     assert float(learner.alpha) == pytest.approx(float(expected["best_alpha"]))
+    assert accuracies(learner, golden.unit("val")) == pytest.approx(expected["val_accs"].flatten().tolist(), abs=1e-2)
     shift = learner.alpha * torch.tensor(7.0).log()  # their log(1 / C), equal for all classes
     found = learner(golden.unit("test").inputs)
     torch.testing.assert_close(found, expected["test_logits"] + shift, rtol=0, atol=1e-3)
+
+
+def accuracies(learner, val):
+    """In percent, by each weight that the search tries."""
+    found = []
+    for alpha in ALPHAS:
+        learner = learner.copied()
+        learner.alpha = torch.tensor(alpha)
+        found.append(100 * float((learner(val.inputs).argmax(-1) == val.labels).float().mean()))
+    return found
 
 
 class Given:
@@ -186,9 +198,11 @@ def test_the_authors_numbers_on_new_classes(golden):
     solve(learner, train, val)
     assert float(learner.alpha) == pytest.approx(float(expected["best_alpha"]))
     torch.testing.assert_close(learner.weight.T, expected["W"], rtol=0, atol=2e-4 * float(expected["W"].abs().max()))
+    torch.testing.assert_close(learner.bias - torch.tensor(4.0).log(), expected["b"].flatten(), rtol=1e-3, atol=1e-3)
     found = learner(features("test", base, 4, 1)[:, 0]) - learner.alpha * torch.tensor(4.0).log()
     torch.testing.assert_close(found, expected["base_test_logits"], rtol=0, atol=1e-3)
     moved = learner.rebind(golden.names[4:])
     torch.testing.assert_close(moved.weight.T, expected["W_new"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(moved.bias - torch.tensor(3.0).log(), expected["b_new"].flatten(), rtol=1e-4, atol=1e-4)
     found = moved(features("new", new, 6, 1)[:, 0]) - learner.alpha * torch.tensor(3.0).log()
     torch.testing.assert_close(found, expected["new_test_logits"], rtol=0, atol=1e-3)

@@ -81,6 +81,19 @@ def test_the_descent_is_the_papers(clip, data, gradient, choose):
     torch.testing.assert_close(learner(data[1].inputs), expected)
 
 
+def test_of_equal_epochs_the_last_is_kept(clip, data):
+    """Validation images that are right from the first epoch on."""
+    largest = data[0].labels == 2
+    easy = Batch(F.normalize(data[0].inputs[largest].mean(1), dim=-1), data[0].labels[largest])
+    chosen, last = (
+        solve(LPPlusPlus(clip, NAMES, epochs=20, choose_epoch=choose), data[0], easy) for choose in (True, False)
+    )
+    first = solve(LPPlusPlus(clip, NAMES, epochs=1, choose_epoch=False), data[0])
+    assert (first(easy.inputs).argmax(-1) == easy.labels).all()
+    assert not torch.equal(first.weight, last.weight)
+    torch.testing.assert_close(chosen.weight, last.weight)
+
+
 def test_the_two_gradients_are_two_methods(clip, data):
     alphas = [
         solve(LPPlusPlus(clip, NAMES, epochs=40, alpha_gradient=kind, choose_epoch=False), data[0]).alpha
@@ -115,6 +128,29 @@ def test_the_authors_numbers(golden, epochs):
     for name in ("weight", "bias", "alpha"):
         after = expected[f"after_{epochs}.{name}"]
         torch.testing.assert_close(getattr(learner, name), after, rtol=0, atol=2e-5 * float(after.abs().max()))
+
+
+def test_the_authors_start_and_losses(golden):
+    """The gradient that a first epoch follows is what it changes, by the size of its steps."""
+    expected, train = golden.of("lpp"), golden.unit("train")
+    train, rows = train._replace(inputs=train.inputs[:, :1]), train.inputs[:, 0]
+    learner = LPPlusPlus(golden.clip, golden.names, template=golden.template, epochs=60)
+    learner._bias_start = golden.drawn("classifier.bias", (7,), 48**-0.5)
+    steps = learner._start(train)
+    for name in ("weight", "bias", "alpha"):
+        start = expected[f"init_{name}"].expand_as(getattr(learner, name)).float()
+        torch.testing.assert_close(getattr(learner, name), start, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(learner(rows), expected["logits"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(F.cross_entropy(learner(rows), train.labels), expected["loss"], atol=1e-5, rtol=1e-5)
+    losses, before = [], {name: getattr(learner, name).clone() for name in ("weight", "bias")}
+    logits = learner(rows)
+    for _ in learner._epochs(train, steps):
+        losses.append(F.cross_entropy(logits, train.labels))
+        for name, start in before.items():
+            gradient, theirs = (start - getattr(learner, name)) / steps.of_weight, expected[f"grad.{name}"]
+            torch.testing.assert_close(gradient, theirs, atol=2e-5 * float(theirs.abs().max()), rtol=0)
+        before, logits = {}, learner(rows)
+    torch.testing.assert_close(torch.stack(losses), expected["losses"], atol=1e-5, rtol=1e-4)
 
 
 def test_the_authors_start_and_choice(golden):

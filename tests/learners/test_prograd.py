@@ -49,6 +49,24 @@ def test_the_authors_numbers(golden, case, labels):
         close(learner.ctx.detach(), of_labels[f"ctx_after_3_steps.lambda{strength}"], 1e-4)
 
 
+@pytest.mark.parametrize(("temperature", "kept"), [(1.0, "grad.kl"), (2.0, "grad.kl.T2")])
+@pytest.mark.parametrize("labels", ["conflict", "agreeing"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_authors_gradients_make_ours_by_the_formula(golden, case, labels, temperature, kept):
+    expected, of_labels = golden.of(f"prograd.{case}"), golden.of(f"prograd.{case}.{labels}")
+    features = F.normalize(golden.drawn("image_features", (6, 48), 1.0), dim=-1)
+    learner = ProGrad(golden.clip, golden.names, **CASES[case], strength=0.6, temperature=temperature)
+    learner.ctx.data = expected["ctx"].clone()
+    close(learner.teacher.text_features(), expected["teacher.text_features"], 1e-5)
+    a, b = of_labels["grad.xe"], of_labels[kept]
+    cosine = (a * b).sum() / (a.norm() * b.norm())
+    if temperature == 1:
+        torch.testing.assert_close(cosine, of_labels["cosine"].squeeze(), atol=1e-5, rtol=0)
+    projected = a - 0.6 * cosine * a.norm() * b / b.norm() if cosine < 0 else a
+    loss = learner.loss(Batch(features, of_labels["labels"].long()))
+    close(torch.autograd.grad(loss, learner.ctx)[0], projected, 1e-4)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_the_gradient_is_the_papers(temperature):
     clip, names = tiny_clip(), class_names(4)

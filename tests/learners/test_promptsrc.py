@@ -10,8 +10,9 @@ from promptlab.clip import UnsupportedBackboneError
 from promptlab.learners import IVLP, VPT, Batch, PromptSRC
 from promptlab.learners.promptsrc import gaussian_weights
 from promptlab.prompts.class_texts import SIXTY_TEMPLATES
+from promptlab.training.average import EpochAverage
 from tests.helpers.images import pictures, prompted_by_hand
-from tests.helpers.models import class_names, tiny_clip
+from tests.helpers.models import class_names, full_prompts, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
 
@@ -41,12 +42,65 @@ def test_ivlp_is_the_authors(golden, case):
     hold(learner, theirs, Batch(golden.drawn("images", (6, 3, 32, 32), 1.0), golden.labels), golden.of(case))
 
 
+def test_ivlp_written_out():
+    """One class at a time through all 77 tokens, whose context changes before the second layer alone."""
+    clip, names, images = tiny_clip(), class_names(3), pictures()
+    depths = {"prompt_depth_text": 2, "prompt_depth_vision": 2}
+    learner = IVLP(clip, names, n_ctx_text=2, n_ctx_vision=3, ctx_init="a photo of a", **depths)
+    (deeper,) = learner.deep_ctx
+    rows = []
+    for prompt, end in zip(*full_prompts(clip, [f"of a {name}" for name in names], learner.ctx), strict=True):
+        x = prompt + clip.model.positional_embedding
+        for layer, block in enumerate(clip.model.transformer.resblocks):
+            if layer == 1:
+                x = torch.cat([x[:1], deeper, x[3:]])
+            x = block(x[None], attn_mask=clip.model.attn_mask)[0]
+        rows.append(F.normalize(clip.model.ln_final(x)[end] @ clip.model.text_projection, dim=-1))
+    features = prompted_by_hand(clip.model, images, dict(enumerate(learner.image_prompts.layers)))
+    expected = clip.logit_scale * features @ torch.stack(rows).T
+    torch.testing.assert_close(learner(images), expected, atol=1e-4, rtol=0)
+
+
 def test_promptsrc_is_the_authors(golden):
     learner, theirs = with_their_prompts(PromptSRC, golden, "ivlp")
     expected, images = golden.of("promptsrc"), golden.drawn("images", (6, 3, 32, 32), 1.0)
+    plain = golden.clip.encode_images(images)
+    close(plain, expected["teacher.image_features"], 1e-5)
     close(learner.teacher_texts(), expected["teacher.text_features"], 1e-5)
+    logits = golden.clip.logits(plain, learner.teacher_texts())
+    torch.testing.assert_close(logits, expected["teacher.logits"], atol=1e-4, rtol=0)
     close(learner.image_features(images).detach(), expected["image_features"], 1e-5)
+    close(learner.text_features().detach(), expected["text_features"], 1e-5)
     hold(learner, theirs, Batch(images, golden.labels), expected)
+
+
+def test_each_term_is_the_authors(golden):
+    """What a weight adds to the loss."""
+    expected = golden.of("promptsrc.loss")
+    batch = Batch(golden.drawn("images", (6, 3, 32, 32), 1.0), golden.labels)
+    learner, _ = with_their_prompts(PromptSRC, golden, "ivlp")
+    found = {}
+    for weights in ((0, 0), (1, 0), (0, 1)):
+        learner.text_loss_weight, learner.image_loss_weight = weights
+        found[weights] = learner.loss(batch).detach()
+    torch.testing.assert_close(found[0, 0], expected["ce"] + expected["logits_kl"], atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(found[1, 0] - found[0, 0], expected["text_l1"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[0, 1] - found[0, 0], expected["image_l1"], atol=1e-5, rtol=0)
+    ce = F.cross_entropy(learner(batch.inputs).detach(), batch.labels)
+    torch.testing.assert_close(ce, expected["ce"], atol=1e-4, rtol=1e-5)
+
+
+def test_the_mean_over_epochs_is_the_authors(golden):
+    """Of their made-up parameters, by the part of training that averages."""
+    for name, expected in golden.of("gpa.aggregated").items():
+        ended = [golden.drawn(f"gpa.epoch{epoch}.{name}", expected.shape, 1.0) for epoch in range(1, 6)]
+        parameter = torch.nn.Parameter(torch.zeros_like(expected))
+        average = EpochAverage([parameter], gaussian_weights(5, mean=3, std=1))
+        for epoch, value in enumerate(ended):
+            parameter.data = value
+            average.add(epoch)
+        average.put()
+        torch.testing.assert_close(parameter.detach(), expected, atol=1e-5, rtol=0)
 
 
 def test_the_teacher_averages_sixty_templates_before_it_normalises(golden):
@@ -66,6 +120,7 @@ def test_a_term_at_a_time():
     sentences = [[template.replace("{}", name) for template in SIXTY_TEMPLATES] for name in names]
     raw = [clip.model.encode_text(clip.tokenizer(of_class)).mean(0) for of_class in sentences]
     h, e = torch.stack([t / t.norm() for t in raw]), F.normalize(clip.model.encode_image(images), dim=-1)
+    torch.testing.assert_close(learner.teacher_texts(), h, atol=1e-6, rtol=0)
     f, g = learner.image_features(images), learner.text_features()
     scale = clip.model.logit_scale.exp()
     t, z = (scale * e @ h.T).softmax(-1), (scale * f @ g.T).softmax(-1)

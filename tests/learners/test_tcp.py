@@ -45,6 +45,12 @@ def test_the_authors_numbers(golden, case):
     close(learner.class_contexts().detach(), expected["class_prompts"], 1e-5)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     images = F.normalize(golden.drawn("image_features", (6, 48), 1.0), dim=-1)
+    learner.weight, batch = 0.0, Batch(images, golden.labels)
+    ce = learner.loss(batch).detach()
+    learner.weight = 1.0
+    torch.testing.assert_close(ce, expected["loss.ce"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(learner.loss(batch).detach() - ce, expected["loss.kg"], atol=1e-5, rtol=0)
+    learner.weight = 8.0
     hold(learner, THEIRS, Batch(images, golden.labels), expected)
 
 
@@ -83,6 +89,17 @@ def test_another_dataset_is_read_in_its_own_prompt(clip):
         ("", " texture."),
         ("person doing", "."),
     ]
+
+
+def test_another_dataset_of_the_same_prompt_is_not_read_in_the_trained_ones_texts(clip):
+    """Stanford Cars' prompt is that of most datasets; what stands behind the name is its own."""
+    template = "a photo of a {}."
+    learner = TCP(clip, ["cat", "tree"], layer=3, template=template, tail_template="{}, a type of car")
+    own = TCP(clip, ["red bus", "boat"], layer=3, template=template).load_learned(learner.learned_tensors())
+    moved = learner.rebind(["red bus", "boat"], template)
+    torch.testing.assert_close(moved.tested_on("caltech101", "cars").text_features(), own.text_features())
+    assert moved.tested_on("cars", "cars").texts.prompts.ending == ", a type of car"  # its new classes
+    assert learner.tested_on("sketched_cars", "cars") is learner  # its own classes in other images
 
 
 @pytest.mark.parametrize(

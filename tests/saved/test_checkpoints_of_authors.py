@@ -10,6 +10,8 @@ from promptlab.learners import (
     MMRL,
     PLOT,
     TCP,
+    VPT,
+    CLIPAdapter,
     CoCoOp,
     CoOp,
     CoPrompt,
@@ -32,6 +34,7 @@ WHOLE = {
     MaPLe: {"depth": 2},
     CoPrompt: {"depth": 2},
     IVLP: DEPTHS,
+    VPT: {"prompt_depth_vision": 2},
     PromptSRC: DEPTHS,
     MMRL: LAYERS,
     MMRLPlusPlus: {**LAYERS, "head_rank": 3},
@@ -39,6 +42,7 @@ WHOLE = {
 """Of these the whole model is saved."""
 PARTS = {
     CoOp: {"n_ctx": 3},
+    CLIPAdapter: {},
     CoCoOp: {},
     KgCoOp: {},
     ProGrad: {"n_ctx": 5},
