@@ -84,6 +84,7 @@ def test_their_student(golden, distilled):
     batch = Batch(images, torch.full((6,), -1))
     loss = learner.loss(batch)
     torch.testing.assert_close(loss, expected["loss"], atol=1e-2, rtol=1e-5)
+    torch.testing.assert_close(loss / learner.weight, expected["loss.kl"], atol=1e-5, rtol=1e-5)
     parameters = dict(learner.named_parameters())
     for name, found in zip(parameters, torch.autograd.grad(loss, parameters.values()), strict=True):
         if name != ZERO_BUT_FOR_ROUNDING:
