@@ -21,8 +21,8 @@ from promptlab.saved.dassl import read_dassl
 from promptlab.support.words import some_of
 
 Learner = TypeVar("Learner", bound=PromptLearner)
-_OF_NAMES = ("token_prefix", "token_midfix", "token_suffix")
-"""Buffers that follow from the class names."""
+_OF_NAMES = ("token_prefix", "token_midfix", "token_suffix", "token_prefix2", "token_suffix2")
+"""Buffers that follow from the class names; the last two in PromptKD's teachers, which keep new classes apart."""
 _TOWERS = {"image_encoder.": "visual.", "text_encoder.": ""}
 """What the authors' models call the towers, and what CLIP does."""
 _ROUNDED = 0.01

@@ -171,6 +171,13 @@ def test_what_kgcoops_code_makes_and_never_uses(clip, tmp_path):
             import_checkpoint(path, kind(clip, NAMES, n_ctx=4, ctx_init="a photo of a"))
 
 
+def test_promptkds_teachers_are_read_as_promptsrcs(clip, tmp_path):
+    more = {f"{LEARNER}.{buffer}": torch.zeros(3, 1, E) for buffer in ("token_prefix2", "token_suffix2")}
+    teacher, fresh = (PromptSRC(clip, NAMES, **DEPTHS) for _ in range(2))
+    path = written(tmp_path / "VLPromptLearner" / "model.pth.tar-20", moved(teacher), whole=True, **more)
+    assert torch.equal(import_checkpoint(path, fresh).ctx, teacher.ctx)
+
+
 def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
     golden = prompts_golden("promptsrc")
     expected = golden.of("ivlp")
