@@ -183,3 +183,36 @@ def test_the_recipe_is_one_for_all_and_the_authors_by_name():
     trained = settings_of(["learner=ape_t_published", "dataset=oxford_pets"]).learner.arguments
     optim = trained["optim"].arguments
     assert (trained["alpha"], optim["lr"], optim["eps"], optim["epochs"]) == (2, 1e-4, 0.002, 30)
+
+
+BY_HAND = {
+    "caltech101": ([0.5, 0.5], 800, [7, 7, 1], 1, 1e-3, 1e-3, 30),
+    "dtd": ([0.5, 0.5], 400, [7, 7, 1], 3, 1e-3, 1e-3, 20),
+    "eurosat": ([0.9, 0.1], 700, [30, 5, 1.5], 1, 1e-3, 1e-3, 200),
+    "fgvc_aircraft": ([0.1, 0.9], 800, [20, 10, 1], 5, 1e-3, 1e-3, 30),
+    "food101": ([0.3, 0.7], 700, [7, 7, 1], 0.8, 1e-4, 1e-3, 30),
+    "imagenet": ([0.7, 0.3], 500, [7, 7, 0.5], 2, 1e-4, 1e-3, 20),
+    "oxford_flowers": ([0.4, 0.6], 700, [7, 7, 1], 3, 1e-3, 1e-3, 60),
+    "oxford_pets": ([0.7, 0.3], 800, [7, 7, 1], 2, 1e-4, 2e-3, 30),
+    "stanford_cars": ([0.6, 0.4], 500, [10, 7, 1], 1, 1e-3, 5e-3, 30),
+    "sun397": ([0.7, 0.3], 800, [10, 7, 1], 1, 1e-4, 1e-3, 30),
+    "ucf101": ([0.3, 0.7], 700, [10, 7, 1.5], 2, 1e-3, 2e-3, 30),
+}
+"""Weights, channels of 1,024, ends of the search and the first alpha; APE-T's lr, eps and epochs."""
+
+
+@pytest.mark.parametrize("dataset", BY_HAND)
+def test_the_numbers_that_the_authors_set_by_hand(dataset):
+    weights, channels, ends, alpha, *trained = BY_HAND[dataset]
+    for name in ("ape_published", "ape_t_published"):
+        arguments = settings_of([f"learner={name}", f"dataset={dataset}"]).learner.arguments
+        assert (arguments["weights"], arguments["alpha"], arguments["published"]) == (weights, alpha, True)
+        assert round(1024 * arguments["kept"]) == channels
+        assert arguments["search_scale"] == ends
+        assert arguments["search_step"][:2] == [200, 20]
+        if name == "ape_published":
+            assert arguments["search_step"][2] == (5 if dataset == "imagenet" else 20)
+        else:
+            optim = arguments["optim"].arguments
+            assert [optim["lr"], optim["eps"], optim["epochs"]] == trained
+            assert (optim["weight_decay"], optim["batch_size"], optim["schedule"]) == (0.1, 256, "cosine_per_step")
