@@ -7,7 +7,7 @@ whose tensors are compared with the backbone at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,9 +66,10 @@ def _short(name: str) -> str:
 
 def _require_all(file: Path, learner: PromptLearner, names: Mapping[str, str], found: Mapping[str, Tensor]) -> None:
     """Refuse missing tensors, unknown ones, and other shapes."""
-    frozen, own = _names_of(learner.clip), learner.learned_tensors()
+    whole, own = learner.clip.model.state_dict().keys(), learner.learned_tensors()
+    frozen = _of_towers(whole)
     known = {*names.values(), *learner.authors_unused(found.keys())}
-    unknown = [name for name in found.keys() - known if not _passed_over(name, frozen)]
+    unknown = [name for name in found.keys() - known if not _passed_over(name, whole, frozen)]
     problems = [f"lacks {some_of(sorted(lacking))}"] if (lacking := set(names.values()) - found.keys()) else []
     problems += [f"has {some_of(sorted(unknown))}, unknown to {type(learner).__name__}"] if unknown else []
     problems += [
@@ -83,15 +84,17 @@ def _require_all(file: Path, learner: PromptLearner, names: Mapping[str, str], f
         )
 
 
-def _names_of(clip: FrozenCLIP) -> frozenset[str]:
-    """Of the frozen tensors: in the whole model, and in either tower."""
-    whole = clip.model.state_dict().keys()
+def _of_towers(whole: Collection[str]) -> frozenset[str]:
+    """Names of the frozen tensors in the whole model, and in either tower."""
     return frozenset(name.removeprefix(tower) for name in whole for tower in ("", "visual.", "text."))
 
 
-def _passed_over(name: str, frozen: frozenset[str]) -> bool:
+def _passed_over(name: str, whole: Collection[str], frozen: Collection[str]) -> bool:
+    """Whether it follows from the class names, or is the whole model's, or a tower's inside some other module."""
     parts: Sequence[str] = name.split(".")
-    return parts[-1] in _OF_NAMES or any(".".join(parts[i:]) in frozen for i in range(len(parts)))
+    if parts[-1] in _OF_NAMES or name in whole:
+        return True
+    return any(".".join(parts[i:]) in frozen for i in range(1, len(parts)))
 
 
 def _require_backbone(file: Path, clip: FrozenCLIP, found: Mapping[str, Tensor]) -> None:

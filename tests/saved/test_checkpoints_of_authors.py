@@ -171,6 +171,13 @@ def test_what_kgcoops_code_makes_and_never_uses(clip, tmp_path):
             import_checkpoint(path, kind(clip, NAMES, n_ctx=4, ctx_init="a photo of a"))
 
 
+def test_what_only_ends_as_a_frozen_tensor_is_named(clip, tmp_path):
+    """A tower's ``proj`` stands in a module of the tower; beside the context it is something learned."""
+    state = as_named(ProGrad) | {f"{LEARNER}.proj": torch.zeros(V, D)}
+    with pytest.raises(CheckpointError, match="it has proj, unknown to ProGrad"):
+        import_checkpoint(checkpoint(tmp_path / "model.pth.tar-5", state), ProGrad(clip, NAMES, n_ctx=5))
+
+
 def test_promptkds_teachers_are_read_as_promptsrcs(clip, tmp_path):
     more = {f"{LEARNER}.{buffer}": torch.zeros(3, 1, E) for buffer in ("token_prefix2", "token_suffix2")}
     teacher, fresh = (PromptSRC(clip, NAMES, **DEPTHS) for _ in range(2))
