@@ -155,6 +155,22 @@ def test_contributings_learner_is_the_example_that_is_tested():
     assert len(seen) == 4
 
 
+def test_what_the_guide_for_porting_says_of_its_example_stands_there():
+    """The last column of its table, and where its names come from."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text().split("### Port a trainer")[1].split("\n### ")[0]
+    example = (ROOT / "promptlab/learners/prograd.py").read_text()
+    rows = [line.split(" | ")[-1] for line in guide.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) == 18
+    for said in re.findall(r"`([^`]+)`", " ".join(rows)):
+        assert (ROOT / said).exists() if "/" in said else said in example, said
+    for package in ("learners.base", "prompts", "clip"):
+        names = re.search(rf"((?:`\w+`(?:,| and)?\s)+)(?:come )?from\s`promptlab\.{package}`", guide)
+        assert all(hasattr(import_module(f"promptlab.{package}"), name) for name in re.findall(r"`(\w+)`", names[1]))
+    for name in ("GradientStage", "ClosedFormStage", "Optim", "OtherBackbone", "ZeroShot"):
+        assert name in guide
+        assert hasattr(import_module("promptlab.learners"), name)
+
+
 EXPERIMENTS = [str(page.relative_to(ROOT)) for page in ROOT.glob("experiments/*/*.md")]
 
 

@@ -14,6 +14,8 @@ the normalised mean of the raw features of an image's views, and V (N, C) their 
 
 What is learned: nothing by APE; residuals and u by APE-T.
 Where promptlab departs: templates or sentences, not both in one mean (list the filled template among the sentences);
+keys are the mean of as many views as ``views`` says (theirs: ten), on which APE-T trains as well (theirs are drawn anew
+in every epoch); their validation images are the whole split (``val=full``); the scale is the backbone's (theirs: 100);
 the authors set w1, w2, the channels, the ends of the search and APE-T's recipe by hand for each dataset, looking at
 what isn't said, and search ImageNet's alpha, beta and gamma on test images: the defaults are one setting for all, and
 ``learner=ape_published`` is theirs by dataset, marked in Results; APE-T keeps the last epoch (theirs: the best on

@@ -8,10 +8,11 @@ What is learned: w, which starts at the normalised mean of the class's text feat
 the cross-entropy of batches of which a part are features of images, with their labels, and ``text_batch_size`` are
 features of texts, with their classes.
 Where promptlab departs: the authors' 100 is the backbone's scale; the text rows of a batch are drawn anew for every
-batch, without repetition in it (theirs go once through all before one comes again); images are shown by the run's
-cached views (theirs: the plain view and its mirror image); ``select=val`` compares passes over the images (theirs:
-every 100 steps). Their grid over rate, decay and batch size on few-shot validation images is a sweep, whose first
-values are the defaults. Fine-tuning of the image tower's last layer is left out.
+batch, without repetition in it (theirs go once through all before one comes again, and have to be more than a batch
+takes); images are shown by the run's cached views (theirs: the plain view and its mirror image); the last step is kept,
+or with ``select=val`` the best of the passes over the images (theirs: the best on validation images, asked every 100
+steps). Their grid over rate, decay and batch size on few-shot validation images is a sweep, whose first values are the
+defaults. Fine-tuning of the image tower's last layer is left out, and so is a random start of w.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ the text features, all normalised:
 
 What is learned: nothing, and nothing is chosen: both lambdas are the authors' for all datasets.
 Where promptlab departs: the inner loops always make their five rounds (theirs stop where a change falls under 1e-6);
-the random views are this library's crops in (0.08, 1) with a flip, 63 of them, a function of the image alone.
+the random views are this library's crops (bicubic, theirs bilinear) in (0.08, 1) with a flip, 63 of them, a function of
+the image alone; the prompt is the dataset's own, theirs "a photo of a {}." for all, or an ensemble (``templates`` takes
+either).
 """
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ Gammas 0.002, 0.01, 0.02, 0.2 are gone through one after the other, each from wh
 the z of the one that is kept is right on most validation images, each scored as its nearest test image is.
 What is learned: nothing before the test images are there, all of which are training data without labels: Results are
 marked ``transductive``, and tables set them apart.
-Where promptlab departs: logits are ``log z``; of ``templates`` the mean counts (theirs: the first one). In the released
+Where promptlab departs: logits are ``log z``, the scale of zero-shot logits is the backbone's (theirs: 100); of
+``templates`` the mean counts (theirs: the first one); every view of a shot is a shot, where theirs is the plain one
+(``views=0``); the z of the kept gamma is what is scored (theirs return the last one's, and report the kept one's
+accuracy); y is zero-shot CLIP's alone, while their code can begin at another method's predictions, too. In the released
 code the shots' rows of the neighbour term are paired wrongly: z is stacked with the test images first, W with the shots
 first. ``neighbours=released`` is that, as their numbers are; ``neighbours=paper`` pairs them rightly. Where a scored
 class has no shots, as new classes haven't, all are scored without. A single picture is scored as zero-shot CLIP does.

@@ -14,7 +14,7 @@ gamma. With ``W = S + S^T`` (C + n, C + n), a square matrix as images' rows of i
 
 What is learned: nothing; k 5, gamma 5 and alpha 0.3 are the defaults of the code, for all datasets.
 Where promptlab departs: logits are the logarithms of the scores; X is its series, ``X = E + alpha V X`` from ``X = E``
-until what is left out is below 1e-7 (theirs: conjugate gradients to 1e-6, in at most 50 rounds), and the inductive
+until the next term is below 1e-7 (theirs: conjugate gradients to 1e-6, in at most 50 rounds), and the inductive
 scores are by the symmetry of the inverse products with it (theirs solve for each test image). Of K views of an image
 without a label the mean counts; theirs is the plain view, ``views=0``. Their classifiers by InMaP are left out. By
 ``ZLaP`` a single picture is scored as zero-shot CLIP does.
@@ -41,7 +41,7 @@ from promptlab.learners.base.text_side import TextSideLearner
 from promptlab.prompts.class_texts import DEFAULT_TEMPLATE, PromptSet, Template, Templates
 
 _LEFT_OUT = 1e-7
-"""Bound of the rest of the series, V having no eigenvalue beyond 1."""
+"""Bound of the first term of the series that is left out, V having no eigenvalue beyond 1."""
 _Neighbours = Annotated[int, Interval(ge=1, le=10_000)]
 _Power = Annotated[float, Gt(0), Le(1_000)]
 _Share = Annotated[float, Interval(gt=0, le=0.99)]

@@ -1,12 +1,13 @@
 """What a method's own authors trained, brought into the learner that promptlab has of it.
 
 A learner says what each of its tensors is called there (``authors_names``). Passed over is what follows from the class
-names, and what is the frozen CLIP, student's or teacher's, whose tensors are compared with the backbone at hand.
+names, what their code makes and never uses (``authors_unused``), and what is the frozen CLIP, student's or teacher's,
+whose tensors are compared with the backbone at hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +21,8 @@ from promptlab.saved.dassl import read_dassl
 from promptlab.support.words import some_of
 
 Learner = TypeVar("Learner", bound=PromptLearner)
-_OF_NAMES = ("token_prefix", "token_suffix")
-"""Buffers that follow from the class names."""
+_OF_NAMES = ("token_prefix", "token_midfix", "token_suffix", "token_prefix2", "token_suffix2")
+"""Buffers that follow from the class names; the last two in PromptKD's teachers, which keep new classes apart."""
 _TOWERS = {"image_encoder.": "visual.", "text_encoder.": ""}
 """What the authors' models call the towers, and what CLIP does."""
 _ROUNDED = 0.01
@@ -65,8 +66,10 @@ def _short(name: str) -> str:
 
 def _require_all(file: Path, learner: PromptLearner, names: Mapping[str, str], found: Mapping[str, Tensor]) -> None:
     """Refuse missing tensors, unknown ones, and other shapes."""
-    frozen, own = _names_of(learner.clip), learner.learned_tensors()
-    unknown = [name for name in found.keys() - set(names.values()) if not _passed_over(name, frozen)]
+    whole, own = learner.clip.model.state_dict().keys(), learner.learned_tensors()
+    frozen = _of_towers(whole)
+    known = {*names.values(), *learner.authors_unused(found.keys())}
+    unknown = [name for name in found.keys() - known if not _passed_over(name, whole, frozen)]
     problems = [f"lacks {some_of(sorted(lacking))}"] if (lacking := set(names.values()) - found.keys()) else []
     problems += [f"has {some_of(sorted(unknown))}, unknown to {type(learner).__name__}"] if unknown else []
     problems += [
@@ -81,15 +84,17 @@ def _require_all(file: Path, learner: PromptLearner, names: Mapping[str, str], f
         )
 
 
-def _names_of(clip: FrozenCLIP) -> frozenset[str]:
-    """Of the frozen tensors: in the whole model, and in either tower."""
-    whole = clip.model.state_dict().keys()
+def _of_towers(whole: Collection[str]) -> frozenset[str]:
+    """Names of the frozen tensors in the whole model, and in either tower."""
     return frozenset(name.removeprefix(tower) for name in whole for tower in ("", "visual.", "text."))
 
 
-def _passed_over(name: str, frozen: frozenset[str]) -> bool:
+def _passed_over(name: str, whole: Collection[str], frozen: Collection[str]) -> bool:
+    """Whether it follows from the class names, or is the whole model's, or a tower's inside some other module."""
     parts: Sequence[str] = name.split(".")
-    return parts[-1] in _OF_NAMES or any(".".join(parts[i:]) in frozen for i in range(len(parts)))
+    if parts[-1] in _OF_NAMES or name in whole:
+        return True
+    return any(".".join(parts[i:]) in frozen for i in range(1, len(parts)))
 
 
 def _require_backbone(file: Path, clip: FrozenCLIP, found: Mapping[str, Tensor]) -> None:

@@ -121,7 +121,7 @@ def test_the_authors_numbers(golden):
     torch.testing.assert_close(found, expected["similarity"], atol=1e-6, rtol=1e-5)
     scores = criterion(found, start.text_features(), 0.5, 0.5)
     torch.testing.assert_close(scores, expected["criterion"], atol=1e-6, rtol=1e-5)
-    assert start.channels.tolist() == expected["indices"].tolist()
+    torch.testing.assert_close(start.channels, expected["indices"])
     torch.testing.assert_close(start.divergence, expected["cache_div"], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(start(test.inputs), expected["test_logits_at_initial"], atol=1e-4, rtol=0)
     learner = solve(APE(golden.clip, golden.names, template=golden.template, **GOLDEN), train, val)
@@ -133,17 +133,18 @@ def test_the_authors_numbers(golden):
 
 
 def test_the_authors_training(golden):
-    expected, train, test = golden.of("ape_t"), golden.raw("train"), golden.raw("test")
+    expected, train, test, val = golden.of("ape_t"), *(golden.raw(part) for part in ("train", "test", "val"))
     settings = {**GOLDEN, "weights": (0.2, 0.8)}
     learner = solve_cache(APET(golden.clip, golden.names, template=golden.template, **settings), train)
     # their code reads APE's similarity, of texts and images, from the disk
     learner.channels.data = (
         criterion(golden.of("ape")["similarity"], learner.text_features(), 0.2, 0.8).topk(30).indices
     )
-    assert learner.channels.tolist() == expected["indices"].tolist()
+    torch.testing.assert_close(learner.channels, expected["indices"])
     batch = Batch(train.inputs[:, 0], train.labels)
     optim = replace(learner.optim, epochs=3)
     optimiser, losses = optim.build(learner.fit_plan()[1].parameters), []
+    hits, states = [], []
     for step in range(3):
         optimiser.param_groups[0]["lr"] = optim.lr_at(step)
         optimiser.zero_grad()
@@ -158,10 +159,19 @@ def test_the_authors_training(golden):
             close(learner.residuals.grad, expected["grad.res"], 1e-4)
             close(learner.votes.grad, expected["grad.value_weights"], 1e-4)
         optimiser.step()
+        hits.append(int((learner(val.inputs).argmax(-1) == val.labels).sum()))
+        states.append({name: tensor.clone() for name, tensor in learner.state_dict().items()})
     torch.testing.assert_close(torch.stack(losses), expected["losses"], atol=1e-4, rtol=1e-5)
     close(learner.residuals.detach(), expected["res_after_3_steps"], 2e-4)
     close(learner.votes.detach(), expected["value_weights_after_3_steps"], 1e-4)
     torch.testing.assert_close(learner(test.inputs), expected["test_logits_after_3_steps"], atol=1e-3, rtol=0)
+    best = hits.index(max(hits))  # the epoch that they keep, and what they find there
+    assert best == expected["best_epoch_on_val"]
+    learner.load_state_dict(states[best])
+    with torch.no_grad():
+        learner.fit_plan()[2].solve(train, val)
+    for name in ("alpha", "beta"):
+        torch.testing.assert_close(getattr(learner, name), expected[f"best_{name}"])
 
 
 def test_the_recipe_is_one_for_all_and_the_authors_by_name():
@@ -173,3 +183,36 @@ def test_the_recipe_is_one_for_all_and_the_authors_by_name():
     trained = settings_of(["learner=ape_t_published", "dataset=oxford_pets"]).learner.arguments
     optim = trained["optim"].arguments
     assert (trained["alpha"], optim["lr"], optim["eps"], optim["epochs"]) == (2, 1e-4, 0.002, 30)
+
+
+BY_HAND = {
+    "caltech101": ([0.5, 0.5], 800, [7, 7, 1], 1, 1e-3, 1e-3, 30),
+    "dtd": ([0.5, 0.5], 400, [7, 7, 1], 3, 1e-3, 1e-3, 20),
+    "eurosat": ([0.9, 0.1], 700, [30, 5, 1.5], 1, 1e-3, 1e-3, 200),
+    "fgvc_aircraft": ([0.1, 0.9], 800, [20, 10, 1], 5, 1e-3, 1e-3, 30),
+    "food101": ([0.3, 0.7], 700, [7, 7, 1], 0.8, 1e-4, 1e-3, 30),
+    "imagenet": ([0.7, 0.3], 500, [7, 7, 0.5], 2, 1e-4, 1e-3, 20),
+    "oxford_flowers": ([0.4, 0.6], 700, [7, 7, 1], 3, 1e-3, 1e-3, 60),
+    "oxford_pets": ([0.7, 0.3], 800, [7, 7, 1], 2, 1e-4, 2e-3, 30),
+    "stanford_cars": ([0.6, 0.4], 500, [10, 7, 1], 1, 1e-3, 5e-3, 30),
+    "sun397": ([0.7, 0.3], 800, [10, 7, 1], 1, 1e-4, 1e-3, 30),
+    "ucf101": ([0.3, 0.7], 700, [10, 7, 1.5], 2, 1e-3, 2e-3, 30),
+}
+"""Weights, channels of 1,024, ends of the search and the first alpha; APE-T's lr, eps and epochs."""
+
+
+@pytest.mark.parametrize("dataset", BY_HAND)
+def test_the_numbers_that_the_authors_set_by_hand(dataset):
+    weights, channels, ends, alpha, *trained = BY_HAND[dataset]
+    for name in ("ape_published", "ape_t_published"):
+        arguments = settings_of([f"learner={name}", f"dataset={dataset}"]).learner.arguments
+        assert (arguments["weights"], arguments["alpha"], arguments["published"]) == (weights, alpha, True)
+        assert round(1024 * arguments["kept"]) == channels
+        assert arguments["search_scale"] == ends
+        assert arguments["search_step"][:2] == [200, 20]
+        if name == "ape_published":
+            assert arguments["search_step"][2] == (5 if dataset == "imagenet" else 20)
+        else:
+            optim = arguments["optim"].arguments
+            assert [optim["lr"], optim["eps"], optim["epochs"]] == trained
+            assert (optim["weight_decay"], optim["batch_size"], optim["schedule"]) == (0.1, 256, "cosine_per_step")

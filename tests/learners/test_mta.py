@@ -8,6 +8,7 @@ from promptlab.learners import MTA, ZeroShot
 from promptlab.learners.mta import bandwidths, mean_shift
 from tests.helpers.adapters import adapters_golden
 from tests.helpers.models import tiny_clip
+from tests.helpers.settings import settings_of
 
 NAMES = ["cat", "golden_retriever", "boat"]
 OWN = "a photo of a {}, a type of pet."
@@ -20,10 +21,10 @@ def clip():
 
 @pytest.fixture(scope="module")
 def views(clip):
-    """(4, 12, D): images whose views scatter more and more."""
+    """(4, 14, D): images whose views scatter more and more; 0.3 of 13 others are 3, of 14 they would be 4."""
     stream = torch.Generator().manual_seed(0)
     centres = torch.randn(4, 1, clip.dim, generator=stream)
-    noise = torch.randn(4, 12, clip.dim, generator=stream)
+    noise = torch.randn(4, 14, clip.dim, generator=stream)
     return F.normalize(centres + torch.tensor([0.2, 0.5, 1.0, 2.0])[:, None, None] * noise, dim=-1)
 
 
@@ -51,7 +52,7 @@ def plain_mode(views, logits, lambda_y, lambda_q):
 
 @pytest.mark.parametrize(("lambda_y", "lambda_q"), [(0.2, 4.0), (1.0, 0.5)])
 def test_modes_are_the_papers(clip, views, lambda_y, lambda_q):
-    learner = MTA(clip, NAMES, template=OWN, test_views=12, lambda_y=lambda_y, lambda_q=lambda_q)
+    learner = MTA(clip, NAMES, template=OWN, test_views=14, lambda_y=lambda_y, lambda_q=lambda_q)
     zero_shot = ZeroShot(clip, NAMES, template=OWN)
     modes, scores = mean_shift(views, zero_shot(views), lambda_y, lambda_q)
     for row, mode, score, logits in zip(views, modes, scores, learner(views), strict=True):
@@ -63,16 +64,16 @@ def test_modes_are_the_papers(clip, views, lambda_y, lambda_q):
 
 
 def test_the_scorer_and_other_classes(clip, views):
-    learner = MTA(clip, NAMES, template=OWN, test_views=12)
+    learner = MTA(clip, NAMES, template=OWN, test_views=14)
     torch.testing.assert_close(learner.scorer()(views), learner(views))
     moved = learner.rebind(["bus", "tree"], "{} texture.")
-    torch.testing.assert_close(moved(views), MTA(clip, ["bus", "tree"], template="{} texture.", test_views=12)(views))
+    torch.testing.assert_close(moved(views), MTA(clip, ["bus", "tree"], template="{} texture.", test_views=14)(views))
 
 
 def test_views_that_are_all_alike_are_that_view(clip, views):
-    alike = views[:, :1].expand(-1, 12, -1)
+    alike = views[:, :1].expand(-1, 14, -1)
     torch.testing.assert_close(
-        MTA(clip, NAMES, test_views=12)(alike), ZeroShot(clip, NAMES)(views[:, 0]), atol=1e-4, rtol=0
+        MTA(clip, NAMES, test_views=14)(alike), ZeroShot(clip, NAMES)(views[:, 0]), atol=1e-4, rtol=0
     )
 
 
@@ -86,3 +87,9 @@ def test_the_authors_numbers():
     torch.testing.assert_close(mode[0], expected["mode"], atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(scores[0], expected["inlierness"], atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(learner(views)[0], expected["logits"], atol=1e-4, rtol=0)
+
+
+def test_the_recipe_is_the_authors():
+    arguments = settings_of(["learner=mta"]).learner.arguments
+    assert (arguments["test_views"], arguments["lambda_y"], arguments["lambda_q"]) == (64, 0.2, 4)
+    assert MTA.crop_scale == (0.08, 1.0)

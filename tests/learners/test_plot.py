@@ -93,6 +93,29 @@ def test_images_that_need_more_rounds_get_them_alone():
     torch.testing.assert_close(transport(both).sum(-2), torch.full((201, 1, 8), 1 / 8))
 
 
+@pytest.fixture
+def slow():
+    """Similarities (2, 2, 12, 4) of which a half or a double of the authors' 0.01 ends the rounds elsewhere."""
+    return 0.3 + 0.7 * torch.rand(2, 2, 12, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_rounds_end_where_the_authors_do(slow):
+    torch.testing.assert_close(transport(slow), by_hand(slow))
+    as_one = by_hand(slow.flatten(0, 1).unsqueeze(0)).reshape(slow.shape)  # the mean change of all
+    torch.testing.assert_close(transport(slow, together=True), as_one)
+
+
+def test_the_batch_that_trains_ends_its_rounds_at_once(clip, slow):
+    """As in the released code: an image's plan depends on the others of its batch."""
+    learner = PLOT(clip, NAMES[:2], n_prompts=4, n_ctx=2)
+    learner._logits = lambda regions, texts, *, together=False: (transport(slow, together=together) * slow).sum((2, 3))
+    labels, plans = torch.tensor([0, 1]), [transport(slow, together=together) for together in (True, False)]
+    together, alone = (F.cross_entropy((plan * slow).sum((2, 3)), labels) for plan in plans)
+    assert not torch.isclose(together, alone, rtol=1e-5)
+    found = learner.loss(Batch(pictures(2), labels))
+    torch.testing.assert_close(found, together, rtol=1e-6, atol=0)
+
+
 def test_the_plan_is_held_fixed(clip):
     similarities = torch.rand(1, 2, 3, 2, requires_grad=True)
     assert not transport(similarities).requires_grad

@@ -16,7 +16,7 @@ from promptlab.saved.load import load_learner
 from promptlab.support.errors import UsageError
 from tests.helpers.images import pictures, prompted_by_hand
 from tests.helpers.learners import TEACHER
-from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip
+from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip, tiny_model
 from tests.helpers.prompts_golden import close, prompts_golden, steps_held
 from tests.helpers.settings import settings_of
 
@@ -84,6 +84,7 @@ def test_their_student(golden, distilled):
     batch = Batch(images, torch.full((6,), -1))
     loss = learner.loss(batch)
     torch.testing.assert_close(loss, expected["loss"], atol=1e-2, rtol=1e-5)
+    torch.testing.assert_close(loss / learner.weight, expected["loss.kl"], atol=1e-5, rtol=1e-5)
     parameters = dict(learner.named_parameters())
     for name, found in zip(parameters, torch.autograd.grad(loss, parameters.values()), strict=True):
         if name != ZERO_BUT_FOR_ROUNDING:
@@ -101,11 +102,14 @@ def test_their_student(golden, distilled):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_the_loss_is_the_papers(temperature):
-    """Image by image and class by class; the teacher is a plain CLIP, which reads features."""
-    clip, names = tiny_clip(), class_names(4)
+    """Image by image and class by class; the teacher is a plain CLIP, which reads features, and has its own scale."""
+    clip, names, softer = tiny_clip(), class_names(4), tiny_model()
+    softer.logit_scale.data -= 0.7
+    own = freeze(softer, "softer")
+    assert own.logit_scale < 0.6 * clip.logit_scale
     known = SavedLearner(id="plain", dim=clip.dim)
     learner = PromptKD(clip, names, teacher=known, prompt_depth_vision=2, weight=30.0, temperature=temperature)
-    learner.learn_from(ZeroShot(clip, ["bus"], template="a {}."), "two {}.")
+    learner.learn_from(ZeroShot(own, ["bus"], template="a {}."), "two {}.")
     images = pictures()[:3]
     h = clip.encode_texts([f"two {name}." for name in names])
     e = F.normalize(clip.model.encode_image(images), dim=-1)
@@ -115,7 +119,8 @@ def test_the_loss_is_the_papers(temperature):
     f = F.normalize((learner.projector[3].weight @ centred.relu() + learner.projector[3].bias[:, None]).T, dim=-1)
     expected = 0.0
     for i in range(3):
-        t, z = ((clip.logit_scale * side[i] @ h.T / temperature).softmax(-1) for side in (e, f))
+        t = (own.logit_scale * e[i] @ h.T / temperature).softmax(-1)
+        z = (clip.logit_scale * f[i] @ h.T / temperature).softmax(-1)
         expected += sum(float((t[c] * (t[c] / z[c]).log()).detach()) for c in range(4)) / (3 * 4)
     found = learner.loss(Batch(images, torch.full((3,), -1)))
     assert float(found.detach()) == pytest.approx(30 * temperature**2 * expected, rel=1e-4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptlab.learners import Batch, TransCLIP, TransCLIPFewShot, ZeroShot
+from promptlab.learners import Batch, TransCLIP, TransCLIPFewShot, ZeroShot, transclip
 from promptlab.learners.base.marks import marks_of
 from promptlab.learners.transclip import GAMMAS, few_shot_mixtures, zero_shot_mixture
 from tests.helpers.adapters import adapters_golden, solve
@@ -38,15 +38,15 @@ def data(clip):
     return drawn(torch.arange(15) % 3), train, Batch(drawn(of_val), of_val)
 
 
-def plain_rounds(f, y, z, mu, sigma, power, neighbours, shots=(), weight=0.0):
+def plain_rounds(f, y, z, mu, sigma, power, neighbours, shots=(), weight=0.0, rounds=11):
     """Float64 throughout; ``shots`` are pairs of a feature and a class."""
     Q, C = y.shape
-    for step in range(11):
+    for step in range(rounds):
         scores = torch.stack([-0.5 * ((f - mu[k]).square() / sigma).sum(1) for k in range(C)], 1)
         for _ in range(5):
             z = y**power * torch.exp((scores - scores.max() + 50 / 6 * neighbours(z)) / 50)
             z = z / z.sum(1, keepdim=True)
-        if step == 10:
+        if step == rounds - 1:
             break
         means = []
         for k in range(C):
@@ -84,6 +84,21 @@ def test_without_shots_it_is_the_papers(clip, data):
         torch.testing.assert_close(own, expected.float(), atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(learner.score_together(f).softmax(-1), found.z)
     assert (found.z - y).abs().max() > 0.05  # the test images say something
+
+
+def test_the_last_round_updates_the_assignments_alone(clip, data, monkeypatch):
+    """Of few rounds, as after eleven nothing moves any more."""
+    monkeypatch.setattr(transclip, "_ROUNDS", 2)
+    f = data[0]
+    y, x = TransCLIP(clip, NAMES)(f).softmax(-1), f.double()
+    found, w = zero_shot_mixture(f, y), dense(x, x)
+    surest = [y[:, k].topk(8) for k in range(3)]
+    mu = torch.stack([F.normalize(values.double() @ x[places], dim=0) for values, places in surest])
+    start = torch.full((clip.dim,), 1 / clip.dim).double()
+    own = y.double()
+    z, mu, sigma = plain_rounds(x, own, own, mu, start, 1.0, lambda z: w.T @ z + w @ z, rounds=2)
+    for part, expected in ((found.z, z), (found.mu, mu), (found.sigma, sigma)):
+        torch.testing.assert_close(part, expected.float(), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("neighbours", ["paper", "released"])
@@ -145,33 +160,47 @@ def test_validation_images_are_needed(clip, data):
 
 
 def queries(golden):
-    both = torch.cat([golden.unit("test").inputs, golden.unit("val").inputs])
-    return both[golden.expected["transclip.query_order"].long()]
+    """Features and labels of all test images, in the authors' order."""
+    parts, order = [golden.unit("test"), golden.unit("val")], golden.expected["transclip.query_order"].long()
+    return torch.cat([part.inputs for part in parts])[order], torch.cat([part.labels for part in parts])[order]
+
+
+def share_right(z, labels):
+    """In percent, as theirs."""
+    return 100 * (z.argmax(1) == labels).float().mean()
 
 
 def test_the_authors_numbers_without_shots(golden):
-    expected, f = golden.of("transclip_zs"), queries(golden)
+    expected, (f, labels) = golden.of("transclip_zs"), queries(golden)
     learner = TransCLIP(golden.clip, golden.names, template=golden.template)
     found = zero_shot_mixture(f, learner(f).softmax(-1))
     torch.testing.assert_close(found.z, expected["z"], atol=1e-4, rtol=0)
     torch.testing.assert_close(found.mu, expected["mu"], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.sigma, expected["std"], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(share_right(learner.score_together(f), labels), expected["acc"])
 
 
 def test_the_authors_numbers_with_shots(golden):
-    expected, f, train = golden.of("transclip_fs"), queries(golden), golden.unit("train")
+    expected, (f, labels), train = golden.of("transclip_fs"), queries(golden), golden.unit("train")
     learner = TransCLIPFewShot(golden.clip, golden.names, template=golden.template)
     val = Batch(train.inputs[:, 1], train.labels)
     solve(learner, train._replace(inputs=train.inputs[:, :1]), val)
     v = torch.eye(7)[train.labels]
     found = few_shot_mixtures(f, learner(f).softmax(-1), train.inputs[:, 0], v, "released")
+    closest = (val.inputs @ f.T).argmax(1)
+    torch.testing.assert_close(closest, expected["neighbor_index"])
     for gamma, mixture in zip(GAMMAS, found, strict=True):
         torch.testing.assert_close(mixture.z, expected[f"gamma_{gamma}.z"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(share_right(mixture.z, labels), expected[f"gamma_{gamma}.test_acc"])
+        of_val = share_right(mixture.z[closest], val.labels)
+        torch.testing.assert_close(of_val, expected[f"gamma_{gamma}.val_acc"])
+    torch.testing.assert_close(found[-1].z, expected["z_last"], atol=1e-4, rtol=0)
     torch.testing.assert_close(found[-1].mu, expected["mu"], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found[-1].sigma, expected["std"], atol=1e-6, rtol=1e-4)
-    assert (val.inputs @ f.T).argmax(1).tolist() == expected["neighbor_index"].tolist()
     accuracies = torch.stack([expected[f"gamma_{gamma}.val_acc"] for gamma in GAMMAS])
+    torch.testing.assert_close(accuracies.max(), expected["best_val"])
     chosen = learner.score_together(f).softmax(-1)
+    torch.testing.assert_close(share_right(chosen, labels), expected["test_acc_at_best_val"])
     torch.testing.assert_close(chosen, expected[f"gamma_{GAMMAS[int(accuracies.argmax())]}.z"], atol=1e-4, rtol=0)
     rightly = few_shot_mixtures(f, learner(f).softmax(-1), train.inputs[:, 0], v, "paper")[-1]
     assert (rightly.z - expected["z_last"]).abs().max() > 0.05  # the tensors tell the two apart

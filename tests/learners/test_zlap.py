@@ -144,6 +144,12 @@ def test_edges_are_to_the_nearest_alone(clip, images):
     assert ((found[:, 4:] > 0).sum(1) == 2).all()
 
 
+def test_what_points_away_has_no_edge():
+    texts = torch.eye(3)[:2]
+    found = edges(-texts, texts, texts, 2, 3.0).to_dense()
+    assert torch.equal(found, torch.zeros(2, 4))
+
+
 @pytest.mark.parametrize("name", ["zlap", "zlap_inductive"])
 def test_the_recipe_is_the_codes(name):
     arguments = settings_of([f"learner={name}"]).learner.arguments

@@ -1,5 +1,6 @@
 from .class_set import ClassSet as ClassSet
 from .facts import LearnerFacts as LearnerFacts
+from .image_side import ImageSideLearner as ImageSideLearner
 from .learner import PromptLearner as PromptLearner
 from .learner import Scorer as Scorer
 from .marks import marks_of as marks_of
@@ -9,4 +10,5 @@ from .stages import Batch as Batch
 from .stages import ClosedFormStage as ClosedFormStage
 from .stages import GradientStage as GradientStage
 from .stages import Stage as Stage
+from .text_side import TextSideLearner as TextSideLearner
 from .wrapper import Wrapper as Wrapper

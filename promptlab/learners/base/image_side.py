@@ -11,7 +11,23 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 
 
 class ImageSideLearner(PromptLearner):
-    """Logits are the backbone's of ``image_features(images)`` against ``text_features()``."""
+    """Logits are the backbone's of ``image_features(images)`` against ``text_features()``.
+
+    Example:
+        >>> import promptlab, torch
+        >>> clip = promptlab.load_clip("demo")
+        >>> class Plain(ImageSideLearner):  # whoever changes the image tower gives encode_images prompts or adapters
+        ...     def image_features(self, images):
+        ...         return self.clip.encode_images(images)
+        ...
+        ...     def text_features(self):
+        ...         return self.clip.encode_texts(self.class_names)
+        ...
+        ...     def fit_plan(self):
+        ...         return []
+        >>> Plain(clip, ["red circle", "blue star"])(torch.zeros(3, 3, clip.image_size, clip.image_size)).shape
+        torch.Size([3, 2])
+    """
 
     needs = "images"
 

@@ -11,7 +11,21 @@ from promptlab.learners.base.learner import PromptLearner, Scorer
 
 
 class TextSideLearner(PromptLearner):
-    """Logits are the backbone's against ``text_features()``, which don't depend on the image."""
+    """Logits are the backbone's against ``text_features()``, which don't depend on the image.
+
+    Example:
+        >>> import promptlab
+        >>> clip = promptlab.load_clip("demo")
+        >>> class Drawings(TextSideLearner):
+        ...     def text_features(self):
+        ...         return self.clip.encode_texts([f"a drawing of a {name}." for name in self.class_names])
+        ...
+        ...     def fit_plan(self):
+        ...         return []
+        >>> learner = Drawings(clip, ["red circle", "blue star"])
+        >>> learner(learner.text_features()).argmax(dim=1).tolist()
+        [0, 1]
+    """
 
     @abstractmethod
     def text_features(self) -> Tensor:
