@@ -9,7 +9,7 @@ Where promptlab departs: as CoOp. On unit vectors the term that is added, as the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import torch
@@ -79,6 +79,10 @@ class KgCoOp(CoOp):
         logits, of_teacher = torch.split(scores, [len(batch.labels), len(self.class_names)])
         closeness = self.clip.as_similarities(of_teacher.diagonal())  # (C,)
         return self.balance.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
+
+    def authors_unused(self, names: Collection[str]) -> Collection[str]:
+        """A vector ``bias_vectors``, and where it is, a network called as CoCoOp's: no loss of theirs reads them."""
+        return [name for name in names if "bias_vectors" in names and name.startswith(("bias_vectors", "meta_net."))]
 
     def regulariser(self, sides: Sides) -> Tensor:
         """``weight * (1 - mean over classes of cosine(learned, teacher))``."""

@@ -19,7 +19,7 @@ pass through it and one forward pass at its own ctx.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import torch
@@ -93,6 +93,16 @@ class TPT(TextSideLearner):
         """(C, D) L2-normalised, of the context that images start from."""
         return self.prompts.encode(self.ctx)
 
+    def authors_names(self) -> Mapping[str, str]:
+        """What CoOp's code calls the context that ``optim`` trains.
+
+        Raises:
+            TypeError: without ``optim``, as nothing is learned then.
+        """
+        if self.optim is None:
+            raise TypeError("TPT learns nothing beforehand; with optim (learner=tpt_coop) it begins at CoOp's context")
+        return {"ctx": "prompt_learner.ctx"}
+
     def fit_plan(self) -> list[Stage]:
         """Nothing, or with ``optim`` one gradient stage over the context."""
         return [] if self.optim is None else [GradientStage("context", list(self.parameters()), self.loss, self.optim)]
@@ -131,9 +141,13 @@ def most_certain(logits: Tensor, share: float) -> Tensor:
         logits: (K, C) of the views.
         share: how many of them, rounded down, but at least one.
     """
+    return entropies(logits).argsort()[: max(1, int(share * len(logits)))]
+
+
+def entropies(logits: Tensor) -> Tensor:
+    """Of each view's prediction (K,), by its logits (K, C)."""
     logs = logits.log_softmax(-1)
-    entropies = -(logs.exp() * logs).sum(-1)
-    return entropies.argsort()[: max(1, int(share * len(logits)))]
+    return -(logs.exp() * logs).sum(-1)
 
 
 def entropy_of_mean(logits: Tensor) -> Tensor:

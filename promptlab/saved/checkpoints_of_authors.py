@@ -1,7 +1,8 @@
 """What a method's own authors trained, brought into the learner that promptlab has of it.
 
 A learner says what each of its tensors is called there (``authors_names``). Passed over is what follows from the class
-names, and what is the frozen CLIP, student's or teacher's, whose tensors are compared with the backbone at hand.
+names, what their code makes and never uses (``authors_unused``), and what is the frozen CLIP, student's or teacher's,
+whose tensors are compared with the backbone at hand.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from promptlab.saved.dassl import read_dassl
 from promptlab.support.words import some_of
 
 Learner = TypeVar("Learner", bound=PromptLearner)
-_OF_NAMES = ("token_prefix", "token_suffix")
+_OF_NAMES = ("token_prefix", "token_midfix", "token_suffix")
 """Buffers that follow from the class names."""
 _TOWERS = {"image_encoder.": "visual.", "text_encoder.": ""}
 """What the authors' models call the towers, and what CLIP does."""
@@ -66,7 +67,8 @@ def _short(name: str) -> str:
 def _require_all(file: Path, learner: PromptLearner, names: Mapping[str, str], found: Mapping[str, Tensor]) -> None:
     """Refuse missing tensors, unknown ones, and other shapes."""
     frozen, own = _names_of(learner.clip), learner.learned_tensors()
-    unknown = [name for name in found.keys() - set(names.values()) if not _passed_over(name, frozen)]
+    known = {*names.values(), *learner.authors_unused(found.keys())}
+    unknown = [name for name in found.keys() - known if not _passed_over(name, frozen)]
     problems = [f"lacks {some_of(sorted(lacking))}"] if (lacking := set(names.values()) - found.keys()) else []
     problems += [f"has {some_of(sorted(unknown))}, unknown to {type(learner).__name__}"] if unknown else []
     problems += [

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from promptlab.learners import TPT, CoOp, Optim
 from promptlab.learners.base.adapting import adapting_scorer
-from promptlab.learners.tpt import entropy_of_mean, most_certain
+from promptlab.learners.tpt import entropies, entropy_of_mean, most_certain
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, prompts_golden
 from tests.helpers.settings import settings_of
@@ -111,7 +111,7 @@ def test_how_many_views_are_kept():
     torch.testing.assert_close(entropy, torch.tensor(2.0).log())
 
 
-def test_the_authors_numbers():
+def test_the_authors_numbers(monkeypatch):
     golden = prompts_golden("tpt")
     expected = golden.of("tpt")
     with torch.no_grad():
@@ -120,12 +120,17 @@ def test_the_authors_numbers():
     close(learner.ctx.detach(), expected["ctx"], 1e-6)
     logits = learner(views)
     torch.testing.assert_close(logits, expected["logits"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(entropies(logits), expected["entropy"], atol=1e-5, rtol=1e-5)
     sure = most_certain(logits, learner.selection)
     assert sure.tolist() == expected["selected"].tolist()
     loss = entropy_of_mean(logits[sure])
     torch.testing.assert_close(loss, expected["loss"], atol=1e-5, rtol=1e-5)
     close(torch.autograd.grad(loss, learner.ctx)[0], expected["grad.ctx"], 1e-4)
+    encode, seen = learner.prompts.encode, []
+    monkeypatch.setattr(learner.prompts, "encode", lambda ctx: seen.append(ctx.detach().clone()) or encode(ctx))
     found = adapting_scorer(learner)(views.unsqueeze(0))
+    start, after = seen
+    close(after - start, expected["ctx_after_1_step"] - expected["ctx"], 1e-3)  # the step alone, of 0.005 everywhere
     torch.testing.assert_close(found, expected["logits_after"], atol=1e-3, rtol=0)
 
 

@@ -10,12 +10,14 @@ from promptlab.learners import (
     MMRL,
     PLOT,
     TCP,
+    TPT,
     CoCoOp,
     CoOp,
     CoPrompt,
     KgCoOp,
     MaPLe,
     MMRLPlusPlus,
+    Optim,
     ProGrad,
     PromptSRC,
     TaskRes,
@@ -44,8 +46,45 @@ PARTS = {
     ProGrad: {"n_ctx": 5},
     TCP: {"layer": 2},
     PLOT: {"n_prompts": 2, "n_ctx": 3},
+    TPT: {"optim": Optim()},
 }
 """Of these the part that learns."""
+LEARNER, TOKENS = "prompt_learner", "representation_learner.compound_rep_tokens"
+E, V, D, K = 32, 64, 48, 5
+"""Widths of the small CLIP's text and image towers and of their joint space; MMRL's tokens."""
+BY_NAME = {
+    MaPLe: {
+        f"{LEARNER}.ctx": (2, E),
+        f"{LEARNER}.proj.weight": (V, E),
+        f"{LEARNER}.proj.bias": (V,),
+        f"{LEARNER}.compound_prompts_text.0": (2, E),
+        f"{LEARNER}.compound_prompt_projections.0.weight": (V, E),
+        f"{LEARNER}.compound_prompt_projections.0.bias": (V,),
+    },
+    PromptSRC: {
+        f"{LEARNER}.ctx": (4, E),
+        "text_encoder.transformer.resblocks.1.VPT_shallow": (4, E),
+        "text_encoder.transformer.resblocks.2.VPT_shallow": (4, E),
+        "image_encoder.VPT": (4, V),
+        "image_encoder.transformer.resblocks.1.VPT_shallow": (4, V),
+    },
+    KgCoOp: {"ctx": (4, E)},
+    ProGrad: {"ctx": (5, E)},
+    TCP: {
+        "ctx": (4, E),
+        "meta_net.linear1.weight": (D // 4, D),
+        "meta_net.linear1.bias": (D // 4,),
+        "meta_net.linear2.weight": (4 * E, D // 4),
+        "meta_net.linear2.bias": (4 * E,),
+    },
+    MMRL: {
+        TOKENS: (K, 8),
+        **{f"{TOKENS}_r2{tower}proj.{j}.weight": (width, 8) for tower, width in (("v", V), ("t", E)) for j in (0, 1)},
+        **{f"{TOKENS}_r2{tower}proj.{j}.bias": (width,) for tower, width in (("v", V), ("t", E)) for j in (0, 1)},
+        "image_encoder.proj_rep": (V, D),
+    },
+}
+"""What the authors' trainers call what they learned, and its shape, as it was read in their code."""
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +128,49 @@ def test_same_logits(clip, tmp_path, kind):
         assert not torch.allclose(kind(clip, NAMES, **arguments)(inputs), trained(inputs))
 
 
+def as_named(kind):
+    """A checkpoint with tensors of the authors' names alone."""
+    stream = torch.Generator().manual_seed(2)
+    return {name: 0.1 * torch.randn(shape, generator=stream) for name, shape in BY_NAME[kind].items()}
+
+
+@pytest.mark.parametrize("kind", BY_NAME)
+def test_every_name_of_theirs_is_read(clip, tmp_path, kind):
+    state, learner = as_named(kind), kind(clip, NAMES, **{**WHOLE, **PARTS}[kind])
+    import_checkpoint(checkpoint(tmp_path / "model.pth.tar-5", state), learner)
+    left = list(learner.learned_tensors().values())
+    for tensor in state.values():  # each of them is in the learner, and nothing else is
+        left.pop(next(i for i, own in enumerate(left) if torch.equal(own, tensor)))
+    assert not left
+
+
+@pytest.mark.parametrize("kind", BY_NAME)
+def test_one_that_is_missing_and_one_too_many_are_named(clip, tmp_path, kind):
+    learner = kind(clip, NAMES, **{**WHOLE, **PARTS}[kind])
+    before = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+    for lacking in BY_NAME[kind]:
+        state = as_named(kind) | {"prompt_learner.momentum": torch.zeros(3)}
+        del state[lacking]
+        path, short = checkpoint(tmp_path / "model.pth.tar-5", state), lacking.removeprefix("prompt_learner.")
+        with pytest.raises(CheckpointError, match=f"it lacks {short}; it has momentum, unknown to {kind.__name__}"):
+            import_checkpoint(path, learner)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learner.state_dict().items())
+
+
+def test_what_kgcoops_code_makes_and_never_uses(clip, tmp_path):
+    """A vector, and in some versions a network under the names of CoCoOp's; its ``load_model`` drops a third buffer."""
+    network = {name: torch.zeros(shape) for name, shape in BY_NAME[TCP].items() if name.startswith("meta_net")}
+    state = as_named(KgCoOp) | {"token_midfix": torch.zeros(3, 4, E), "bias_vectors": torch.zeros(1, 512)}
+    for more in ({}, network):
+        learner = KgCoOp(clip, NAMES)
+        import_checkpoint(checkpoint(tmp_path / "model.pth.tar-100", state | more), learner)
+        assert torch.equal(learner.ctx, state["ctx"])
+    for kind in (CoOp, KgCoOp):  # a network alone was trained: CoCoOp's, TCP's
+        path = checkpoint(tmp_path / "model.pth.tar-100", as_named(TCP))
+        with pytest.raises(CheckpointError, match=r"it has meta_net\.linear1\.bias, .*, unknown to"):
+            import_checkpoint(path, kind(clip, NAMES, n_ctx=4, ctx_init="a photo of a"))
+
+
 def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
     golden = prompts_golden("promptsrc")
     expected = golden.of("ivlp")
@@ -125,6 +207,8 @@ def test_what_does_not_fit_is_named(clip, tmp_path, changes, message):
 def test_learners_without_known_checkpoints_say_so(clip, tmp_path):
     with pytest.raises(TypeError, match="TaskRes doesn't say what its tensors are called"):
         import_checkpoint(tmp_path, TaskRes(clip, NAMES))
+    with pytest.raises(TypeError, match="TPT learns nothing beforehand; with optim"):
+        import_checkpoint(tmp_path, TPT(clip, NAMES))
 
 
 def test_checkpoints_of_several_modules_are_a_question(clip, tmp_path):

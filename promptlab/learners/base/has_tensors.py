@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Self
 
 import torch
@@ -33,6 +33,14 @@ class HasTensors(nn.Module):
             TypeError: if that isn't known.
         """
         raise TypeError(f"{type(self).__name__} doesn't say what its tensors are called in its authors' checkpoints")
+
+    def authors_unused(self, names: Collection[str]) -> Collection[str]:
+        """Of the names in a checkpoint of the authors' code, those of tensors that it makes and never uses.
+
+        Args:
+            names: all that the checkpoint holds, without ``prompt_learner.`` in front.
+        """
+        return ()
 
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
