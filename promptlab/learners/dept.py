@@ -16,7 +16,7 @@ KgCoOp (whose weight is 2 in the paper's recipe) and MaPLe; the authors train ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Self
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.around import INNER
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.layers import linear
@@ -134,9 +135,20 @@ class DePT(Wrapper):
         """One gradient stage over the inner learner's parameters and, faster, all others."""
         (stage,) = self.inner.fit_plan()
         assert isinstance(stage, GradientStage)
-        own = [parameter for name, parameter in self.named_parameters() if not name.startswith("inner.")]
+        own = [parameter for name, parameter in self.named_parameters() if not name.startswith(INNER)]
         groups = [*stage.groups, ParameterGroup(own, lr_factor=self.lr_factor)]
         return [replace(stage, name="decoupled", parameters=[*stage.parameters, *own], loss=self.loss, groups=groups)]
+
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        own = {"head_weight": "linear_probe_proj.weight", "head_bias": "linear_probe_proj.bias"}
+        for side, theirs in (("image", "img"), ("text", "text")):
+            own |= {f"{side}_{part}": f"film_lp_{theirs}.{part}" for part in ("scale", "bias")}
+        return own | {INNER + name: theirs for name, theirs in self.inner.authors_names().items()}
+
+    def authors_unused(self, names: Collection[str]) -> Collection[str]:
+        """The inner learner's."""
+        return self.inner.authors_unused(names)
 
     def classes_changed(self, classes: ClassSet) -> None:
         """The head says nothing of new names."""

@@ -1,5 +1,7 @@
 """Checkpoints as the authors' trainers write them give the same logits here; what doesn't fit is named."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from promptlab.learners import (
     CoCoOp,
     CoOp,
     CoPrompt,
+    DePT,
     KgCoOp,
     MaPLe,
     MMRLPlusPlus,
@@ -37,6 +40,10 @@ WHOLE = {
     PromptSRC: DEPTHS,
     MMRL: LAYERS,
     MMRLPlusPlus: {**LAYERS, "head_rank": 3},
+    partial(DePT, inner=CoOp): {},
+    partial(DePT, inner=CoCoOp): {},
+    partial(DePT, inner=KgCoOp): {},
+    partial(DePT, inner=partial(MaPLe, depth=2)): {},
 }
 """Of these the whole model is saved."""
 PARTS = {
@@ -102,6 +109,9 @@ def moved(learner):
 def written(path, learner, *, whole, **changes):
     """What the authors' trainer would leave of it."""
     state = {theirs: learner.get_parameter(own).data for own, theirs in learner.authors_names().items()}
+    if isinstance(getattr(learner, "inner", learner), KgCoOp):  # named, never trained
+        state |= {f"prompt_learner.{name}": torch.zeros(1, 4) for name in ("bias_vectors", "meta_net.linear1.weight")}
+        state |= {name: torch.zeros(1, 4) for name in ("meta_net.linear1.weight", "adapter.fc.0.weight") if whole}
     for buffer in ("token_prefix", "token_suffix"):
         state[f"prompt_learner.{buffer}"] = torch.zeros(3, 1, learner.clip.width)
     if whole:
@@ -122,7 +132,9 @@ def test_same_logits(clip, tmp_path, kind):
     trained, fresh = moved(kind(clip, NAMES, **arguments)), kind(clip, NAMES, **arguments)
     written(tmp_path / "Learner" / "model.pth.tar-5", trained, whole=kind in WHOLE)
     assert import_checkpoint(tmp_path, fresh) is fresh
-    inputs = pictures() if fresh.needs == "images" else clip.encode_images(pictures())
+    inputs = pictures()
+    if fresh.needs != "images":
+        inputs = clip.encode_images(inputs, normalised=fresh.normalised)
     with torch.no_grad():
         assert torch.equal(fresh(inputs), trained(inputs))
         assert not torch.allclose(kind(clip, NAMES, **arguments)(inputs), trained(inputs))
@@ -193,6 +205,7 @@ def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
             "another backbone than tiny: its frozen image_encoder",
         ),
         ({"text_encoder.text_projection": torch.ones(8, 8)}, "another backbone than tiny: its frozen text_encoder"),
+        ({"prompt_learner.meta_net.linear1.weight": torch.ones(2, 2)}, "it has meta_net.linear1.weight, unknown to"),
     ],
 )
 def test_what_does_not_fit_is_named(clip, tmp_path, changes, message):
