@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from promptlab.learners.base.stages import require_validation
 from tests.helpers.golden import read_golden
 from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip
 from tests.helpers.prompts_golden import close
+from tests.helpers.settings import settings_of
 
 NAMES = class_names(3)
 
@@ -144,3 +146,29 @@ def test_what_does_not_fit_is_named():
         ProLIP(tiny_clip(resnet=True), NAMES)
     with pytest.raises(ValueError, match=r"learner\.search=false"):
         require_validation(ProLIP(tiny_clip(), NAMES, search=True).fit_plan(), "ProLIP")
+
+
+@pytest.mark.parametrize(
+    ("words", "templates"),
+    [
+        (["dataset=imagenet", "protocol=few_shot"], "select_only"),
+        (["dataset=imagenet", "protocol=domain_generalization"], "select_only"),
+        (["dataset=imagenet", "protocol=cross_dataset"], None),
+        (["dataset=dtd", "protocol=few_shot"], None),
+    ],
+)
+def test_the_recipe_is_the_papers(words, templates):
+    arguments = settings_of(["learner=prolip", "backbone=vit_b16", *words]).learner.arguments
+    optim = arguments["optim"].make()
+    assert (arguments["templates"], arguments["penalty"], arguments["search"]) == (templates, None, False)
+    assert (optim.name, optim.lr, optim.eps, optim.weight_decay, optim.epochs) == ("adam", 1e-5, 1e-4, 0, 300)
+    assert (optim.schedule, optim.warmup_epochs, optim.drop_last) == ("cosine_per_step", 0, False)
+
+
+def test_the_searched_setting_is_what_is_said():
+    """What the README's row writes is a command line."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (row,) = [line for line in readme.splitlines() if line.startswith("| `prolip`")]
+    (words,) = [part for part in row.split("`")[1::2] if "search" in part]
+    settings = settings_of(["learner=prolip", *words.split()])
+    assert (settings.learner.arguments["search"], settings.val) == (True, "shots")
