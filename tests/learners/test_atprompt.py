@@ -8,7 +8,7 @@ import torch
 from promptlab.learners import ATPrompt, Batch, CoCoOp, CoOp, DePT, MaPLe, PromptSRC, TipAdapter
 from tests.helpers.images import pictures
 from tests.helpers.models import class_names, full_encode, tiny_clip
-from tests.helpers.prompts_golden import hold, prompts_golden
+from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
 
 WORDS = ["color", "shape", "size"]
@@ -38,7 +38,13 @@ def held(golden, learner, case):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_authors_numbers(golden, count):
-    held(golden, ATPrompt(golden.clip, golden.names, inner=COOP, attributes=WORDS[:count]), f"atprompt.{count}")
+    more = {"another dataset": WORDS}
+    learner = ATPrompt(golden.clip, golden.names, inner=COOP, attributes=WORDS[:count], target_attributes=more)
+    for number, vectors in enumerate(learner.prompts.spare, start=count + 1):
+        vectors.copy_(golden.drawn(f"ctx_att{number}", vectors.shape, 0.01))
+    held(golden, learner, f"atprompt.{count}")
+    for number, vectors in enumerate(learner.prompts.spare, start=count + 1):  # theirs don't move without a word
+        close(vectors, golden.of(f"atprompt.{count}")[f"after_3_steps.ctx_att{number}"], 1e-6)
 
 
 def test_their_pets_are_a_prompt_that_was_cut(golden):

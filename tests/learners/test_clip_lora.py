@@ -62,11 +62,26 @@ def test_the_authors_numbers(golden):
 
 
 @pytest.mark.parametrize(
-    ("case", "arguments"), [("text_only", {"encoder": "text"}), ("qkvo", {"params": ["q", "k", "v", "o"]})]
+    ("case", "arguments"),
+    [
+        ("text_only", {"encoder": "text"}),
+        ("vision_only", {"encoder": "vision"}),
+        ("qkvo", {"params": ["q", "k", "v", "o"]}),
+    ],
 )
 def test_their_other_settings(golden, case, arguments):
     learner = ruled(golden, **arguments)
     close(learner(golden[3].inputs).detach(), golden[2][f"clip_lora.{case}.logits"], 1e-5)
+
+
+def test_gradients_of_updates_behind_attention(golden):
+    """Which their file keeps for these alone."""
+    expected, learner = golden[2], ruled(golden, params=["q", "k", "v", "o"])
+    kept = {name: parameter for name, parameter in learner.named_parameters() if ".o." in name}
+    assert {f"clip_lora.qkvo.grad.{theirs(name)}" for name in kept} == {key for key in expected if "qkvo.grad" in key}
+    found = torch.autograd.grad(learner.loss(golden[3]), list(kept.values()))
+    for name, gradient in zip(kept, found, strict=True):
+        close(gradient, expected[f"clip_lora.qkvo.grad.{theirs(name)}"], 1e-4)
 
 
 def test_three_of_their_steps_from_the_published_start(golden):
@@ -74,6 +89,7 @@ def test_three_of_their_steps_from_the_published_start(golden):
     for name, parameter in learner.named_parameters():
         if name.endswith("B"):
             parameter.data.zero_()
+    close(learner(golden[3].inputs).detach(), expected["zero_shot_logits"], 1e-5)
     (stage,) = learner.fit_plan()
     optim = Optim(**{**vars(stage.optim), "steps": 3})
     losses = steps_held(

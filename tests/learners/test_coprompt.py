@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn import functional as F
 
-from promptlab.learners import Batch, CoPrompt, DePT
+from promptlab.learners import Batch, CoPrompt, DePT, MaPLe
 from promptlab.learners.coprompt.rand_augment import OPERATIONS, RandAugmentView
 from promptlab.support.errors import DatasetError
 from tests.helpers.images import pictures
@@ -48,6 +48,15 @@ def test_the_authors_numbers(golden, case, n_ctx):
             parameter.data = golden.drawn(theirs[name], parameter.shape, scale(theirs[name]))
     images, others = (golden.drawn(name, (6, 3, 32, 32), 1.0) for name in ("images", "images2"))
     close(golden.clip.encode_images(others), expected["teacher.image_features"], 1e-5)
+    close(MaPLe.image_features(learner, images, normalised=False).detach(), expected["raw_image_features"], 1e-5)
+    close(MaPLe.text_features(learner, normalised=False).detach(), expected["raw_text_features"], 1e-5)
+    parts = {
+        "ce": F.cross_entropy(learner(images), golden.labels),
+        "image": 1 - F.cosine_similarity(learner.image_features(images), expected["teacher.image_features"]).mean(),
+        "text": 1 - F.cosine_similarity(learner.text_features(), expected["teacher.text_features"][k]).mean(),
+    }
+    for name, part in parts.items():
+        torch.testing.assert_close(part.detach(), expected[f"loss.{name}"], atol=1e-5, rtol=1e-5)
     learner.forward = lambda views: type(learner).forward(learner, views[:, 0])
     hold(learner, theirs, Batch(torch.stack([images, others], 1), golden.labels), expected)
 

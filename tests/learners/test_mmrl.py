@@ -9,6 +9,7 @@ from tests.helpers.images import pictures
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
+from tests.helpers.two_heads import heads_held
 
 LAYERS = {"first_layer": 2, "last_layer": 2, "rep_dim": 16, "n_tokens": 3}
 NAMES = class_names(3)
@@ -40,9 +41,9 @@ def test_the_authors_numbers(golden):
         parameter.data = golden.drawn(names[name], parameter.shape, scale(name))
     images = golden.drawn("images", (6, 3, 32, 32), 1.0)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
-    close(learner.texts.features, expected["teacher.text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.rebind(golden.names[::-1], template)(images).detach().flip(1), expected["logits"], 1e-5)
+    heads_held(learner, images, golden.labels, expected)
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 

@@ -10,6 +10,7 @@ from tests.helpers.images import pictures
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
+from tests.helpers.two_heads import heads_held
 
 NAMES = class_names(3)
 
@@ -46,6 +47,7 @@ def test_the_authors_numbers(golden):
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.tested_on("dtd", "imagenet")(images).detach(), expected["logits"], 1e-5)
+    heads_held(learner, images, golden.labels, expected)
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -63,6 +64,11 @@ def steps_by_hand(learner, train, optim, strength):
     return projection.detach()
 
 
+def moved_by(learner):
+    """The squared distance of its projection from the backbone's."""
+    return (learner.projection.detach() - learner.clip.image_projection).square().sum()
+
+
 @pytest.mark.parametrize("case", ["lr1e-2", "lr1e-5"])
 @pytest.mark.parametrize("steps", [3, 12])
 def test_the_authors_numbers(golden, case, steps):
@@ -70,8 +76,18 @@ def test_the_authors_numbers(golden, case, steps):
     learner = learner_of(golden)
     learner._weigh(batches(golden, steps)[0], None)
     assert float(learner.strength) == 0.25
+    logits, losses, far = [], [], []
+    learner.balance = SimpleNamespace(cross_entropy=lambda z, y: logits.append(z) or F.cross_entropy(z, y))
+    whole = learner.loss
+    learner.loss = lambda batch: losses.append(whole(batch)) or far.append(moved_by(learner)) or losses[-1]
     with torch.no_grad():
         learner._descend(batches(golden, steps)[0], replace(learner.optim, lr=rate, epochs=steps))
+    apart = torch.stack(losses).detach() - 0.25 * torch.stack(far)
+    torch.testing.assert_close(apart, tensors[f"prolip.{case}.losses_{steps}"].float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits[0].detach(), tensors["prolip.first_logits"], atol=1e-4, rtol=0)
+    if steps == 12:
+        torch.testing.assert_close(logits[-1].detach(), tensors[f"prolip.last_logits.{case}"], atol=1e-3, rtol=0)
+        torch.testing.assert_close(far[-1], tensors[f"prolip.{case}.last_mse"].float(), atol=0, rtol=1e-3)
     close(learner.projection.detach(), tensors[f"prolip.{case}.weight_after_{steps}"], 1e-4)
     found = learner(tensors["prolip.test_before"])
     torch.testing.assert_close(found, tensors[f"prolip.{case}.test_logits_after_{steps}"], atol=1e-3, rtol=0)
@@ -101,6 +117,13 @@ def test_the_authors_search(golden):
     assert float(learner.strength) == pytest.approx(float(tensors["prolip.search.lambda"]))
     found = learner(tensors["prolip.test_before"])
     torch.testing.assert_close(found, tensors["prolip.search.test_logits"], atol=1e-3, rtol=0)
+    train, val = batches(golden, 12)
+    hits = (learner(val.inputs).argmax(-1) == val.labels).float()
+    torch.testing.assert_close(100 * hits.mean(), tensors["prolip.search.best_val_acc"].float(), atol=1e-4, rtol=0)
+    chosen = learner.projection.detach().clone()
+    with torch.no_grad():
+        learner._descend(train, replace(learner.optim, lr=float(tensors["prolip.search.lr"])))
+    close(learner.projection.detach(), chosen, 1e-6)  # their rate is kept in fp32
 
 
 @pytest.mark.parametrize("penalty", [None, 0.3])
