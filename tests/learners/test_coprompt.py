@@ -186,8 +186,10 @@ def test_operations_have_the_authors_strength(picture):
 @pytest.mark.parametrize(
     ("dataset", "settings"),
     [
-        ("imagenet", (12, 4, 8.0, 8)), ("oxford_pets", (12, 2, 0.1, 8)), ("oxford_flowers", (9, 4, 8.0, 8)),
-        ("food101", (9, 4, 0.5, 5)), ("dtd", (12, 2, 8.0, 8)), ("demo_shapes", (9, 2, 1.0, 8)),
+        ("imagenet", (12, 4, 8.0, 8)), ("caltech101", (12, 4, 4.0, 8)), ("oxford_pets", (12, 2, 0.1, 8)),
+        ("stanford_cars", (12, 4, 4.0, 8)), ("oxford_flowers", (9, 4, 8.0, 8)), ("food101", (9, 4, 0.5, 5)),
+        ("fgvc_aircraft", (9, 4, 2.0, 8)), ("sun397", (12, 4, 8.0, 8)), ("dtd", (12, 2, 8.0, 8)),
+        ("eurosat", (12, 2, 0.1, 8)), ("ucf101", (12, 4, 2.0, 8)), ("demo_shapes", (9, 2, 1.0, 8)),
     ],
 )  # fmt: skip
 def test_the_recipe_is_the_authors(dataset, settings):
@@ -195,3 +197,12 @@ def test_the_recipe_is_the_authors(dataset, settings):
     optim = arguments["optim"].make()
     assert (arguments["depth"], arguments["n_ctx"], arguments["weight"], optim.epochs) == settings
     assert (optim.lr, optim.batch_size, optim.warmup_epochs) == (0.0035, 4, 1)
+    assert (optim.name, optim.momentum, optim.weight_decay, optim.schedule) == ("sgd", 0.9, 5e-4, "cosine")
+    assert arguments["ctx_init"] == "a photo of a"
+    if dataset == "demo_shapes":
+        assert CoPrompt(tiny_clip(), NAMES, depth=2).optim == optim
+
+
+def test_both_views_are_of_two_operations_at_a_strength_of_ten():
+    (stage,) = CoPrompt(tiny_clip(), NAMES, depth=2).fit_plan()
+    assert [(view.count, view.strength) for view in stage.views] == [(2, 10)] * 2

@@ -162,6 +162,7 @@ def test_the_recipe_is_the_papers(inner, lr, batch):
     arguments = settings_of(["learner=dept", f"inner={inner}", "backbone=vit_b16"]).learner.arguments
     optim = arguments["inner"].arguments["optim"].arguments
     assert (optim["lr"], optim["batch_size"], optim["epochs"]) == (lr, batch, 10)
+    assert (arguments["weight"], arguments["lr_factor"]) == (0.7, 6.5)
     paper = settings_of(["experiment=dept_base_to_new", "dataset=dtd"]).learner.arguments
     assert paper["inner"].arguments["weight"] == 2
 

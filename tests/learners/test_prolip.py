@@ -182,10 +182,13 @@ def test_what_does_not_fit_is_named():
 )
 def test_the_recipe_is_the_papers(words, templates):
     arguments = settings_of(["learner=prolip", "backbone=vit_b16", *words]).learner.arguments
-    optim = arguments["optim"].make()
+    published = Optim(
+        name="adam", lr=1e-5, eps=1e-4, weight_decay=0, epochs=300, batch_size=1_000_000, drop_last=False,
+        schedule="cosine_per_step", warmup_epochs=0,
+    )  # fmt: skip
+    assert arguments["optim"].make() == published == ProLIP(tiny_clip(), NAMES).optim
     assert (arguments["templates"], arguments["penalty"], arguments["search"]) == (templates, None, False)
-    assert (optim.name, optim.lr, optim.eps, optim.weight_decay, optim.epochs) == ("adam", 1e-5, 1e-4, 0, 300)
-    assert (optim.schedule, optim.warmup_epochs, optim.drop_last) == ("cosine_per_step", 0, False)
+    assert ProLIP.crop_scale == (0.5, 1.0)
 
 
 def test_the_searched_setting_is_what_is_said():
