@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from torch.nn import functional as F
 
 from promptlab.learners import Batch, CoPrompt, DePT, MaPLe
@@ -181,6 +181,49 @@ def test_operations_have_the_authors_strength(picture):
     assert moved == {True, False}
     hole = (np.asarray(done(13)) == (125, 123, 114)).all(-1).sum()
     assert 14 * 14 // 4 <= hole <= 15 * 15
+
+
+AFFINE = Image.Transform.AFFINE
+WRITTEN_OUT = {
+    0: [lambda image: ImageOps.autocontrast(image)],
+    1: [lambda image: ImageOps.equalize(image)],
+    2: [lambda image: ImageOps.invert(image)],
+    3: [lambda image, way=way: image.rotate(way * 10) for way in (1, -1)],
+    4: [lambda image: ImageOps.posterize(image, 5)],
+    5: [lambda image: ImageOps.solarize(image, 256 / 3)],
+    7: [lambda image: ImageEnhance.Color(image).enhance(0.7)],
+    8: [lambda image: ImageEnhance.Contrast(image).enhance(0.7)],
+    9: [lambda image: ImageEnhance.Brightness(image).enhance(0.7)],
+    10: [lambda image: ImageEnhance.Sharpness(image).enhance(0.7)],
+    11: [lambda image, by=by: image.transform(image.size, AFFINE, (1, by, 0, 0, 1, 0)) for by in (0.1, -0.1)],
+    12: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, 0, by, 1, 0)) for by in (0.1, -0.1)],
+    14: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, by, 0, 1, 0)) for by in (100 / 3, -100 / 3)],
+    15: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, 0, 0, 1, by)) for by in (100 / 3, -100 / 3)],
+}
+"""What an operation gives at a strength of 10, either way where it has two; the others have tests of their own."""
+
+
+@pytest.mark.parametrize("number", WRITTEN_OUT)
+def test_operations_are_the_authors(picture, number):
+    square = picture.resize((224, 224), Image.Resampling.BICUBIC)
+    square = square.point(lambda value: 20 + value // 4 * 2)  # not from end to end, and without the 85
+    operation, low, high = OPERATIONS[number]
+    found = {
+        operation(square, low + (high - low) / 3, torch.Generator().manual_seed(seed)).tobytes() for seed in range(8)
+    }
+    assert found == {written(square).tobytes() for written in WRITTEN_OUT[number]}
+    assert square.tobytes() not in found
+
+
+def test_a_smaller_image_is_moved_and_cut_in_proportion(picture):
+    for number, share in ((13, 40 / 3 / 224), (14, 100 / 3 / 224), (15, 100 / 3 / 224)):
+        operation, low, high = OPERATIONS[number]
+        for size in (64, 448):
+            square = Image.new("RGB", (size, size), (9, 9, 9))
+            views = [operation(square, low + (high - low) / 3, torch.Generator().manual_seed(n)) for n in range(6)]
+            changed = max((np.asarray(view) != 9).any(-1).mean() for view in views)
+            expected = share**2 if number == 13 else share
+            assert changed == pytest.approx(expected, abs=2.5 * (share if number == 13 else 1) / size)
 
 
 @pytest.mark.parametrize(
