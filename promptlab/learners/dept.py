@@ -11,7 +11,9 @@ What is learned: the inner learner's parameters, the four vectors and the head, 
 Scores: known classes ``(1 - weight) z + weight p(u)``; new names, and known classes among new ones, z alone, as the
 head knows nothing of the others.
 Where promptlab departs: fp32; the head starts from this learner's own generator. Inner learners are CoOp, CoCoOp,
-KgCoOp (whose weight is 2 in the paper's recipe) and MaPLe; the authors train each for 10 epochs in batches of 4.
+KgCoOp and MaPLe; the authors train each for 10 epochs in batches of 4 (CoCoOp 1). ``learner=dept`` leaves them the
+start that their own papers have: the authors' recipe gives CoOp 16 random vectors in every protocol
+(``inner.n_ctx=16``), KgCoOp the weight 2 and MaPLe 9 layers.
 """
 
 from __future__ import annotations

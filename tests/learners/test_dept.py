@@ -167,6 +167,19 @@ def test_the_recipe_is_the_papers(inner, lr, batch):
     assert paper["inner"].arguments["weight"] == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "published"),
+    [
+        (["inner.n_ctx=16"], {"n_ctx": 16, "ctx_init": None}),
+        (["inner=kgcoop", "inner.weight=2"], {"ctx_init": "a photo of a", "weight": 2}),
+        (["inner=maple", "inner.depth=9", "protocol=cross_dataset"], {"n_ctx": 2, "depth": 9}),
+    ],
+)
+def test_what_the_docstring_says_of_the_authors_start_can_be_asked_for(words, published):
+    inner = settings_of(["learner=dept", "backbone=vit_b16", "dataset=imagenet", *words]).learner.arguments["inner"]
+    assert {key: inner.arguments[key] for key in published} == published
+
+
 def test_images_pass_through_maple():
     learner = DePT(tiny_clip(), class_names(3), inner=partial(MaPLe, depth=1))
     assert learner.needs == "images"
