@@ -148,6 +148,11 @@ class DePT(Wrapper):
             own |= {f"{side}_{part}": f"film_lp_{theirs}.{part}" for part in ("scale", "bias")}
         return own | {INNER + name: theirs for name, theirs in self.inner.authors_names().items()}
 
+    def of_authors(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """With the inner learner's, as it takes them."""
+        inner = {INNER + name: tensor for name, tensor in self.inner.of_authors(found).items()}
+        return {**super().of_authors(found), **inner}
+
     def authors_unused(self, names: Collection[str]) -> Collection[str]:
         """The inner learner's."""
         return self.inner.authors_unused(names)

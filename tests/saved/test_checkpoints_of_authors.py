@@ -13,6 +13,7 @@ from promptlab.learners import (
     PLOT,
     TCP,
     TPT,
+    ATPrompt,
     CoCoOp,
     CoOp,
     CoPrompt,
@@ -44,6 +45,7 @@ WHOLE = {
     partial(DePT, inner=CoCoOp): {},
     partial(DePT, inner=KgCoOp): {},
     partial(DePT, inner=partial(MaPLe, depth=2)): {},
+    partial(DePT, inner=partial(ATPrompt, inner=CoOp, attributes=["color"])): {},
 }
 """Of these the whole model is saved."""
 PARTS = {
@@ -122,7 +124,7 @@ def written(path, learner, *, whole, **changes):
                 state[f"prompt_learner.ZS_image_encoder.{name.removeprefix('visual.')}"] = tensor
     else:
         state = {name.removeprefix("prompt_learner."): tensor for name, tensor in state.items()}
-    state |= changes
+    state |= changes if whole else {name.removeprefix("prompt_learner."): value for name, value in changes.items()}
     return checkpoint(path, {name: tensor for name, tensor in state.items() if tensor is not None})
 
 
@@ -181,6 +183,28 @@ def test_what_kgcoops_code_makes_and_never_uses(clip, tmp_path):
         path = checkpoint(tmp_path / "model.pth.tar-100", as_named(TCP))
         with pytest.raises(CheckpointError, match=r"it has meta_net\.linear1\.bias, .*, unknown to"):
             import_checkpoint(path, kind(clip, NAMES, n_ctx=4, ctx_init="a photo of a"))
+
+
+@pytest.mark.parametrize("inner", [partial(CoOp, n_ctx=2), CoCoOp, partial(MaPLe, n_ctx=2, depth=2, ctx_init=None)])
+def test_atprompts_three_attributes_come_in_whatever_number_has_words(clip, tmp_path, inner):
+    """Theirs holds vectors for three words always; those without a word are kept for a target that has more."""
+    more = {"another": ["color", "shape", "size"]}
+    arguments = {"inner": inner, "attributes": ["color"], "target_attributes": more}
+    trained, fresh = moved(ATPrompt(clip, NAMES, **arguments)), ATPrompt(clip, NAMES, **arguments)
+    attributes = {f"prompt_learner.ctx_att{number}": torch.full((2, E), 0.1 * number) for number in (2, 3)}
+    buffers = {"prompt_learner.token_middle1": torch.zeros(3, 1, E)}
+    path = written(tmp_path / "model.pth.tar-100", trained, whole=False, **attributes, **buffers)
+    import_checkpoint(path, fresh)
+    inputs = pictures() if fresh.needs == "images" else clip.encode_images(pictures())
+    with torch.no_grad():
+        assert torch.equal(fresh(inputs), trained(inputs))
+    assert torch.equal(fresh.prompts.spare, torch.stack(list(attributes.values())))
+    plain = ATPrompt(clip, NAMES, inner=inner, attributes=["color"])
+    assert import_checkpoint(path, plain).prompts.spare.shape == (0, 2, E)
+    learner = ATPrompt(clip, NAMES, inner=inner, attributes=["color", "shape", "size"])
+    lacking = written(tmp_path / "model.pth.tar-9", trained, whole=False)
+    with pytest.raises(CheckpointError, match="it lacks ctx_att2, ctx_att3"):
+        import_checkpoint(lacking, learner)
 
 
 def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
