@@ -12,8 +12,9 @@ in the YAML. Another dataset's test images are scored with that dataset's words,
 than were trained, the vectors in front of the rest are as they started, which is theirs too.
 Where promptlab departs: fp32 and a generator of its own; a word of several tokens is read with all of them, where the
 authors' code keeps the first and leaves placeholders for what it cuts (of their words "playfulness" alone, on Oxford
-Pets, whose checkpoints so are scored by another prompt than they were trained with). CoCoOp's shift moves the context alone. In deeper layers a learner with deep prompts renews its context and
-leaves words and vectors as they came, which is our reading of what the paper calls its deep version.
+Pets, whose checkpoints so are scored by another prompt than they were trained with). CoCoOp's shift moves the context
+alone. In deeper layers a learner with deep prompts renews its context and leaves words and vectors as they came, which
+is our reading of what the paper calls its deep version.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from promptlab.clip import UnsupportedBackboneError
 from promptlab.learners import Batch, ProLIP, ZeroShot
 from promptlab.learners.base.optim import Optim
 from promptlab.learners.base.stages import require_validation
+from promptlab.learners.prolip import PENALTIES, RATES
 from tests.helpers.golden import read_golden
 from tests.helpers.models import class_names, freeze, rule_model, rule_tensor, tiny_clip
 from tests.helpers.prompts_golden import close
@@ -124,6 +125,17 @@ def test_the_authors_search(golden):
     with torch.no_grad():
         learner._descend(train, replace(learner.optim, lr=float(tensors["prolip.search.lr"])))
     close(learner.projection.detach(), chosen, 1e-6)  # their rate is kept in fp32
+
+
+def test_pairs_are_tried_in_the_authors_order():
+    """Rates in the outer loop: of equals the first wins."""
+    learner, tried = ProLIP(tiny_clip(), NAMES, search=True), []
+    learner._descend = lambda train, optim: tried.append((optim.lr, round(float(learner.strength), 6)))
+    batch = Batch(before(learner.clip, torch.arange(3), 1), torch.arange(3))
+    with torch.no_grad():
+        learner.fit_plan()[0].solve(batch, batch._replace(inputs=batch.inputs[:, 0]))
+    assert tried == [(rate, penalty) for rate in RATES for penalty in PENALTIES]
+    assert float(learner.strength) == PENALTIES[0]
 
 
 @pytest.mark.parametrize("penalty", [None, 0.3])
