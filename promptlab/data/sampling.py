@@ -161,6 +161,19 @@ def base_new_classes(n: int) -> tuple[list[int], list[int]]:
     return list(range(middle)), list(range(middle, n))
 
 
+def by_class(labels: Sequence[int] | IntArray) -> dict[int, list[int]]:
+    """Positions by label, labels in the order in which they first come.
+
+    Example:
+        >>> by_class([1, 0, 1])
+        {1: [0, 2], 0: [1]}
+    """
+    positions: dict[int, list[int]] = {}  # the order of a stream's draws depends on that of its keys
+    for position, label in enumerate(_as_list(labels)):
+        positions.setdefault(label, []).append(position)
+    return positions
+
+
 def _as_list(labels: Sequence[int] | IntArray) -> list[int]:
     array = np.asarray(labels)
     if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
@@ -170,11 +183,8 @@ def _as_list(labels: Sequence[int] | IntArray) -> list[int]:
 
 
 def _draw(labels: list[int], n: int, stream: random.Random, repeat: bool) -> list[int]:
-    positions: dict[int, list[int]] = {}  # a dict keeps first-appearance order, which the stream depends on
-    for position, label in enumerate(labels):
-        positions.setdefault(label, []).append(position)
     chosen: list[int] = []
-    for members in positions.values():
+    for members in by_class(labels).values():
         if len(members) >= n:
             chosen.extend(stream.sample(members, n))
         else:

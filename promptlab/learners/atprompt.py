@@ -12,14 +12,15 @@ in the YAML. Another dataset's test images are scored with that dataset's words,
 than were trained, the vectors in front of the rest are as they started, which is theirs too.
 Where promptlab departs: fp32 and a generator of its own; a word of several tokens is read with all of them, where the
 authors' code keeps the first and leaves placeholders for what it cuts (of their words "playfulness" alone, on Oxford
-Pets). CoCoOp's shift moves the context alone. In deeper layers a learner with deep prompts renews its context and
-leaves words and vectors as they came, which is our reading of what the paper calls its deep version.
+Pets, whose checkpoints so are scored by another prompt than they were trained with). CoCoOp's shift moves the context
+alone. In deeper layers a learner with deep prompts renews its context and leaves words and vectors as they came, which
+is our reading of what the paper calls its deep version.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
@@ -28,6 +29,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.around import INNER
 from promptlab.learners.base.learner import PromptLearner, Scorer
 from promptlab.learners.base.sides import Sides
 from promptlab.learners.base.stages import Batch, GradientStage, Stage
@@ -131,6 +133,23 @@ class ATPrompt(Wrapper):
         known = {id(parameter) for parameter in stage.parameters}
         own = [vectors for vectors in self.prompts.vectors if id(vectors) not in known]
         return [replace(stage, parameters=[*stage.parameters, *own])]
+
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code, but for those of words to spare."""
+        own = {INNER + name: theirs for name, theirs in self.inner.authors_names().items()}
+        numbers = range(len(self.prompts.vectors))
+        return own | {f"inner.prompts.vectors.{i}": f"prompt_learner.ctx_att{i + 1}" for i in numbers}
+
+    def authors_unused(self, names: Collection[str]) -> Collection[str]:
+        """Buffers of the words, vectors of words that nobody has, and the inner learner's."""
+        own = [name for name in names if name.startswith(("token_middle", "ctx_att"))]
+        return [*own, *self.inner.authors_unused(names)]
+
+    def of_authors(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """With the vectors that the authors have in front of words to spare, which their code always makes."""
+        first, spare = len(self.prompts.vectors) + 1, self.prompts.spare
+        kept = [found.get(f"ctx_att{number}", own) for number, own in enumerate(spare, start=first)]
+        return {**super().of_authors(found), "inner.prompts.spare": torch.stack(kept) if kept else spare}
 
     def tested_on(self, dataset: str, source: str) -> Self:
         """With the dataset's own words, where it is another one and has some."""

@@ -11,12 +11,14 @@ What is learned: the inner learner's parameters, the four vectors and the head, 
 Scores: known classes ``(1 - weight) z + weight p(u)``; new names, and known classes among new ones, z alone, as the
 head knows nothing of the others.
 Where promptlab departs: fp32; the head starts from this learner's own generator. Inner learners are CoOp, CoCoOp,
-KgCoOp (whose weight is 2 in the paper's recipe) and MaPLe; the authors train each for 10 epochs in batches of 4.
+KgCoOp and MaPLe; the authors train each for 10 epochs in batches of 4 (CoCoOp 1). ``learner=dept`` leaves them the
+start that their own papers have: the authors' recipe gives CoOp 16 random vectors in every protocol
+(``inner.n_ctx=16``), KgCoOp the weight 2 and MaPLe 9 layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Self
 
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptlab.clip.frozen import FrozenCLIP
+from promptlab.learners.base.around import INNER
 from promptlab.learners.base.class_set import ClassSet
 from promptlab.learners.base.facts import LearnerFacts
 from promptlab.learners.base.layers import linear
@@ -134,9 +137,25 @@ class DePT(Wrapper):
         """One gradient stage over the inner learner's parameters and, faster, all others."""
         (stage,) = self.inner.fit_plan()
         assert isinstance(stage, GradientStage)
-        own = [parameter for name, parameter in self.named_parameters() if not name.startswith("inner.")]
+        own = [parameter for name, parameter in self.named_parameters() if not name.startswith(INNER)]
         groups = [*stage.groups, ParameterGroup(own, lr_factor=self.lr_factor)]
         return [replace(stage, name="decoupled", parameters=[*stage.parameters, *own], loss=self.loss, groups=groups)]
+
+    def authors_names(self) -> dict[str, str]:
+        """What each tensor is called in a checkpoint of the authors' code."""
+        own = {"head_weight": "linear_probe_proj.weight", "head_bias": "linear_probe_proj.bias"}
+        for side, theirs in (("image", "img"), ("text", "text")):
+            own |= {f"{side}_{part}": f"film_lp_{theirs}.{part}" for part in ("scale", "bias")}
+        return own | {INNER + name: theirs for name, theirs in self.inner.authors_names().items()}
+
+    def of_authors(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """With the inner learner's, as it takes them."""
+        inner = {INNER + name: tensor for name, tensor in self.inner.of_authors(found).items()}
+        return {**super().of_authors(found), **inner}
+
+    def authors_unused(self, names: Collection[str]) -> Collection[str]:
+        """The inner learner's."""
+        return self.inner.authors_unused(names)
 
     def classes_changed(self, classes: ClassSet) -> None:
         """The head says nothing of new names."""

@@ -81,8 +81,12 @@ class KgCoOp(CoOp):
         return self.balance.cross_entropy(logits, batch.labels) + self.weight * (1 - closeness.mean())
 
     def authors_unused(self, names: Collection[str]) -> Collection[str]:
-        """A vector ``bias_vectors``, and where it is, a network called as CoCoOp's: no loss of theirs reads them."""
-        return [name for name in names if "bias_vectors" in names and name.startswith(("bias_vectors", "meta_net."))]
+        """A vector ``bias_vectors``, and where it is, a network called as CoCoOp's, and in a whole model an adapter.
+
+        No loss of theirs reads them.
+        """
+        unused = "bias_vectors", "meta_net.", "adapter."
+        return [name for name in names if "bias_vectors" in names and name.startswith(unused)]
 
     def regulariser(self, sides: Sides) -> Tensor:
         """``weight * (1 - mean over classes of cosine(learned, teacher))``."""

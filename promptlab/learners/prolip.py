@@ -8,9 +8,10 @@ logits are the backbone's of ``normalise(x W)`` and t, and the loss is
 
 What is learned: W, from W_0, by 300 full-batch steps of Adam, each on another view of the same images. Text features
 are fixed. Two published settings: lr 1e-5 with ``penalty = 1 / shots`` (nothing is chosen), and a search over seven
-learning rates and seven penalties on as many validation images as training ones (``search=true val=shots``).
+learning rates and seven penalties on as many validation images as training ones (``learner.search=true val=shots``).
 Where promptlab departs: fp32 (in the authors' fp16 a step at lr 1e-5 is about the spacing of the numbers); vision
-transformers alone; ``views`` says how many views there are (theirs are 300).
+transformers alone; ``views`` says how many views there are (theirs are 300); from ImageNet to other datasets all are
+read in one prompt each (theirs reads ImageNet in seven). Their images are ``protocol.rule=repeated``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from promptlab.data.checks.names import with_names_noted
 from promptlab.data.items import Dataset, Items
 from promptlab.data.readers.drawn_lists import read_drawn_list
 from promptlab.data.sampling import DrawName, fewer_than, sample_few_shot
+from promptlab.data.sampling_from_training import RULES_OF_TRAINING, sample_from_training
 from promptlab.data.unequal import DrawShape, sample_unequal
 from promptlab.support.arrays import IntArray
 from promptlab.support.errors import DatasetError, UsageError
@@ -76,7 +77,8 @@ def draw(
         val: ``few`` draws min(shots, 4) validation images per class from the same stream, ``shots`` as many as train,
             ``full`` takes the whole validation split, ``none`` takes none.
         unseen_too: whether the protocol knows classes without training images.
-        rule: whose draw, see :func:`promptlab.data.sampling.sample_few_shot`.
+        rule: whose draw, see :func:`promptlab.data.sampling.sample_few_shot`; of a dataset whose validation
+            images are its test images some rules take others, see :mod:`promptlab.data.sampling_from_training`.
         shape: how many images each class gets; other papers' draws are balanced.
         lists: a folder with lists of a draw's images, in place of a rule; see
             :func:`promptlab.data.readers.drawn_lists.read_drawn_list`. ``val="few"`` takes its validation images.
@@ -114,7 +116,8 @@ def draw(
         have = f"{counted(len(short), 'class has', 'classes have')} fewer than {counted(int(shots), 'training image')}"
         then = "all of them train" if rule == "coop" else "are filled up with repetition"
         training_notes = (f"{have}, and {then}: {some_of(counts)}",)
-    chosen = {"full": dataset.val, "none": None}.get(val, dataset.val.take(few))
+    drawn_from = dataset.train if _from_training(dataset, shots, rule) else dataset.val
+    chosen = {"full": dataset.val, "none": None}.get(val, drawn_from.take(few))
     val_items = chosen if chosen is not None and len(chosen) else None
     return Draw(dataset.train.take(train), val_items, (*notes, *training_notes), training_notes)
 
@@ -125,6 +128,9 @@ def _by_rule(
     """Positions of training and validation images, and what to note of the draw."""
     held_out = shots if val == "shots" and shots != "all" else None
     labels = dataset.train.labels, dataset.val.labels
+    if shape.name == "balanced" and shots != "all" and _from_training(dataset, shots, rule):
+        both = sample_from_training(labels[0], shots=shots, seed=seed, val_shots=held_out, rule=rule)
+        return *both, [f"draw: {rule}, not CoOp's, validation images from the training images"]
     if shape.name == "balanced":
         drawn = sample_few_shot(*labels, shots=shots, seed=seed, val_shots=held_out, rule=rule)
         return *drawn, [] if rule == "coop" else [f"draw: {rule}, not CoOp's"]
@@ -134,6 +140,11 @@ def _by_rule(
         *labels, draw=shape.name, shots=shots, seed=seed, imbalance=shape.imbalance, val_shots=held_out
     )
     return train, few, [_said(shape, np.bincount(dataset.train.labels[train]))]
+
+
+def _from_training(dataset: Dataset, shots: Shots, rule: DrawName) -> bool:
+    """Whether the rule takes validation images from the training images."""
+    return dataset.val_is_test and shots != "all" and rule in RULES_OF_TRAINING
 
 
 def _by_lists(

@@ -129,12 +129,19 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
             f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "
             "search off (learner.search=false, or a value for learner.c)"
         )
-    tested = {content for _, items in task.tested for content in items.content_ids()}
-    if dataset.val_is_test or tested.intersection(task.val.content_ids()):
+    if any_tested(task.val, task, dataset):
         raise ConfigError(
             f"{chooser} chooses on validation images, and those of {task.dataset} are among its test images: use "
             "select=last and val=none, with the learner's search off"
         )
+
+
+def any_tested(items: Items, task: Task, dataset: Dataset) -> bool:
+    """Whether an evaluation tests one of the images, or the dataset says so of its validation images."""
+    tested = {content for _, of_test in task.tested for content in of_test.content_ids()}
+    if dataset.val_is_test:
+        tested.update(dataset.val.content_ids())
+    return not tested.isdisjoint(items.content_ids())
 
 
 def _untested(items: Items, task: Task) -> Items:

@@ -17,7 +17,7 @@ from promptlab.features.bank import FeatureBank
 from promptlab.learners.base.decision import Decision
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.results.calibration import Temperature
-from promptlab.runs.parts import Parts, build_learner
+from promptlab.runs.parts import Parts, any_tested, build_learner
 from promptlab.support.words import counted
 
 FOLDS = 3
@@ -37,7 +37,7 @@ def held_out(learner: PromptLearner, parts: Parts) -> Held:
     Raises:
         ConfigError: if there are none, with the reason.
     """
-    if parts.val is not None and not _is_tested(parts.val, parts):
+    if parts.val is not None and not any_tested(parts.val, parts.task, parts.dataset):
         return "validation"
     val, name = parts.settings.val, parts.task.dataset
     why = f"val={val}" if val == "none" else f"{name} has no validation images that are not tested"
@@ -130,8 +130,3 @@ def _scored(learner: PromptLearner, items: Items, parts: Parts, bank: FeatureBan
     if len(classes) < len(parts.known):
         learner, items = learner.select(classes), items.of_classes(classes)
     return logits_of(learner, items, bank), torch.from_numpy(items.labels)
-
-
-def _is_tested(items: Items, parts: Parts) -> bool:
-    tested = {content for _, of_test in parts.task.tested for content in of_test.content_ids()}
-    return parts.dataset.val_is_test or bool(tested.intersection(items.content_ids()))

@@ -55,7 +55,7 @@ def import_checkpoint(path: str | Path, learner: Learner) -> Learner:
     found = {_short(name): value for name, value in state.items() if isinstance(value, Tensor)}
     _require_all(file, learner, names, found)
     _require_backbone(file, learner.clip, found)
-    learner.load_learned({own: found[theirs].detach().float() for own, theirs in names.items()})
+    learner.load_learned({own: tensor.detach().float() for own, tensor in learner.of_authors(found).items()})
     return learner
 
 

@@ -8,7 +8,7 @@ import torch
 from promptlab.learners import ATPrompt, Batch, CoCoOp, CoOp, DePT, MaPLe, PromptSRC, TipAdapter
 from tests.helpers.images import pictures
 from tests.helpers.models import class_names, full_encode, tiny_clip
-from tests.helpers.prompts_golden import hold, prompts_golden
+from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
 
 WORDS = ["color", "shape", "size"]
@@ -38,7 +38,13 @@ def held(golden, learner, case):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_authors_numbers(golden, count):
-    held(golden, ATPrompt(golden.clip, golden.names, inner=COOP, attributes=WORDS[:count]), f"atprompt.{count}")
+    more = {"another dataset": WORDS}
+    learner = ATPrompt(golden.clip, golden.names, inner=COOP, attributes=WORDS[:count], target_attributes=more)
+    for number, vectors in enumerate(learner.prompts.spare, start=count + 1):
+        vectors.copy_(golden.drawn(f"ctx_att{number}", vectors.shape, 0.01))
+    held(golden, learner, f"atprompt.{count}")
+    for number, vectors in enumerate(learner.prompts.spare, start=count + 1):  # theirs don't move without a word
+        close(vectors, golden.of(f"atprompt.{count}")[f"after_3_steps.ctx_att{number}"], 1e-6)
 
 
 def test_their_pets_are_a_prompt_that_was_cut(golden):
@@ -153,6 +159,10 @@ def test_what_does_not_fit_is_named(arguments, message):
         (["dataset=imagenet", "protocol=cross_dataset"], (["color", "shape"], 4, 4, 10, 32)),
         (["dataset=demo_shapes"], (["color", "shape"], 2, 2, 100, 32)),
         (["dataset=ucf101", "inner=cocoop"], (["precision"], 4, 4, 10, 1)),
+        (["dataset=stanford_cars", "inner=cocoop"], (["luxury"], 6, 6, 10, 1)),
+        (["dataset=oxford_flowers", "inner=cocoop"], (["color", "habitat", "growth"], 6, 6, 10, 1)),
+        (["dataset=eurosat", "inner=cocoop"], (["habitat"], 6, 6, 10, 1)),
+        (["dataset=dtd", "inner=cocoop"], (["pattern", "color", "design"], 2, 2, 10, 1)),
         (["dataset=oxford_pets", "inner=maple"], (["playfulness", "energy"], 2, 2, 5, 4)),
     ],
 )
@@ -163,11 +173,20 @@ def test_the_recipe_is_the_papers(words, expected):
     found = (list(arguments["attributes"]), arguments["n_att"], inner["n_ctx"], optim["epochs"], optim["batch_size"])
     assert found == expected
     assert inner["ctx_init"] is None
-    assert arguments["target_attributes"]["sun397"] == ["function"]
+    of_imagenet = {f"imagenet{part}": ["color", "shape"] for part in ("", "v2", "_sketch", "_a", "_r")}
+    assert arguments["target_attributes"] == {
+        **of_imagenet, "caltech101": ["shape", "size"], "oxford_pets": ["playfulness", "energy"],
+        "stanford_cars": ["luxury"], "oxford_flowers": ["color", "habitat", "growth"],
+        "food101": ["flavor", "preparation"], "fgvc_aircraft": ["design", "range"], "sun397": ["function"],
+        "dtd": ["pattern", "color", "design"], "eurosat": ["habitat"], "ucf101": ["precision"],
+        "else": ["color", "shape"],
+    }  # fmt: skip
 
 
 def test_dept_around_it_has_the_recipe_of_both():
     learner = settings_of(["learner=dept_atprompt", "dataset=dtd"]).learner
     assert learner.label == "dept-atprompt-coop"
     inner = learner.arguments["inner"].arguments
-    assert (inner["n_att"], inner["inner"].arguments["optim"].arguments["batch_size"]) == (4, 4)
+    optim = inner["inner"].arguments["optim"].make()
+    assert (inner["n_att"], optim.batch_size, optim.epochs, optim.lr) == (4, 4, 10, 0.0035)
+    assert (learner.arguments["weight"], learner.arguments["lr_factor"]) == (0.7, 6.5)

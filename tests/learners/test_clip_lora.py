@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from promptlab.clip import FrozenCLIP, UnsupportedBackboneError
+from promptlab.clip.low_rank import dropping
 from promptlab.learners import Batch, CLIPLoRA, Optim
 from promptlab.learners.clip_lora import layers_of
 from tests.helpers.adapters import adapters_golden
@@ -62,11 +63,26 @@ def test_the_authors_numbers(golden):
 
 
 @pytest.mark.parametrize(
-    ("case", "arguments"), [("text_only", {"encoder": "text"}), ("qkvo", {"params": ["q", "k", "v", "o"]})]
+    ("case", "arguments"),
+    [
+        ("text_only", {"encoder": "text"}),
+        ("vision_only", {"encoder": "vision"}),
+        ("qkvo", {"params": ["q", "k", "v", "o"]}),
+    ],
 )
 def test_their_other_settings(golden, case, arguments):
     learner = ruled(golden, **arguments)
     close(learner(golden[3].inputs).detach(), golden[2][f"clip_lora.{case}.logits"], 1e-5)
+
+
+def test_gradients_of_updates_behind_attention(golden):
+    """Which their file keeps for these alone."""
+    expected, learner = golden[2], ruled(golden, params=["q", "k", "v", "o"])
+    kept = {name: parameter for name, parameter in learner.named_parameters() if ".o." in name}
+    assert {f"clip_lora.qkvo.grad.{theirs(name)}" for name in kept} == {key for key in expected if "qkvo.grad" in key}
+    found = torch.autograd.grad(learner.loss(golden[3]), list(kept.values()))
+    for name, gradient in zip(kept, found, strict=True):
+        close(gradient, expected[f"clip_lora.qkvo.grad.{theirs(name)}"], 1e-4)
 
 
 def test_three_of_their_steps_from_the_published_start(golden):
@@ -74,6 +90,7 @@ def test_three_of_their_steps_from_the_published_start(golden):
     for name, parameter in learner.named_parameters():
         if name.endswith("B"):
             parameter.data.zero_()
+    close(learner(golden[3].inputs).detach(), expected["zero_shot_logits"], 1e-5)
     (stage,) = learner.fit_plan()
     optim = Optim(**{**vars(stage.optim), "steps": 3})
     losses = steps_held(
@@ -148,11 +165,41 @@ def test_dropout_follows_the_generator(clip):
 
 
 @pytest.mark.parametrize(("shots", "steps"), [(1, 500), (4, 2000), (16, 8000), ("all", 8000)])
-def test_the_recipe_is_the_papers(shots, steps):
+def test_the_recipe_is_the_papers(clip, shots, steps):
     arguments = settings_of(["learner=clip_lora", "protocol=few_shot", f"shots={shots}"]).learner.arguments
-    optim = arguments["optim"].arguments
-    assert (optim["steps"], optim["lr"], optim["weight_decay"], optim["eta_min"]) == (steps, 2e-4, 0.01, 1e-6)
+    published = Optim(
+        name="adamw", lr=2e-4, weight_decay=0.01, steps=steps, batch_size=32, drop_last=False,
+        schedule="cosine_per_step", warmup_epochs=0, eta_min=1e-6,
+    )  # fmt: skip
+    assert arguments["optim"].make() == published
     assert (arguments["rank"], arguments["dropout"], arguments["text_template"]) == (2, 0.25, "a photo of a {}.")
+    assert (arguments["alpha"], list(arguments["params"])) == (1, ["q", "k", "v"])
+    assert (arguments["encoder"], arguments["position"]) == ("both", "all")
+    if steps == 8000:
+        assert CLIPLoRA(clip, ["cat"]).optim == published
+
+
+def test_updates_start_from_a_uniform_draw_and_zeros(clip):
+    learner, widest = CLIPLoRA(clip, ["cat"], rank=8), {}
+    for name, parameter in learner.named_parameters():
+        if name.endswith("B"):
+            assert not parameter.any()
+        else:
+            widest.setdefault(parameter.shape[1], []).append(float(parameter.detach().abs().max()))
+    for width, found in widest.items():
+        assert 0.97 * width**-0.5 < max(found) <= width**-0.5
+
+
+def test_every_product_of_every_layer_drops_elements_of_its_own(clip):
+    learner, seen = CLIPLoRA(clip, class_names(3)), []
+    learner.image_features(pictures(), lambda x: seen.append(x.shape) or x)
+    assert len(seen) == 3 * clip.vision_layers
+    drop = dropping(0.25, torch.Generator().manual_seed(1), clip.device)
+    left = [drop(torch.ones(4, 50, 64)) for _ in range(2)]
+    assert not torch.equal(*left)
+    for axis in range(3):  # no mask is shared along one
+        assert (left[0].amax(axis) > left[0].amin(axis)).float().mean() > 0.5
+    torch.testing.assert_close(left[0].mean(), torch.tensor(1.0), atol=0.02, rtol=0)
 
 
 def test_what_does_not_fit_is_named(clip):

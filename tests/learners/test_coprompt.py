@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from torch.nn import functional as F
 
-from promptlab.learners import Batch, CoPrompt, DePT
+from promptlab.learners import Batch, CoPrompt, DePT, MaPLe
 from promptlab.learners.coprompt.rand_augment import OPERATIONS, RandAugmentView
 from promptlab.support.errors import DatasetError
 from tests.helpers.images import pictures
@@ -48,6 +48,15 @@ def test_the_authors_numbers(golden, case, n_ctx):
             parameter.data = golden.drawn(theirs[name], parameter.shape, scale(theirs[name]))
     images, others = (golden.drawn(name, (6, 3, 32, 32), 1.0) for name in ("images", "images2"))
     close(golden.clip.encode_images(others), expected["teacher.image_features"], 1e-5)
+    close(MaPLe.image_features(learner, images, normalised=False).detach(), expected["raw_image_features"], 1e-5)
+    close(MaPLe.text_features(learner, normalised=False).detach(), expected["raw_text_features"], 1e-5)
+    parts = {
+        "ce": F.cross_entropy(learner(images), golden.labels),
+        "image": 1 - F.cosine_similarity(learner.image_features(images), expected["teacher.image_features"]).mean(),
+        "text": 1 - F.cosine_similarity(learner.text_features(), expected["teacher.text_features"][k]).mean(),
+    }
+    for name, part in parts.items():
+        torch.testing.assert_close(part.detach(), expected[f"loss.{name}"], atol=1e-5, rtol=1e-5)
     learner.forward = lambda views: type(learner).forward(learner, views[:, 0])
     hold(learner, theirs, Batch(torch.stack([images, others], 1), golden.labels), expected)
 
@@ -174,11 +183,56 @@ def test_operations_have_the_authors_strength(picture):
     assert 14 * 14 // 4 <= hole <= 15 * 15
 
 
+AFFINE = Image.Transform.AFFINE
+WRITTEN_OUT = {
+    0: [lambda image: ImageOps.autocontrast(image)],
+    1: [lambda image: ImageOps.equalize(image)],
+    2: [lambda image: ImageOps.invert(image)],
+    3: [lambda image, way=way: image.rotate(way * 10) for way in (1, -1)],
+    4: [lambda image: ImageOps.posterize(image, 5)],
+    5: [lambda image: ImageOps.solarize(image, 256 / 3)],
+    7: [lambda image: ImageEnhance.Color(image).enhance(0.7)],
+    8: [lambda image: ImageEnhance.Contrast(image).enhance(0.7)],
+    9: [lambda image: ImageEnhance.Brightness(image).enhance(0.7)],
+    10: [lambda image: ImageEnhance.Sharpness(image).enhance(0.7)],
+    11: [lambda image, by=by: image.transform(image.size, AFFINE, (1, by, 0, 0, 1, 0)) for by in (0.1, -0.1)],
+    12: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, 0, by, 1, 0)) for by in (0.1, -0.1)],
+    14: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, by, 0, 1, 0)) for by in (100 / 3, -100 / 3)],
+    15: [lambda image, by=by: image.transform(image.size, AFFINE, (1, 0, 0, 0, 1, by)) for by in (100 / 3, -100 / 3)],
+}
+"""What an operation gives at a strength of 10, either way where it has two; the others have tests of their own."""
+
+
+@pytest.mark.parametrize("number", WRITTEN_OUT)
+def test_operations_are_the_authors(picture, number):
+    square = picture.resize((224, 224), Image.Resampling.BICUBIC)
+    square = square.point(lambda value: 20 + value // 4 * 2)  # not from end to end, and without the 85
+    operation, low, high = OPERATIONS[number]
+    found = {
+        operation(square, low + (high - low) / 3, torch.Generator().manual_seed(seed)).tobytes() for seed in range(8)
+    }
+    assert found == {written(square).tobytes() for written in WRITTEN_OUT[number]}
+    assert square.tobytes() not in found
+
+
+def test_a_smaller_image_is_moved_and_cut_in_proportion(picture):
+    for number, share in ((13, 40 / 3 / 224), (14, 100 / 3 / 224), (15, 100 / 3 / 224)):
+        operation, low, high = OPERATIONS[number]
+        for size in (64, 448):
+            square = Image.new("RGB", (size, size), (9, 9, 9))
+            views = [operation(square, low + (high - low) / 3, torch.Generator().manual_seed(n)) for n in range(6)]
+            changed = max((np.asarray(view) != 9).any(-1).mean() for view in views)
+            expected = share**2 if number == 13 else share
+            assert changed == pytest.approx(expected, abs=2.5 * (share if number == 13 else 1) / size)
+
+
 @pytest.mark.parametrize(
     ("dataset", "settings"),
     [
-        ("imagenet", (12, 4, 8.0, 8)), ("oxford_pets", (12, 2, 0.1, 8)), ("oxford_flowers", (9, 4, 8.0, 8)),
-        ("food101", (9, 4, 0.5, 5)), ("dtd", (12, 2, 8.0, 8)), ("demo_shapes", (9, 2, 1.0, 8)),
+        ("imagenet", (12, 4, 8.0, 8)), ("caltech101", (12, 4, 4.0, 8)), ("oxford_pets", (12, 2, 0.1, 8)),
+        ("stanford_cars", (12, 4, 4.0, 8)), ("oxford_flowers", (9, 4, 8.0, 8)), ("food101", (9, 4, 0.5, 5)),
+        ("fgvc_aircraft", (9, 4, 2.0, 8)), ("sun397", (12, 4, 8.0, 8)), ("dtd", (12, 2, 8.0, 8)),
+        ("eurosat", (12, 2, 0.1, 8)), ("ucf101", (12, 4, 2.0, 8)), ("demo_shapes", (9, 2, 1.0, 8)),
     ],
 )  # fmt: skip
 def test_the_recipe_is_the_authors(dataset, settings):
@@ -186,3 +240,12 @@ def test_the_recipe_is_the_authors(dataset, settings):
     optim = arguments["optim"].make()
     assert (arguments["depth"], arguments["n_ctx"], arguments["weight"], optim.epochs) == settings
     assert (optim.lr, optim.batch_size, optim.warmup_epochs) == (0.0035, 4, 1)
+    assert (optim.name, optim.momentum, optim.weight_decay, optim.schedule) == ("sgd", 0.9, 5e-4, "cosine")
+    assert arguments["ctx_init"] == "a photo of a"
+    if dataset == "demo_shapes":
+        assert CoPrompt(tiny_clip(), NAMES, depth=2).optim == optim
+
+
+def test_both_views_are_of_two_operations_at_a_strength_of_ten():
+    (stage,) = CoPrompt(tiny_clip(), NAMES, depth=2).fit_plan()
+    assert [(view.count, view.strength) for view in stage.views] == [(2, 10)] * 2

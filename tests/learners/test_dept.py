@@ -58,6 +58,27 @@ def same(found, expected, name):
     close(found.flatten()[:64], expected[f"{name}.head"], 1e-4)
 
 
+def parts_held(learner, sides, labels, expected):
+    """The head's logits, in training and of images, and what the loss is made of."""
+    with torch.no_grad():
+        texts = learner.text_scale * sides.texts[labels] + learner.text_bias
+        images = learner.image_scale * sides.images + learner.image_bias
+        rows = torch.cat([texts, images]) @ learner.head_weight.T + learner.head_bias
+        parts = {
+            "ce": F.cross_entropy(learner.clip.as_logits(sides.similarities()), labels),
+            "probe": F.cross_entropy(rows, labels.repeat(2)),
+        }
+        if "loss.kg" in expected:
+            close(learner.inner.teacher.text_features(), expected["teacher.text_features"], 1e-5)
+            parts["kg"] = learner.inner.regulariser(sides) / learner.inner.weight
+    torch.testing.assert_close(rows, expected["logits_probe_train"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(rows[len(labels) :], expected["logits_probe"], atol=1e-4, rtol=0)
+    for name, part in parts.items():
+        torch.testing.assert_close(part, expected[f"loss.{name}"], atol=1e-5, rtol=1e-5)
+    if "raw_image_features" in expected:
+        close(sides.images.detach(), expected["raw_image_features"], 1e-5)
+
+
 @pytest.mark.parametrize("case", INNER)
 def test_the_authors_numbers(golden, case):
     expected, clip = golden.of(f"dept.{case}"), golden.clip
@@ -76,6 +97,7 @@ def test_the_authors_numbers(golden, case):
     sides = learner.inner.sides(inputs)
     close(sides.texts.detach(), expected["raw_text_features"], 1e-5)
     torch.testing.assert_close(learner.clip.as_logits(sides.similarities()), expected["logits"], atol=1e-4, rtol=0)
+    parts_held(learner, sides, golden.labels, expected)
     torch.testing.assert_close(learner(inputs), expected["logits_fused"], atol=1e-4, rtol=0)
     torch.testing.assert_close(learner.scorer()(inputs), expected["logits_fused"], atol=1e-4, rtol=0)
     loss = learner.loss(batch)
@@ -140,8 +162,22 @@ def test_the_recipe_is_the_papers(inner, lr, batch):
     arguments = settings_of(["learner=dept", f"inner={inner}", "backbone=vit_b16"]).learner.arguments
     optim = arguments["inner"].arguments["optim"].arguments
     assert (optim["lr"], optim["batch_size"], optim["epochs"]) == (lr, batch, 10)
+    assert (arguments["weight"], arguments["lr_factor"]) == (0.7, 6.5)
     paper = settings_of(["experiment=dept_base_to_new", "dataset=dtd"]).learner.arguments
     assert paper["inner"].arguments["weight"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "published"),
+    [
+        (["inner.n_ctx=16"], {"n_ctx": 16, "ctx_init": None}),
+        (["inner=kgcoop", "inner.weight=2"], {"ctx_init": "a photo of a", "weight": 2}),
+        (["inner=maple", "inner.depth=9", "protocol=cross_dataset"], {"n_ctx": 2, "depth": 9}),
+    ],
+)
+def test_what_the_docstring_says_of_the_authors_start_can_be_asked_for(words, published):
+    inner = settings_of(["learner=dept", "backbone=vit_b16", "dataset=imagenet", *words]).learner.arguments["inner"]
+    assert {key: inner.arguments[key] for key in published} == published
 
 
 def test_images_pass_through_maple():

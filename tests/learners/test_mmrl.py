@@ -9,6 +9,7 @@ from tests.helpers.images import pictures
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
+from tests.helpers.two_heads import heads_held
 
 LAYERS = {"first_layer": 2, "last_layer": 2, "rep_dim": 16, "n_tokens": 3}
 NAMES = class_names(3)
@@ -40,9 +41,9 @@ def test_the_authors_numbers(golden):
         parameter.data = golden.drawn(names[name], parameter.shape, scale(name))
     images = golden.drawn("images", (6, 3, 32, 32), 1.0)
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
-    close(learner.texts.features, expected["teacher.text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.rebind(golden.names[::-1], template)(images).detach().flip(1), expected["logits"], 1e-5)
+    heads_held(learner, images, golden.labels, expected)
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 
@@ -121,6 +122,28 @@ def test_the_recipe_is_the_papers(protocol, dataset, settings):
     lengths = (optim["batch_size"], optim["epochs"], optim["warmup_epochs"])
     assert (*lengths, arguments["weight"], arguments["rep_dim"]) == settings
     assert (arguments["first_layer"], arguments["last_layer"], optim["name"], optim["lr"]) == (6, 12, "adamw", 0.001)
+    assert (arguments["n_tokens"], arguments["alpha"], arguments["optim"].make().weight_decay) == (5, 0.7, 5e-4)
+    assert MMRL.crop_scale == (0.5, 1.0)
+    if (protocol, dataset) == ("base_to_new", "dtd"):
+        assert arguments["optim"].make() == MMRL(tiny_clip(), NAMES, **LAYERS).optim
+
+
+def test_the_weights_are_the_authors():
+    """Their table by dataset, whole."""
+    table = {
+        "stanford_cars": 7, "fgvc_aircraft": 6, "sun397": 6, "dtd": 6, "food101": 5, "oxford_flowers": 4, "ucf101": 3,
+        "imagenet": 0.5, "caltech101": 0.5, "oxford_pets": 0.2, "eurosat": 0.01,
+    }  # fmt: skip
+    for protocol in ("base_to_new", "few_shot"):
+        words = [f"protocol={protocol}", "learner=mmrl", "backbone=vit_b16"]
+        found = {name: settings_of([f"dataset={name}", *words]).learner.arguments["weight"] for name in table}
+        assert found == table
+
+
+def test_tokens_and_head_start_from_normal_draws():
+    learner = MMRL(tiny_clip(), ["cat"], n_tokens=50, rep_dim=100, first_layer=1, last_layer=1)
+    assert float(learner.tokens.detach().std()) == pytest.approx(0.02, rel=0.05)
+    assert float(learner.token_head.detach().std()) == pytest.approx(learner.clip.vision_width**-0.5, rel=0.1)
 
 
 def test_layers_that_do_not_fit_are_named():

@@ -10,6 +10,7 @@ from tests.helpers.images import pictures
 from tests.helpers.models import class_names, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
+from tests.helpers.two_heads import heads_held
 
 NAMES = class_names(3)
 
@@ -46,6 +47,7 @@ def test_the_authors_numbers(golden):
     close(learner.text_features().detach(), expected["text_features"], 1e-5)
     close(learner.image_features(images)[0].detach(), expected["image_features"], 1e-5)
     close(learner.tested_on("dtd", "imagenet")(images).detach(), expected["logits"], 1e-5)
+    heads_held(learner, images, golden.labels, expected)
     fused = expected | {"logits": expected["logits_fusion"]}
     hold(learner, names, Batch(images, golden.labels), fused, after=1e-3)
 
@@ -112,11 +114,41 @@ def test_the_recipe_is_the_papers(protocol, dataset, settings):
     )
     assert found == settings
     assert (arguments["target_betas"], arguments["rep_dim"], arguments["first_layer"]) == (None, 512, 6)
+    assert (arguments["n_tokens"], arguments["residual_rank"], arguments["head_rank"]) == (5, 4, 64)
+    assert (arguments["alpha"], optim["weight_decay"], optim["name"]) == (0.7, 5e-4, "adamw")
+    if (protocol, dataset) == ("base_to_new", "dtd"):
+        made = MMRLPlusPlus(tiny_clip(), NAMES, first_layer=1, last_layer=2, rep_dim=8)
+        assert arguments["optim"].make() == made.optim
+
+
+def test_betas_and_weights_are_the_authors():
+    """Their table by dataset, whole."""
+    table = {
+        "imagenet": (0.9, 0.2), "fgvc_aircraft": (0.9, 2), "ucf101": (0.9, 3), "dtd": (0.9, 7),
+        "oxford_pets": (0.7, 0.01), "stanford_cars": (0.7, 6), "caltech101": (0.6, 3), "sun397": (0.5, 3),
+        "oxford_flowers": (0.4, 7), "eurosat": (0.2, 0.01), "food101": (0.1, 1),
+    }  # fmt: skip
+    for name, published in table.items():
+        arguments = settings_of([f"dataset={name}", "learner=mmrl_pp", "backbone=vit_b16"]).learner.arguments
+        assert (name, arguments["beta"], arguments["weight"]) == (name, *published)
+
+
+def test_residuals_start_from_a_uniform_draw_and_zeros():
+    learner = MMRLPlusPlus(tiny_clip(), NAMES, first_layer=1, last_layer=2, n_tokens=50, rep_dim=100, residual_rank=4)
+    assert float(learner.tokens.detach().std()) == pytest.approx(0.02, rel=0.05)
+    for residual in (learner.residual, *learner.projections["text"].residuals):
+        rank = residual.A.shape[1]
+        assert 0.95 * rank**-0.5 < float(residual.A.detach().abs().max()) <= rank**-0.5
+        assert not residual.B.any()
 
 
 def test_the_published_betas_have_a_name():
     arguments = settings_of(
         ["protocol=cross_dataset", "dataset=imagenet", "learner=mmrl_pp_published"]
     ).learner.arguments
-    assert len(arguments["target_betas"]) == 14
-    assert (arguments["beta"], arguments["target_betas"]["oxford_flowers"]) == (0.9, 0.4)
+    assert arguments["beta"] == 0.9
+    assert arguments["target_betas"] == {
+        "imagenetv2": 0.9, "imagenet_r": 0.9, "imagenet_a": 0.8, "imagenet_sketch": 0.7, "fgvc_aircraft": 0.9,
+        "ucf101": 0.9, "sun397": 0.7, "oxford_pets": 0.6, "caltech101": 0.6, "dtd": 0.5, "oxford_flowers": 0.4,
+        "stanford_cars": 0.3, "eurosat": 0.3, "food101": 0.3,
+    }  # fmt: skip

@@ -238,11 +238,17 @@ def test_both_stages_share_the_length(clip, optim, lengths):
 
 
 @pytest.mark.parametrize(("shots", "steps"), [(1, 300), (16, 4800), ("all", 4800)])
-def test_the_recipe_is_the_papers(shots, steps):
+def test_the_recipe_is_the_papers(clip, shots, steps):
     arguments = settings_of(["learner=two_stage", f"shots={shots}"]).learner.arguments
-    optim = arguments["optim"].arguments
-    assert (optim["steps"], optim["lr"], optim["weight_decay"], optim["eta_min"]) == (steps, 2e-4, 0.01, 1e-6)
+    published = Optim(
+        name="adamw", lr=2e-4, weight_decay=0.01, steps=steps, batch_size=32, drop_last=False,
+        schedule="cosine_per_step", warmup_epochs=0, eta_min=1e-6,
+    )  # fmt: skip
+    assert arguments["optim"].make() == published
     assert (arguments["tower_share"], arguments["tuning"]) == (0.6, "norms")
+    assert arguments["text_template"] == "a photo of a {}."
+    if steps == 4800:
+        assert TwoStage(clip, ["cat"]).optim == published
 
 
 def test_what_came_later_is_in_no_id_at_its_default():

@@ -104,3 +104,17 @@ def test_validation_of_as_many_images_as_train_and_other_papers_draws():
     short = replace(data, train=data.train.take(range(0, len(data.train), 4)))
     noted = " ".join(few_shot(short, shots=20, seed=1, rule="repeated").notes)
     assert "are filled up with repetition" in noted
+
+
+@pytest.mark.parametrize("rule", ["validation_first", "repeated"])
+def test_where_validation_is_test_other_papers_validate_on_training_images(rule):
+    data = demo_dataset("demo_textures")
+    tested = replace(data, val=data.test, val_is_test=True)
+    task = few_shot(tested, shots=2, seed=1, val="shots", rule=rule)
+    assert np.bincount(task.val.labels).tolist() == [2] * len(data.class_names)
+    drawn = {*task.train.content_ids()}, {*task.val.content_ids()}
+    assert drawn[0] | drawn[1] <= {*data.train.content_ids()}
+    assert not drawn[0] & drawn[1]
+    assert f"draw: {rule}, not CoOp's, validation images from the training images" in task.notes
+    assert few_shot(tested, shots=2, seed=1, val="none", rule=rule).val is None
+    assert {*few_shot(tested, shots=2, seed=1).val.content_ids()} <= {*data.test.content_ids()}  # CoOp's rule

@@ -398,6 +398,18 @@ def test_validation_that_is_the_test_set_chooses_nothing(monkeypatch):
             run(settings_of([*QUICK[:2], *choice.split()]))
 
 
+def test_validation_images_from_the_training_images_may_choose(monkeypatch):
+    from promptlab.runs import session
+
+    data = demo_dataset("demo_shapes")
+    monkeypatch.setattr(session, "dataset", lambda node: replace(data, val=data.test, val_is_test=True))
+    result = run(
+        settings_of([*QUICK[:2], "learner=tip_adapter", "protocol=few_shot", "protocol.rule=validation_first"])
+    ).result
+    assert result.evaluations["test"].metrics is not None
+    assert "draw: validation_first, not CoOp's, validation images from the training images" in result.notes
+
+
 def test_nothing_is_chosen_on_images_that_are_tested(monkeypatch):
     from promptlab.runs import session
 

@@ -1,5 +1,7 @@
 """Checkpoints as the authors' trainers write them give the same logits here; what doesn't fit is named."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -12,10 +14,12 @@ from promptlab.learners import (
     TCP,
     TPT,
     VPT,
+    ATPrompt,
     CLIPAdapter,
     CoCoOp,
     CoOp,
     CoPrompt,
+    DePT,
     KgCoOp,
     MaPLe,
     MMRLPlusPlus,
@@ -40,6 +44,11 @@ WHOLE = {
     PromptSRC: DEPTHS,
     MMRL: LAYERS,
     MMRLPlusPlus: {**LAYERS, "head_rank": 3},
+    partial(DePT, inner=CoOp): {},
+    partial(DePT, inner=CoCoOp): {},
+    partial(DePT, inner=KgCoOp): {},
+    partial(DePT, inner=partial(MaPLe, depth=2)): {},
+    partial(DePT, inner=partial(ATPrompt, inner=CoOp, attributes=["color"])): {},
 }
 """Of these the whole model is saved."""
 PARTS = {
@@ -106,6 +115,9 @@ def moved(learner):
 def written(path, learner, *, whole, **changes):
     """What the authors' trainer would leave of it."""
     state = {theirs: learner.get_parameter(own).data for own, theirs in learner.authors_names().items()}
+    if isinstance(getattr(learner, "inner", learner), KgCoOp):  # named, never trained
+        state |= {f"prompt_learner.{name}": torch.zeros(1, 4) for name in ("bias_vectors", "meta_net.linear1.weight")}
+        state |= {name: torch.zeros(1, 4) for name in ("meta_net.linear1.weight", "adapter.fc.0.weight") if whole}
     for buffer in ("token_prefix", "token_suffix"):
         state[f"prompt_learner.{buffer}"] = torch.zeros(3, 1, learner.clip.width)
     if whole:
@@ -116,7 +128,7 @@ def written(path, learner, *, whole, **changes):
                 state[f"prompt_learner.ZS_image_encoder.{name.removeprefix('visual.')}"] = tensor
     else:
         state = {name.removeprefix("prompt_learner."): tensor for name, tensor in state.items()}
-    state |= changes
+    state |= changes if whole else {name.removeprefix("prompt_learner."): value for name, value in changes.items()}
     return checkpoint(path, {name: tensor for name, tensor in state.items() if tensor is not None})
 
 
@@ -126,7 +138,9 @@ def test_same_logits(clip, tmp_path, kind):
     trained, fresh = moved(kind(clip, NAMES, **arguments)), kind(clip, NAMES, **arguments)
     written(tmp_path / "Learner" / "model.pth.tar-5", trained, whole=kind in WHOLE)
     assert import_checkpoint(tmp_path, fresh) is fresh
-    inputs = pictures() if fresh.needs == "images" else clip.encode_images(pictures())
+    inputs = pictures()
+    if fresh.needs != "images":
+        inputs = clip.encode_images(inputs, normalised=fresh.normalised)
     with torch.no_grad():
         assert torch.equal(fresh(inputs), trained(inputs))
         assert not torch.allclose(kind(clip, NAMES, **arguments)(inputs), trained(inputs))
@@ -189,6 +203,28 @@ def test_promptkds_teachers_are_read_as_promptsrcs(clip, tmp_path):
     assert torch.equal(import_checkpoint(path, fresh).ctx, teacher.ctx)
 
 
+@pytest.mark.parametrize("inner", [partial(CoOp, n_ctx=2), CoCoOp, partial(MaPLe, n_ctx=2, depth=2, ctx_init=None)])
+def test_atprompts_three_attributes_come_in_whatever_number_has_words(clip, tmp_path, inner):
+    """Theirs holds vectors for three words always; those without a word are kept for a target that has more."""
+    more = {"another": ["color", "shape", "size"]}
+    arguments = {"inner": inner, "attributes": ["color"], "target_attributes": more}
+    trained, fresh = moved(ATPrompt(clip, NAMES, **arguments)), ATPrompt(clip, NAMES, **arguments)
+    attributes = {f"prompt_learner.ctx_att{number}": torch.full((2, E), 0.1 * number) for number in (2, 3)}
+    buffers = {"prompt_learner.token_middle1": torch.zeros(3, 1, E)}
+    path = written(tmp_path / "model.pth.tar-100", trained, whole=False, **attributes, **buffers)
+    import_checkpoint(path, fresh)
+    inputs = pictures() if fresh.needs == "images" else clip.encode_images(pictures())
+    with torch.no_grad():
+        assert torch.equal(fresh(inputs), trained(inputs))
+    assert torch.equal(fresh.prompts.spare, torch.stack(list(attributes.values())))
+    plain = ATPrompt(clip, NAMES, inner=inner, attributes=["color"])
+    assert import_checkpoint(path, plain).prompts.spare.shape == (0, 2, E)
+    learner = ATPrompt(clip, NAMES, inner=inner, attributes=["color", "shape", "size"])
+    lacking = written(tmp_path / "model.pth.tar-9", trained, whole=False)
+    with pytest.raises(CheckpointError, match="it lacks ctx_att2, ctx_att3"):
+        import_checkpoint(lacking, learner)
+
+
 def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
     golden = prompts_golden("promptsrc")
     expected = golden.of("ivlp")
@@ -211,6 +247,7 @@ def test_what_the_authors_code_computed_with_such_tensors(tmp_path):
             "another backbone than tiny: its frozen image_encoder",
         ),
         ({"text_encoder.text_projection": torch.ones(8, 8)}, "another backbone than tiny: its frozen text_encoder"),
+        ({"prompt_learner.meta_net.linear1.weight": torch.ones(2, 2)}, "it has meta_net.linear1.weight, unknown to"),
     ],
 )
 def test_what_does_not_fit_is_named(clip, tmp_path, changes, message):

@@ -42,6 +42,14 @@ class HasTensors(nn.Module):
         """
         return ()
 
+    def of_authors(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The learned tensors out of a checkpoint of the authors' code, in which all of :meth:`authors_names` are.
+
+        Args:
+            found: all that the checkpoint holds, by name without ``prompt_learner.`` in front.
+        """
+        return {own: found[theirs.removeprefix("prompt_learner.")] for own, theirs in self.authors_names().items()}
+
     def take_shapes(self, tensors: Mapping[str, Tensor]) -> None:
         """Give parameters and buffers that a closed form fills (they have no rows yet) the saved ones' rows."""
         for name, tensor in self.state_dict(keep_vars=True).items():

@@ -3,7 +3,8 @@
 The image is resized to a square, whatever its shape, then n of sixteen operations are drawn, with replacement and with
 equal chance, and done one after the other. A strength m of 30 is the same way along the range of each operation,
 whichever end of it changes the image more; what moves, turns or shears does so in either direction. What comes into
-view is black, and pixels are those of an image of 224, in proportion elsewhere.
+view is black, and pixels are those of an image of 224, in proportion elsewhere. The threshold from which on values are
+inverted is a whole number: at a strength of 10 theirs, 85 1/3, leaves a value of 85 as it is, which is inverted here.
 """
 
 from __future__ import annotations
