@@ -162,7 +162,7 @@ def test_what_can_not_be_shown_is_said(clip, capsys, monkeypatch, learner, argum
 
 
 def test_a_missing_folder_is_a_message(capsys, tmp_path):
-    assert cli.main(["interpret", str(tmp_path / "nowhere")]) == 1
+    assert cli.main(["interpret", str(tmp_path / "nowhere")]) == 2
     assert "promptlab: there is no folder" in capsys.readouterr().err
 
 

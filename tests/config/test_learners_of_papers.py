@@ -106,7 +106,8 @@ def test_and_to_what_it_says_elsewhere(learner, where, expected):
 
 
 @pytest.mark.parametrize("words", [
-    *(["protocol=few_shot", f"learner={name}"] for name in ("zslp", "clap", "taskres", "lp_plus_plus", "gda", "cross_modal", "prolip")),
+    *(["protocol=few_shot", f"learner={name}"]
+      for name in ("zslp", "clap", "taskres", "lp_plus_plus", "gda", "cross_modal", "prolip")),
     ["experiment=tip_adapter_few_shot"],
 ])  # fmt: skip
 def test_sentences_take_the_place_of_imagenets_prompts(words, tmp_path):

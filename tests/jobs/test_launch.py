@@ -70,7 +70,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["views=-1"], "views=-1"),
         (["seed=a"], "seed='a': a whole number from 0"),
         (["val=some"], "val='some': one of few, shots, full, none is needed"),
-        (["select=best"], "select='best': one of last, val is needed"),
+        (["select=best"], "select='best': one of last, val, test is needed"),
         (["select=val", "val=none"], "select=val needs validation images"),
         (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are ape, ape_published"),
         (["dataset=eurosatt"], "did you mean eurosat?"),

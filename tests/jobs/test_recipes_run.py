@@ -2,6 +2,7 @@
 
 import pytest
 
+import promptlab
 import promptlab.cli.main as cli
 from promptlab import load_results
 from promptlab.config.groups import choices
@@ -14,6 +15,7 @@ SESSIONS = {
     "base_to_new": (["_base_to_new"], AN_EPOCH),
     "transfer": (["_cross_dataset", "_domain_generalization"], [*AN_EPOCH, "protocol.targets=[shifted]"]),
     "dept": (["dept_"], ["inner.optim.epochs=1"]),
+    "promptkd": (["promptkd_"], [*AN_EPOCH, "teacher=teacher"]),
     "ship": (["ship_"], ["learner.generator_optim.epochs=1", "inner.optim.epochs=1"]),
 }
 """Sweeps that together run every recipe: what is in the recipes' names, and what makes them short."""
@@ -22,7 +24,9 @@ MINIATURE = ["backbone=demo", "dataset=small", "shots=1", "views=0", "trainer.en
 
 def sessions_of(name):
     found = [session for session, (parts, _) in SESSIONS.items() if any(part in name for part in parts)]
-    return next((session for session in ("ship", "dept", "tip_adapter_few_shot") if session in found), found[0])
+    return next(
+        (session for session in ("ship", "dept", "promptkd", "tip_adapter_few_shot") if session in found), found[0]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +42,12 @@ def small(tmp_path_factory):
 
 
 @pytest.mark.parametrize("session", SESSIONS)
-def test_recipes_run(session, small, tmp_path, capsys):
+def test_recipes_run(session, small, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    promptlab.ZeroShot(promptlab.load_clip("demo"), ["ring"]).save_pretrained("teacher")
     names = [name for name in choices("experiment") if sessions_of(name) == session]
-    words = [f"experiment={','.join(names)}", *MINIATURE, *SESSIONS[session][1], f"results={tmp_path}"]
+    words = [f"experiment={','.join(names)}", *MINIATURE, *SESSIONS[session][1], "results=results"]
     assert cli.main(["-m", "--config-dir", str(small), *words]) == 0, capsys.readouterr().err
-    results = load_results(tmp_path)
+    results = load_results("results")
     assert len(results) == len(names) - (session == "ship")  # off ImageNet ship_base_to_new is ship_paper_code
     assert all(part.metrics is not None for result in results for part in result.evaluations.values())
