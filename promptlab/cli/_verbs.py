@@ -26,7 +26,8 @@ examples:
 main keys:
   backbone, dataset, protocol, learner           one of `promptlab list ...`; their own keys as learner.n_ctx=8
   shots=16   seed=1   views=16|0|online          training images a class, random streams, views of each image
-  val=few|shots|full|none  select=last|val|test  validation images, and what chooses the epoch
+  val=few|shots|full|none  select=last|val       validation images, and whether they choose the epoch
+  val=test  select=test                          as some papers chose: on test images, and marked so
   results=results   force=false                  where results go; whether finished runs are repeated
   experiment=NAME                                a recipe; promptlab --cfg job shows the composed configuration
   -m study=NAME                                  a whole study; promptlab list studies

@@ -45,7 +45,9 @@ class Settings:
         views: random training views per image; 0 for the evaluation transform, ``"online"`` for fresh ones every step,
             which learners that need images have for every other number, unless they say ``keep_states``.
         crop_scale: smallest and largest share of the image in a random view; the learner's own if None.
-        val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``.
+        val: validation images: ``few`` (min(shots, 4) per class), ``shots`` (as many as train), ``full`` or ``none``;
+            ``test`` searches on the first evaluation's test images, as some authors' code does: what is found so is
+            marked ``selected_on_test``.
         select: which epoch to keep: ``last``, or the best on ``val``; ``test`` keeps the best on the first evaluation's
             test images, as some authors' code does: its Results are marked ``selected_on_test``.
         balance: what makes up for unequal numbers of training images in a learner's cross-entropy: ``class_weights``,
@@ -82,7 +84,7 @@ class Settings:
     seed: Seed = 1
     views: Views = 16
     crop_scale: Scale | None = None
-    val: Literal["few", "shots", "full", "none"] = "few"
+    val: Literal["few", "shots", "full", "none", "test"] = "few"
     select: Literal["last", "val", "test"] = "last"
     balance: Literal["none", "class_weights", "logit_adjustment"] = "none"
     calibration: Literal["none", "temperature"] = "none"
@@ -102,6 +104,8 @@ class Settings:
                 raise ConfigError(f"crop_scale={list(self.crop_scale)}: the smallest share comes first")
         if self.select == "val" and self.val == "none":
             raise ConfigError("select=val needs validation images: give val=few or val=full")
+        if self.select == "val" and self.val == "test":
+            raise ConfigError("select=val val=test chooses the epoch on test images: say select=test")
         self._check_trainer()
         keeps = self.learner.arguments.get("keep_states") is not None
         if self.learner_facts.needs == "images" and self.views != 0 and not keeps:

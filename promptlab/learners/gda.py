@@ -13,10 +13,10 @@ With D the features' width and n the number of rows, every view of an image bein
 
 Where promptlab departs: the authors' 100 is the backbone's scale, their 512 is D; ``log(1 / C)``, equal for all
 classes, is left out; fewer than 64 rows are all taken; sums and inverses are in float64, on the CPU; ImageNet's alpha
-is not chosen on test images. They draw ten views in (0.5, 1) of an image (``views=10``), in (0.08, 1) on ImageNet
-(``crop_scale=[0.08,1]``), search on the whole validation split (``val=full``), and in few-shot draw the shots one after
-the other (``protocol.rule=one_after_the_other``). On ImageNet and its variants they read the classes in CLIP's seven
-best prompts (``templates="select_only"``), as the YAML has it.
+is not chosen on test images (theirs is: ``val=test``, and marked). They draw ten views in (0.5, 1) of an image
+(``views=10``), in (0.08, 1) on ImageNet (``crop_scale=[0.08,1]``), search on the whole validation split (``val=full``),
+and in few-shot draw the shots one after the other (``protocol.rule=one_after_the_other``). On ImageNet and its variants
+they read the classes in CLIP's seven best prompts (``templates="select_only"``), as the YAML has it.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ fresh ones, and keeps the last epoch, where the authors keep the one with the be
 of that and the searched result; the scale is the backbone's own instead of 100. The authors search on the whole
 validation split (``val=full``), and their settings differ between datasets (EuroSAT: alpha 2, scale 12 and 10, 100
 epochs): ``experiment=tip_adapter_few_shot`` and ``tip_adapter_f_few_shot`` have them, the defaults here are those of
-ImageNet and Oxford Pets. On ImageNet they search on the TEST images, and read the classes in CLIP's seven best prompts
-(``templates="select_only"``).
+ImageNet and Oxford Pets. On ImageNet they search on the TEST images (``val=test``, and marked), and read the classes in
+CLIP's seven best prompts (``templates="select_only"``).
 Classes without training images have no keys, so both score new classes exactly as zero-shot CLIP does.
 """
 

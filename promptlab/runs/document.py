@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from promptlab.config.settings import Settings
 from promptlab.learners.base.learner import PromptLearner
 from promptlab.learners.base.marks import marks_of
 from promptlab.learners.base.stages import GradientStage, Stage
@@ -53,8 +54,7 @@ def new_document(
 ) -> Result:
     """The document of a run that trained, and wrote what it learned into its folder."""
     settings, task = parts.settings, parts.task
-    stages = [stage for stage in learner.fit_plan() if isinstance(stage, GradientStage)]
-    selected_on_test = settings.select == "test" and any(stage.chosen_by == "accuracy" for stage in stages)
+    plan = learner.fit_plan()
     return Result(
         created=provenance.utc_now(),
         protocol=task.protocol,
@@ -67,7 +67,11 @@ def new_document(
         seed=settings.seed,
         shots=settings.shots,
         views=parts.views,
-        epochs={stage.name: sum(point.stage == stage.name for point in report.curve) for stage in stages},
+        epochs={
+            stage.name: sum(point.stage == stage.name for point in report.curve)
+            for stage in plan
+            if isinstance(stage, GradientStage)
+        },
         selection=report.selection,
         train_images=len(parts.train),
         val_images=0 if parts.val is None else len(parts.val),
@@ -84,7 +88,7 @@ def new_document(
         git=provenance.own_commit(),
         host=provenance.host(str(parts.clip.device)),
         notes=(*task.notes, *report.cut_short, *report.notes),
-        marks=marks_of(learner, selected_on_test=selected_on_test),
+        marks=marks_of(learner, selected_on_test=any(_chosen_on_test(stage, settings) for stage in plan)),
         open_world=joint.open_world,
         temperature=report.temperature,
         class_images=tuple(np.bincount(parts.train.labels, minlength=len(parts.known)).tolist()),
@@ -127,6 +131,13 @@ def _trained(learner: PromptLearner) -> TrainedParameters:
     shapes = {name: tuple(tensor.shape) for name, tensor in learner.learned_tensors().items()}
     trained = {id(tensor): tensor.numel() for stage in learner.fit_plan() for tensor in _trained_by(stage)}
     return TrainedParameters(count=sum(trained.values()), shapes=shapes)
+
+
+def _chosen_on_test(stage: Stage, settings: Settings) -> bool:
+    """Whether test images chose a stage's epoch, or what it searched."""
+    if isinstance(stage, GradientStage):
+        return settings.select == "test" and stage.chosen_by == "accuracy"
+    return settings.val == "test" and bool(stage.searches)
 
 
 def _trained_by(stage: Stage) -> Sequence[Tensor]:

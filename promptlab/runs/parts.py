@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from promptlab.clip.frozen import FrozenCLIP
 from promptlab.config.settings import ConfigError, Settings
 from promptlab.data.amounts import Views
@@ -92,7 +94,7 @@ def open_parts(settings: Settings) -> Parts:
         task=task,
         known=known,
         train=task.train.of_classes(known),
-        val=None if task.val is None else task.val.of_classes(known),
+        val=_chosen_on(task, settings, known),
         unlabelled=_untested(dataset.train, task) if settings.learner_facts.uses_unlabelled else None,
         views=0 if given else settings.views,
     )
@@ -109,8 +111,24 @@ def _task(settings: Settings, dataset: Dataset, targets: Sequence[Dataset]) -> T
     wanted = signature_of(settings.protocol.kind).get("targets")
     if settings.targets is not None or (wanted is not None and wanted.default is wanted.empty):
         also["targets"] = targets
-    task: Task = settings.protocol.make(dataset, shots=settings.shots, seed=settings.seed, val=settings.val, **also)
+    val = "none" if settings.val == "test" else settings.val
+    task: Task = settings.protocol.make(dataset, shots=settings.shots, seed=settings.seed, val=val, **also)
     return task
+
+
+def _chosen_on(task: Task, settings: Settings, known: Sequence[int]) -> Items | None:
+    """The validation images, or as the settings say the first evaluation's test images; labels index the known classes.
+
+    Raises:
+        ConfigError: if they are of classes that aren't known.
+    """
+    if settings.val != "test":
+        return None if task.val is None else task.val.of_classes(known)
+    first, places = task.evaluations[0], {label: place for place, label in enumerate(known)}
+    own = [places.get(label) for label in first.known or ()]
+    if not own or None in own:
+        raise ConfigError(f"val=test: {first.name!r} tests classes that nothing is trained of")
+    return replace(first.items, labels=np.asarray(own, dtype=np.int64)[first.items.labels])
 
 
 def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) -> None:
@@ -123,7 +141,7 @@ def _require_untested_choices(settings: Settings, task: Task, dataset: Dataset) 
     if chooser is None or not len(task.train):
         return
     if task.val is None:
-        if settings.val == "none":
+        if settings.val in ("none", "test"):
             return
         raise ConfigError(
             f"{chooser} chooses on validation images, and {dataset.name} has none: use select=last, with the learner's "

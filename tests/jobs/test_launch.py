@@ -69,7 +69,7 @@ def test_list_reads_a_plug_ins_folder(capsys, tmp_path):
         (["shots=0"], "shots=0"),
         (["views=-1"], "views=-1"),
         (["seed=a"], "seed='a': a whole number from 0"),
-        (["val=some"], "val='some': one of few, shots, full, none is needed"),
+        (["val=some"], "val='some': one of few, shots, full, none, test is needed"),
         (["select=best"], "select='best': one of last, val, test is needed"),
         (["select=val", "val=none"], "select=val needs validation images"),
         (["learner=coopp"], "unknown learner coopp, did you mean coop?; allowed are ape, ape_published"),

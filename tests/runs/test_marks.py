@@ -11,7 +11,9 @@ from rich.console import Console
 
 import promptlab
 from promptlab.config.choice import Choice
-from promptlab.learners import SHIP, CoOp, MaPLe, Optim, TipAdapter, ZeroShot
+from promptlab.config.settings import ConfigError
+from promptlab.learners import GDA, SHIP, CoOp, MaPLe, Optim, TipAdapter, ZeroShot
+from promptlab.protocols import base_to_new
 from promptlab.report.table import sweep_table
 from promptlab.results.store import read_result
 from promptlab.runs.run import run
@@ -65,6 +67,31 @@ def test_where_no_epoch_is_chosen_none_was_chosen_on_test_images(learner, tmp_pa
     result = run(replace(small_settings(learner, tmp_path), select="test")).result
     assert result.marks == ()
     assert "test" not in result.selection
+
+
+def test_a_search_on_test_images_is_marked(tmp_path):
+    plain = small_settings(Choice(GDA), tmp_path)
+    found = [run(replace(plain, val=val)).result for val in ("few", "test")]
+    assert [result.marks for result in found] == [(), ("selected_on_test",)]
+    first = next(iter(found[1].evaluations.values()))
+    assert (found[1].val_images, found[1].fit.val_digest) == (first.metrics.images, first.facts.items_digest)
+    assert first.metrics.top1 >= next(iter(found[0].evaluations.values())).metrics.top1  # the best of the grid there
+    assert found[0].fit_id != found[1].fit_id
+    unsearched = run(replace(small_settings(Choice(GDA, {"alpha": 1.0}), tmp_path), val="test")).result
+    assert unsearched.marks == ()
+
+
+def test_a_search_on_test_images_knows_its_classes(tmp_path):
+    settings = small_settings(Choice(GDA), tmp_path, protocol=Choice(base_to_new))
+    result = run(replace(settings, val="test")).result
+    assert result.val_images == result.evaluations["base"].metrics.images
+    assert result.fit.val_digest == result.evaluations["base"].facts.items_digest
+
+
+def test_epochs_are_chosen_on_test_images_by_one_name(tmp_path):
+    settings = small_settings(Choice(CoOp, SHORT), tmp_path)
+    with pytest.raises(ConfigError, match="say select=test"):
+        replace(settings, select="val", val="test")
 
 
 def test_tables_set_marked_results_apart(tmp_path):

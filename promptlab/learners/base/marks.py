@@ -13,7 +13,7 @@ def marks_of(learner: PromptLearner, *, selected_on_test: bool = False) -> tuple
 
     Args:
         learner: as it was scored.
-        selected_on_test: whether its fit kept the epoch that was best on test images.
+        selected_on_test: whether its fit chose an epoch, or searched, on test images.
 
     Returns:
         Some of :data:`MARKS`, in their order.
