@@ -81,6 +81,8 @@ def open_parts(settings: Settings) -> Parts:
     if given and settings.views == "online":
         raise ConfigError(f"views=online: {dataset.name} holds features, there are no images to encode anew")
     _require_untested_choices(settings, task, dataset)
+    if "test" in (settings.select, settings.val) and not task.evaluations:
+        raise ConfigError(f"select=test and val=test choose on test images, and {dataset.name} has none")
     for evaluation in task.evaluations:
         if not len(evaluation.items):
             raise DatasetError(f"{evaluation.dataset} has no test images for {evaluation.name!r}: nothing to score")

@@ -125,3 +125,13 @@ def class_names(count, longest=12):
     """``count`` names of one to twelve tokens."""
     words = ("red", "blue", "old", "new", "tall", "house", "star", "boat", "tree", "lake", "road", "hill")
     return [" ".join(words[(i + k) % 12] for k in range(1 + i % longest)) for i in range(count)]
+
+
+def text_by_hand(model, prompt, end, replaced):
+    """One prompt (77, E) layer by layer, the tokens behind SOS replaced before those named: its feature (D,)."""
+    x = prompt + model.positional_embedding
+    for layer, block in enumerate(model.transformer.resblocks):
+        if layer in replaced:
+            x = torch.cat([x[:1], replaced[layer], x[1 + len(replaced[layer]) :]])
+        x = block(x[None], attn_mask=model.attn_mask)[0]
+    return F.normalize(model.ln_final(x)[end] @ model.text_projection, dim=-1)

@@ -12,7 +12,7 @@ from promptlab.learners.promptsrc import gaussian_weights
 from promptlab.prompts.class_texts import SIXTY_TEMPLATES
 from promptlab.training.average import EpochAverage
 from tests.helpers.images import pictures, prompted_by_hand
-from tests.helpers.models import class_names, full_prompts, tiny_clip
+from tests.helpers.models import class_names, full_prompts, text_by_hand, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
 
@@ -50,12 +50,7 @@ def test_ivlp_written_out():
     (deeper,) = learner.deep_ctx
     rows = []
     for prompt, end in zip(*full_prompts(clip, [f"of a {name}" for name in names], learner.ctx), strict=True):
-        x = prompt + clip.model.positional_embedding
-        for layer, block in enumerate(clip.model.transformer.resblocks):
-            if layer == 1:
-                x = torch.cat([x[:1], deeper, x[3:]])
-            x = block(x[None], attn_mask=clip.model.attn_mask)[0]
-        rows.append(F.normalize(clip.model.ln_final(x)[end] @ clip.model.text_projection, dim=-1))
+        rows.append(text_by_hand(clip.model, prompt, end, {1: deeper}))
     features = prompted_by_hand(clip.model, images, dict(enumerate(learner.image_prompts.layers)))
     expected = clip.logit_scale * features @ torch.stack(rows).T
     torch.testing.assert_close(learner(images), expected, atol=1e-4, rtol=0)

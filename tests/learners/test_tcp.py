@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from promptlab.learners import TCP, Batch
 from promptlab.runs.facts import arguments_of
 from tests.helpers.adapters import unit_batch
-from tests.helpers.models import class_names, full_prompts, tiny_clip
+from tests.helpers.models import class_names, full_prompts, text_by_hand, tiny_clip
 from tests.helpers.prompts_golden import close, hold, prompts_golden
 from tests.helpers.settings import settings_of
 
@@ -64,12 +64,7 @@ def test_the_formula_written_out(clip):
     for prompt, end, w in zip(prompts, ends, taught, strict=True):
         hidden = first.weight @ w + first.bias
         own = (last.weight @ (hidden * (1.702 * hidden).sigmoid()) + last.bias).view(4, clip.width)
-        x = prompt + clip.model.positional_embedding
-        for layer, block in enumerate(clip.model.transformer.resblocks):
-            if layer == 2:
-                x = torch.cat([x[:1], own, x[5:]])
-            x = block(x[None], attn_mask=clip.model.attn_mask)[0]
-        rows.append(F.normalize(clip.model.ln_final(x)[end] @ clip.model.text_projection, dim=-1))
+        rows.append(text_by_hand(clip.model, prompt, end, {2: own}))
     logits = clip.logit_scale * batch.inputs @ torch.stack(rows).T
     far = sum(1 - row @ w for row, w in zip(rows, taught, strict=True)) / 3
     torch.testing.assert_close(learner(batch.inputs), logits, atol=1e-4, rtol=0)

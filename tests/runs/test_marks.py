@@ -88,6 +88,15 @@ def test_a_search_on_test_images_knows_its_classes(tmp_path):
     assert result.fit.val_digest == result.evaluations["base"].facts.items_digest
 
 
+@pytest.mark.parametrize("choice", [{"select": "test"}, {"val": "test"}])
+def test_without_test_images_nothing_is_chosen_on_them(choice, tmp_path):
+    settings = small_settings(Choice(CoOp, SHORT), tmp_path)
+    arguments = {key: value for key, value in settings.dataset.arguments.items() if key != "test"}
+    untested = replace(settings, dataset=Choice(settings.dataset.kind, {**arguments, "test": "none"}), **choice)
+    with pytest.raises(ConfigError, match="choose on test images, and source has none"):
+        run(untested)
+
+
 def test_epochs_are_chosen_on_test_images_by_one_name(tmp_path):
     settings = small_settings(Choice(CoOp, SHORT), tmp_path)
     with pytest.raises(ConfigError, match="say select=test"):
